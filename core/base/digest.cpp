@@ -1,0 +1,81 @@
+#include "core/base/digest.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+namespace zoneferry {
+
+struct Sha256::State {
+    State() : context(EVP_MD_CTX_new()) {
+        ZF_CHECK(context != nullptr);
+        restart();
+    }
+    ~State() { EVP_MD_CTX_free(context); }
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+    void restart() { ZF_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1); }
+    EVP_MD_CTX* context;
+};
+
+Sha256::Sha256() : state_(std::make_unique<State>()) {}
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(ConstBytes bytes) { ZF_CHECK(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1); }
+
+Digest Sha256::finish() {
+    Digest digest{};
+    unsigned int size = 0;
+    ZF_CHECK(EVP_DigestFinal_ex(state_->context, reinterpret_cast<unsigned char*>(digest.data()), &size) == 1);
+    ZF_CHECK(size == digest.size());
+    state_->restart();
+    return digest;
+}
+
+Digest sha256(ConstBytes bytes) {
+    Sha256 hash;
+    hash.update(bytes);
+    return hash.finish();
+}
+
+std::string to_hex(ConstBytes bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text;
+    text.reserve(bytes.size() * 2);
+    for (const std::byte byte : bytes) {
+        text += kDigits[std::to_integer<unsigned>(byte) >> 4U];
+        text += kDigits[std::to_integer<unsigned>(byte) & 0xfU];
+    }
+    return text;
+}
+
+namespace {
+
+int hex_value(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+}
+
+}  // namespace
+
+Result<Digest> digest_from_hex(std::string_view text) {
+    Digest digest{};
+    if (text.size() != digest.size() * 2) return Error(Errc::invalid, "a digest has 64 hexadecimal digits");
+    for (std::size_t i = 0; i < digest.size(); ++i) {
+        const int high = hex_value(text[2 * i]);
+        const int low = hex_value(text[2 * i + 1]);
+        if (high < 0 || low < 0) return Error(Errc::invalid, "a digest has 64 hexadecimal digits");
+        digest[i] = static_cast<std::byte>(high * 16 + low);
+    }
+    return digest;
+}
+
+ByteVector random_bytes(std::size_t count) {
+    ByteVector bytes(count);
+    ZF_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) == 1);
+    return bytes;
+}
+
+}  // namespace zoneferry

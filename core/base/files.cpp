@@ -1,0 +1,150 @@
+#include "core/base/files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+
+#include "core/base/digest.h"
+#include "core/base/text.h"
+
+namespace zoneferry {
+namespace {
+
+struct Split {
+    std::string directory;
+    std::string name;
+};
+
+Split split_path(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return {".", path};
+    return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max) {
+    ZF_TRY(UniqueFd fd, open_file(path, O_RDONLY));
+    auto text = read_to_end(fd.get(), bytes_max);
+    if (!text) return std::move(text).error().during("reading " + printable(path));
+    return text;
+}
+
+Status replace_file_at(int directory, const std::string& name, std::string_view content, mode_t mode) {
+    const std::string temporary = "." + name + "." + to_hex(random_bytes(6)) + ".tmp";
+    ZF_TRY(UniqueFd fd, open_beneath(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+    const auto finish = [&]() -> Status {
+        ZF_TRY_STATUS(write_all(fd.get(), as_bytes(content)));
+        if (::fchmod(fd.get(), mode) != 0) return system_error("chmod " + printable(name), errno);
+        if (::fsync(fd.get()) != 0) return system_error("fsync " + printable(name), errno);
+        if (::renameat(directory, temporary.c_str(), directory, name.c_str()) != 0) {
+            return system_error("rename to " + printable(name), errno);
+        }
+        if (::fsync(directory) != 0) return system_error("fsync the directory of " + printable(name), errno);
+        return {};
+    };
+    Status done = finish();
+    if (!done) ::unlinkat(directory, temporary.c_str(), 0);
+    return done;
+}
+
+Status replace_file(const std::string& path, std::string_view content, mode_t mode) {
+    const Split parts = split_path(path);
+    ZF_TRY(UniqueFd directory, open_directory(parts.directory));
+    Status done = replace_file_at(directory.get(), parts.name, content, mode);
+    if (!done) return std::move(done).error().during("writing " + printable(path));
+    return done;
+}
+
+Status remove_file(const std::string& path) {
+    if (::unlink(path.c_str()) != 0) {
+        if (errno == ENOENT) return {};
+        return system_error("remove " + printable(path), errno);
+    }
+    return sync_directory(split_path(path).directory);
+}
+
+Status sync_directory(const std::string& path) {
+    ZF_TRY(UniqueFd directory, open_directory(path));
+    if (::fsync(directory.get()) != 0) return system_error("fsync " + printable(path), errno);
+    return {};
+}
+
+Status make_directories(const std::string& path, mode_t mode) {
+    for (std::size_t at = 1; at <= path.size(); ++at) {
+        if (at != path.size() && path[at] != '/') continue;
+        const std::string part = path.substr(0, at);
+        if (::mkdir(part.c_str(), mode) == 0) continue;
+        const int failed = errno;
+        struct stat info {};
+        if (::stat(part.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) continue;
+        return system_error("make directory " + printable(part), failed);
+    }
+    return {};
+}
+
+bool path_exists(const std::string& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0;
+}
+
+Result<std::vector<std::string>> list_directory_fd(int directory) {
+    // A descriptor of its own, so that the reading position is ours.
+    UniqueFd own(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!own) return system_error("open directory", errno);
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(own.get()), &::closedir);
+    if (!stream) return system_error("read directory", errno);
+    own.release();
+    std::vector<std::string> names;
+    while (true) {
+        errno = 0;
+        const dirent* entry = ::readdir(stream.get());
+        if (entry == nullptr) break;
+        const std::string_view name = entry->d_name;
+        if (name != "." && name != "..") names.emplace_back(name);
+    }
+    if (errno != 0) return system_error("read directory", errno);
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+Result<std::vector<std::string>> list_directory(const std::string& path) {
+    ZF_TRY(UniqueFd directory, open_directory(path));
+    return list_directory_fd(directory.get());
+}
+
+Status remove_tree_at(int directory, const std::string& name) {
+    if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+    if (errno != EISDIR && errno != EPERM) return system_error("remove " + printable(name), errno);
+    {
+        auto inner = open_beneath(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (!inner) return std::move(inner).error().during("removing a tree");
+        ZF_TRY(const std::vector<std::string> names, list_directory_fd(inner->get()));
+        for (const std::string& child : names) {
+            Status done = remove_tree_at(inner->get(), child);
+            if (!done) return std::move(done).error().during(printable(name));
+        }
+    }
+    if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) != 0) {
+        return system_error("remove directory " + printable(name), errno);
+    }
+    return {};
+}
+
+Status remove_tree(const std::string& path) {
+    const Split parts = split_path(path);
+    auto directory = open_directory(parts.directory);
+    if (!directory) {
+        if (directory.error().system_error() == ENOENT) return {};
+        return std::move(directory).error();
+    }
+    return remove_tree_at(directory->get(), parts.name);
+}
+
+}  // namespace zoneferry
