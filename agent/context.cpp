@@ -1,0 +1,35 @@
+#include "agent/context.h"
+
+#include "core/base/digest.h"
+
+namespace zoneferry {
+namespace {
+
+std::string beside(const HostRoot& root, const std::string& zonepath, const std::string& kind, const std::string& id) {
+    const std::size_t slash = zonepath.rfind('/');
+    return root.at(zonepath.substr(0, slash + 1) + ".zoneferry-" + kind + "-" + id);
+}
+
+}  // namespace
+
+std::string move_directory(const HostRoot& root, const std::string& move_id) {
+    return root.state_directory() + "/moves/" + move_id;
+}
+std::string staging_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
+    return beside(root, zonepath, "incoming", move_id);
+}
+std::string kept_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
+    return beside(root, zonepath, "kept", move_id);
+}
+std::string trash_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
+    return beside(root, zonepath, "trash", move_id);
+}
+
+const std::vector<std::string>& excluded_names() {
+    static const std::vector<std::string> names{"SUNWattached.xml", "SUNWdetached.xml", ".zoneferry-owner"};
+    return names;
+}
+
+std::string new_move_id() { return to_hex(random_bytes(5)); }
+
+}  // namespace zoneferry

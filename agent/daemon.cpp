@@ -1,0 +1,126 @@
+#include "agent/daemon.h"
+
+#include <signal.h>
+#include <spdlog/spdlog.h>
+
+#include <cerrno>
+#include <memory>
+#include <mutex>
+
+#include "agent/context.h"
+#include "agent/control_server.h"
+#include "agent/janitor.h"
+#include "agent/move_desk.h"
+#include "agent/target_session.h"
+#include "agent/verbs.h"
+#include "core/attach/host_facts.h"
+#include "core/base/files.h"
+#include "core/base/lock.h"
+#include "core/base/process.h"
+#include "core/zone/runtime.h"
+#include "core/zone/store.h"
+
+namespace zoneferry {
+namespace {
+
+// Listens to peers from the moment this host has a certificate.
+class Listener {
+public:
+    Listener(AgentContext& context, MoveDesk& desk) : context_(context), desk_(desk) {}
+
+    void begin_if_trusted() {
+        const std::lock_guard guard(mutex_);
+        if (listening_ || !context_.trust.has_identity()) return;
+        const auto port = context_.network.listen(
+            context_.settings.listen, context_.settings.port, [this] { return contexts(); },
+            [this](std::shared_ptr<Connection> connection) {
+                TargetSession(context_, desk_, std::move(connection)).run();
+            });
+        listening_ = port.has_value();
+        if (port) {
+            spdlog::info("listening to peers on port {}", *port);
+        } else {
+            spdlog::error("{}", port.error().text());
+        }
+    }
+
+private:
+    ServerContexts contexts() {
+        ServerContexts both;
+        if (auto mutual = context_.trust.server_context()) both.mutual = *std::move(mutual);
+        if (auto join = context_.trust.join_server_context()) both.join = *std::move(join);
+        return both;
+    }
+    AgentContext& context_;
+    MoveDesk& desk_;
+    std::mutex mutex_;
+    bool listening_ = false;
+};
+
+// Once after the host has booted, not at every start of the agent: zones with autoboot, through the boot gate.
+void autoboot(AgentContext& context) {
+    const std::string mark = context.root.run_directory() + "/autobooted";  // on a tmpfs: gone with the next boot
+    if (path_exists(mark) || !replace_file(mark, "", 0600)) return;
+    const ZoneStore store(context.root);
+    const Runtime runtime(context.root);
+    const auto zones = store.list();
+    for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
+        const auto config = store.config(zone.name);
+        if (!config || !config->autoboot || zone.state != ZoneState::installed) continue;
+        const auto lock = store.lock(zone.name);
+        const auto booted = lock ? runtime.boot(*lock, zone, *config, BootOptions()) : Result<BootReport>(lock.error());
+        if (!booted) spdlog::warn("autoboot of zone {}: {}", zone.name.str(), booted.error().text());
+    }
+}
+
+int wait_for_the_end() {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    int signal = 0;
+    sigwait(&ends, &signal);
+    return signal;
+}
+
+}  // namespace
+
+Status run_daemon(const HostRoot& root) {
+    ZF_TRY_STATUS(make_directories(root.state_directory(), 0700));
+    ZF_TRY_STATUS(make_directories(root.state_directory() + "/moves", 0700));
+    ZF_TRY_STATUS(make_directories(root.run_directory(), 0755));
+    auto lock = FileLock::try_take(root.run_directory() + "/agent.lock");
+    if (!lock) return std::move(lock).error().during("another agent runs for this host");
+
+    const SystemClock clock;
+    ZF_TRY(Settings settings, load_settings(root));
+    ZF_TRY(const HostFacts facts, gather_host_facts(root));
+    ZF_TRY(Journal journal, Journal::open(root.state_directory() + "/journal.db", clock));
+    ZF_TRY(TrustStore trust, TrustStore::open(root.state_directory() + "/trust"));
+    MoveBoard board;
+    Network network;
+    AgentContext context{root, std::move(settings), facts.host_id, clock, journal, board, trust, network};
+    MoveDesk desk(context);
+    Listener listener(context, desk);
+    if (const auto renewed = trust.has_identity() ? trust.renew_if_needed(clock.unix_ms()) : Result<bool>(false); !renewed) {
+        spdlog::warn("{}", renewed.error().text());
+    }
+
+    ZF_TRY(std::unique_ptr<ControlServer> control,
+           ControlServer::start(root.run_directory() + "/agent.sock",
+                                [&](const std::string& request, const SendLine& send) {
+                                    serve_request(context, desk, [&] { listener.begin_if_trusted(); }, request, send);
+                                }));
+    autoboot(context);
+    desk.resume_all();
+    listener.begin_if_trusted();
+    const auto janitor = std::make_unique<Janitor>(context, desk);
+    spdlog::info("agent of {} is ready", context.settings.name);
+
+    const int signal = wait_for_the_end();
+    spdlog::info("ending on signal {}: moves stop at their next journaled point", signal);
+    desk.stop();
+    return {};
+}
+
+}  // namespace zoneferry

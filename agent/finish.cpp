@@ -1,0 +1,153 @@
+#include "agent/finish.h"
+
+#include <stdio.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "agent/exit_codes.h"
+#include "agent/peer_session.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
+#include "core/zone/runtime.h"
+
+namespace zoneferry {
+
+Status set_owner(AgentContext& context, const MoveRecord& record, Ownership state, std::uint64_t epoch,
+                 const std::string& holder) {
+    OwnerRecord owner;
+    owner.zone = record.zone;
+    owner.zone_uuid = record.zone_uuid;
+    owner.epoch = epoch;
+    owner.state = state;
+    owner.host = holder;
+    owner.move_id = record.id;
+    owner.since_unix_ms = context.clock.unix_ms();
+    const bool tree_is_here = path_exists(context.root.at(record.zonepath) + "/root");
+    // A name that is only reserved has no tree of its own yet: a kept copy beside it is not touched.
+    const bool beside_tree = tree_is_here && state != Ownership::incoming;
+    return OwnerStore(context.root)
+        .save(owner, beside_tree ? std::optional<std::string>(record.zonepath) : std::nullopt);
+}
+
+Status give_back_here(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
+    ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, record.epoch, context.settings.name));
+    const Runtime runtime(context.root);
+    if (!record.was_running || runtime.status(lock.name()).state == ZoneState::running) return {};
+    const ZoneStore store(context.root);
+    ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
+    ZF_TRY(const ZoneConfig config, store.config(lock.name()));
+    BootOptions options;
+    options.wait_ready_ms = context.settings.boot_wait_s * 1000;
+    const auto booted = runtime.boot(lock, entry, config, options);
+    if (!booted) return Error(booted.error()).during("starting " + record.zone + " again after the undo");
+    return {};
+}
+
+namespace {
+
+Status ask_if_healthy(AgentContext& context, const MoveRecord& record) {
+    ZF_TRY(PeerSession session, PeerSession::open(context, record.peer, record.peer_address));
+    StatusRequest request;
+    request.move_id = record.id;
+    ZF_TRY(const StatusReply reply, session.ask<StatusReply>(std::move(request)));
+    if (!reply.known || !reply.owned || !reply.attached) {
+        return Error(Errc::conflict, record.peer + " does not hold zone " + record.zone +
+                                         " (it says: " + printable(reply.phase) + "), so this copy is kept")
+            .remedy("zoneferry status " + record.id);
+    }
+    if (record.was_running && !reply.running) {
+        return Error(Errc::conflict,
+                     "zone " + record.zone + " does not run on " + record.peer + ", so this copy is kept")
+            .remedy("start it there: zoneadm -z " + record.zone + " boot; or bring it back: zoneferry rollback " +
+                    record.id);
+    }
+    FinalizeRequest finalize;
+    finalize.move_id = record.id;
+    ZF_TRY([[maybe_unused]] const FinalizeReply done, session.ask<FinalizeReply>(std::move(finalize)));
+    return {};
+}
+
+}  // namespace
+
+Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record) {
+    if (record.role != Role::source || record.phase != Phase::activated) {
+        return Error(Errc::conflict, "move " + record.id + " is " + std::string(phase_name(record.phase)) +
+                                         " on this host: only a completed move's source can be finalized");
+    }
+    ZF_TRY_STATUS(ask_if_healthy(context, record));
+    ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
+    const ZoneStore store(context.root);
+    ZF_TRY(const ZoneLock lock, store.lock(name));
+    // The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone.
+    const std::string trash = trash_path(context.root, record.zonepath, record.id);
+    if (::rename(context.root.at(record.zonepath).c_str(), trash.c_str()) != 0 && errno != ENOENT) {
+        return system_error("setting aside " + record.zonepath, errno);
+    }
+    if (store.find(name)) ZF_TRY_STATUS(store.remove(lock));
+    ZF_TRY_STATUS(OwnerStore(context.root).remove(name));
+    ZF_TRY(MoveRecord after, context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
+    ZF_TRY_STATUS(remove_tree(trash));
+    ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
+    return after;
+}
+
+void mark_returned(AgentContext& context, const MoveRecord& record) {
+    if (record.return_of.empty()) return;
+    // Refused by the plan when it is noted already; both are fine.
+    (void)context.journal.apply(record.return_of, MoveEvent{.kind = EventKind::returned});
+}
+
+Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
+    ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
+    ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
+    const OwnerStore owners(context.root);
+    if (record.return_of.empty()) {
+        ZF_TRY_STATUS(owners.remove(name));
+    } else {
+        // A rollback that did not come: the zone is still where that move brought it.
+        ZF_TRY_STATUS(set_owner(context, record, Ownership::released, record.epoch, record.peer));
+    }
+    ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
+    return context.journal.apply(record.id, MoveEvent{.kind = EventKind::discarded,
+                                                      .text = why.text(),
+                                                      .code = std::string(errc_name(why.code()))});
+}
+
+MoveNews end_news(const MoveRecord& record) {
+    MoveNews news{.type = MoveNews::Type::end,
+                  .move_id = record.id,
+                  .zone = record.zone,
+                  .phase = std::string(phase_name(record.phase))};
+    const std::string there = record.role == Role::source ? record.peer : "this host";
+    switch (record.phase) {
+        case Phase::activated:
+            if (!record.problem.empty()) {
+                news.exit_code = kExitSwitchFailed;
+                news.message = "zone " + record.zone + " belongs to " + there + " now, but: " + record.problem;
+                news.remedy = "mend it there, or bring it back: zoneferry rollback " + record.id;
+            } else {
+                news.message = "zone " + record.zone + (record.running ? " runs on " : " is installed on ") + there;
+                if (record.role == Role::source) {
+                    news.remedy = "delete the copy kept here: zoneferry finalize " + record.id +
+                                  "; or bring the zone back: zoneferry rollback " + record.id;
+                }
+            }
+            break;
+        case Phase::finalized: news.message = "zone " + record.zone + " is on " + there + "; the source's copy is deleted"; break;
+        case Phase::returned: news.message = "zone " + record.zone + " was brought back by a later move"; break;
+        case Phase::aborted:
+            news.exit_code = exit_code_of(errc_from_name(record.problem_code));
+            if (news.exit_code == kExitBlocked) news.exit_code = kExitAttachFailed;
+            news.message = "not moved: " + record.problem + "; zone " + record.zone + " is on this host as before";
+            break;
+        case Phase::discarded:
+            news.exit_code = kExitSwitchFailed;
+            news.message = "the move was given up: " + record.problem + "; zone " + record.zone + " is on " + record.peer;
+            break;
+        default: news.message = "move " + record.id + " is " + std::string(phase_name(record.phase)); break;
+    }
+    return news;
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,31 @@
+// The endings of a move, shared by the two sides, by recovery and by the user's verbs. Each may be repeated.
+#pragma once
+
+#include "agent/context.h"
+#include "agent/move_plan.h"
+#include "core/zone/owner_record.h"
+#include "core/zone/store.h"
+
+namespace zoneferry {
+
+// Writes the owner record of the move's zone, durably: in the state directory, and beside the tree if that is here.
+Status set_owner(AgentContext& context, const MoveRecord& record, Ownership state, std::uint64_t epoch,
+                 const std::string& holder);
+
+// Undo on the source before the release: owned again, and booted again if it ran.
+Status give_back_here(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
+
+// Source: deletes the copy that was kept, after the target has said that it holds the zone. Errc::conflict when
+// the zone is not healthy there.
+Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record);
+
+// Both sides: the move that `record` undoes is noted as returned; nothing if it undoes none.
+void mark_returned(AgentContext& context, const MoveRecord& record);
+
+// Target: removes staging, reservation and owner record of a move that will not come.
+Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why);
+
+// What watchers are told last: exit code, outcome, and what to type next.
+MoveNews end_news(const MoveRecord& record);
+
+}  // namespace zoneferry

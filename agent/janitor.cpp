@@ -1,0 +1,57 @@
+#include "agent/janitor.h"
+
+#include "agent/finish.h"
+#include "agent/peer_session.h"
+#include "agent/target_move.h"
+
+namespace zoneferry {
+namespace {
+
+constexpr std::int64_t kSweepEveryMs = 15'000;
+
+}  // namespace
+
+Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), desk_(desk) {
+    thread_ = std::jthread([this] {
+        std::int64_t next_ms = 0;
+        while (!context_.stopping && !context_.board.is_closed()) {
+            const std::int64_t now_ms = context_.clock.monotonic_ms();
+            if (now_ms >= next_ms) {
+                sweep();
+                next_ms = now_ms + kSweepEveryMs;
+            }
+            context_.board.wait("", 0, 500);  // returns early when the agent stops
+        }
+    });
+}
+
+void Janitor::sweep() {
+    const auto records = context_.journal.all();
+    if (!records) return;
+    for (const MoveRecord& record : *records) {
+        if (context_.stopping) return;
+        if (record.role != Role::target || is_over(record) || desk_.is_claimed(record.id)) continue;
+        ask_about(record);
+    }
+}
+
+void Janitor::ask_about(const MoveRecord& record) {
+    const auto claim = desk_.claim(record.id, nullptr);
+    if (!claim) return;
+    if (record.phase == Phase::owned) {
+        (void)activate_move(context_, record);
+        return;
+    }
+    auto session = PeerSession::open(context_, record.peer, record.peer_address);
+    if (!session) return;  // in doubt: it stays as it is
+    StatusRequest request;
+    request.move_id = record.id;
+    const auto reply = session->ask<StatusReply>(std::move(request));
+    if (!reply) return;
+    if (reply->known && reply->phase != phase_name(Phase::aborted)) return;  // the source will come back to us
+    const Error why(Errc::cancelled, reply->known ? record.peer + " aborted it: " + reply->problem
+                                                  : record.peer + " knows nothing of this move");
+    if (const auto after = discard_incoming(context_, record, why)) context_.board.publish(end_news(*after));
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,25 @@
+// Looks after incoming moves that nobody is working on: a source that aborted, or was reinstalled, while we
+// could not be reached. Asks the source, never decides alone: only its word "aborted" or "unknown" removes
+// what was received. A zone that is ours but was not put in place yet is tried again.
+#pragma once
+
+#include <thread>
+
+#include "agent/context.h"
+#include "agent/move_desk.h"
+
+namespace zoneferry {
+
+class Janitor {
+public:
+    Janitor(AgentContext& context, MoveDesk& desk);
+
+private:
+    void sweep();
+    void ask_about(const MoveRecord& record);
+    AgentContext& context_;
+    MoveDesk& desk_;
+    std::jthread thread_;
+};
+
+}  // namespace zoneferry

@@ -1,0 +1,104 @@
+#include "agent/move_desk.h"
+
+#include <chrono>
+#include <utility>
+
+#include "agent/finish.h"
+#include "agent/target_move.h"
+#include "core/base/files.h"
+
+namespace zoneferry {
+
+void MoveDesk::run_in_thread(MoveRecord record) {
+    const std::lock_guard guard(mutex_);
+    if (stopped_) return;
+    const std::string id = record.id;
+    Running& entry = running_[id];
+    entry.move = std::make_unique<SourceMove>(context_, std::move(record));
+    entry.thread = std::jthread([move = entry.move.get()] { move->run(); });
+}
+
+Status MoveDesk::start(const MoveRecord& record) {
+    ZF_TRY_STATUS(context_.journal.add(record));
+    run_in_thread(record);
+    return {};
+}
+
+void MoveDesk::resume_all() {
+    const auto records = context_.journal.all();
+    if (!records) return;
+    for (const MoveRecord& record : *records) {
+        if (record.role == Role::source && !is_over(record)) run_in_thread(record);
+        if (record.role == Role::target && next_target_step(record) == TargetStep::activate) {
+            // We own it: it is attached and booted whether or not the source is there.
+            const auto done = activate_move(context_, record);
+            if (const auto after = context_.journal.find(record.id); done && after && *after) {
+                context_.board.publish(end_news(**after));
+            }
+        }
+        if (record.phase == Phase::finalized) {  // an interrupted deletion
+            (void)remove_tree(trash_path(context_.root, record.zonepath, record.id));
+        }
+    }
+}
+
+Status MoveDesk::abort(const std::string& move_id, const std::string& reason) {
+    ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(move_id));
+    if (!record) return Error(Errc::not_found, "no move " + move_id);
+    if (record->role != Role::source) {
+        return Error(Errc::conflict, "move " + move_id + " is led by " + record->peer)
+            .remedy("on " + record->peer + ": zoneferry abort " + move_id);
+    }
+    if (!can_abort(*record)) {
+        return Error(Errc::conflict, "move " + move_id + " is " + std::string(phase_name(record->phase)) +
+                                         " and cannot be aborted")
+            .remedy("zoneferry rollback " + move_id);
+    }
+    const std::lock_guard guard(mutex_);
+    const auto found = running_.find(move_id);
+    if (found == running_.end()) return Error(Errc::conflict, "move " + move_id + " is not running");
+    found->second.move->request_abort(reason);
+    return {};
+}
+
+void MoveDesk::stop() {
+    std::map<std::string, Running> ending;
+    {
+        const std::lock_guard guard(mutex_);
+        stopped_ = true;
+        ending.swap(running_);
+        for (const auto& [id, connection] : claims_) {
+            if (connection) connection->close();
+        }
+    }
+    context_.stopping = true;
+    context_.board.close();
+    ending.clear();  // joins
+}
+
+Result<MoveDesk::Claim> MoveDesk::claim(const std::string& move_id, std::shared_ptr<Connection> connection) {
+    constexpr auto kPatience = std::chrono::seconds(30);
+    std::unique_lock lock(mutex_);
+    if (const auto found = claims_.find(move_id); found != claims_.end()) {
+        if (found->second) found->second->close();
+        if (!released_.wait_for(lock, kPatience, [&] { return !claims_.contains(move_id); })) {
+            return Error(Errc::busy, "an older session still works on move " + move_id);
+        }
+    }
+    claims_[move_id] = std::move(connection);
+    return Claim(*this, move_id);
+}
+
+bool MoveDesk::is_claimed(const std::string& move_id) const {
+    const std::lock_guard guard(mutex_);
+    return claims_.contains(move_id);
+}
+
+MoveDesk::Claim::~Claim() {
+    if (desk_ == nullptr) return;
+    const std::lock_guard guard(desk_->mutex_);
+    desk_->claims_.erase(move_id_);
+    desk_->released_.notify_all();
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,64 @@
+// The moves under way on this host: starts and stops the threads of source moves, and sees to it that only one
+// session at a time works on an incoming move.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "agent/context.h"
+#include "agent/source_move.h"
+
+namespace zoneferry {
+
+class MoveDesk {
+public:
+    explicit MoveDesk(AgentContext& context) : context_(context) {}
+    ~MoveDesk() { stop(); }
+
+    // Journals a new source move and runs it.
+    Status start(const MoveRecord& record);
+    // After a start of the agent: goes on with every move that is not over.
+    void resume_all();
+    // Gives a source move up; Errc::conflict when it is released or over.
+    Status abort(const std::string& move_id, const std::string& reason);
+    void stop();
+
+    // Held by the session that works on an incoming move. Claiming it again closes the older session's
+    // connection and waits until that has let go.
+    class Claim {
+    public:
+        Claim(MoveDesk& desk, std::string move_id) : desk_(&desk), move_id_(std::move(move_id)) {}
+        Claim(Claim&& other) noexcept : desk_(std::exchange(other.desk_, nullptr)), move_id_(std::move(other.move_id_)) {}
+        Claim& operator=(Claim&&) = delete;
+        Claim(const Claim&) = delete;
+        Claim& operator=(const Claim&) = delete;
+        ~Claim();
+
+    private:
+        MoveDesk* desk_;
+        std::string move_id_;
+    };
+    Result<Claim> claim(const std::string& move_id, std::shared_ptr<Connection> connection);
+    bool is_claimed(const std::string& move_id) const;
+
+private:
+    void run_in_thread(MoveRecord record);
+
+    struct Running {
+        std::unique_ptr<SourceMove> move;
+        std::jthread thread;
+    };
+    AgentContext& context_;
+    mutable std::mutex mutex_;
+    std::condition_variable released_;
+    std::map<std::string, Running> running_;
+    std::map<std::string, std::shared_ptr<Connection>> claims_;
+    bool stopped_ = false;
+};
+
+}  // namespace zoneferry

@@ -1,0 +1,55 @@
+#include "agent/peer_session.h"
+
+#include <algorithm>
+
+#include "core/base/text.h"
+#include "wire/features.h"
+
+namespace zoneferry {
+
+Result<PeerAddress> split_peer_address(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    if (colon == std::string::npos) return Error(Errc::invalid, "'" + printable(text) + "' is not ADDRESS:PORT");
+    const auto port = parse_number<std::uint16_t>(std::string_view(text).substr(colon + 1));
+    std::string host = text.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    if (!port || host.empty()) return Error(Errc::invalid, "'" + printable(text) + "' is not ADDRESS:PORT");
+    return PeerAddress{host, *port};
+}
+
+std::string join_address(const PeerAddress& address) {
+    const bool is_ipv6 = address.host.find(':') != std::string::npos;
+    return (is_ipv6 ? "[" + address.host + "]" : address.host) + ":" + std::to_string(address.port);
+}
+
+std::string listening_address(const std::string& remote, std::uint32_t port) {
+    return remote.substr(0, remote.rfind(':')) + ":" + std::to_string(port);
+}
+
+Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& peer, const std::string& address) {
+    ZF_TRY(const Peer known, context.trust.peer(peer));
+    PeerAddress at{known.address, known.port};
+    if (!address.empty()) ZF_TRY(at, split_peer_address(address));
+    ZF_TRY(const TlsContext tls, context.trust.client_context());
+    constexpr int kConnectTimeoutMs = 10'000;
+    ZF_TRY(std::shared_ptr<Connection> connection,
+           context.network.connect(at.host, at.port, tls, peer, kConnectTimeoutMs));
+    Hello hello;
+    offer(hello);
+    hello.host = context.settings.name;
+    hello.host_id = context.host_id;
+    hello.version = ZONEFERRY_VERSION;
+    hello.clock_unix_ms = context.clock.unix_ms();
+    hello.listen_port = context.settings.port;
+    PeerSession session(connection, HelloAck(), join_address(at));
+    ZF_TRY(session.hello_, session.ask<HelloAck>(std::move(hello)));
+    ZF_TRY([[maybe_unused]] const Agreement agreement, accept_answer(session.hello_));
+    return session;
+}
+
+Error PeerSession::unexpected(const Message& message) {
+    if (const auto* refusal = std::get_if<Refusal>(&message)) return refusal->to_error();
+    return Error(Errc::protocol, "the peer answered with something else than was asked for");
+}
+
+}  // namespace zoneferry

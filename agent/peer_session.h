@@ -1,0 +1,60 @@
+// A proven conversation with a peer: connected, certificate checked, Hello answered.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/context.h"
+#include "wire/messages.h"
+#include "wire/network.h"
+
+namespace zoneferry {
+
+// How long an answer may take that needs work at the peer (a digest of the whole tree, a boot). A dead or
+// silent peer is noticed much sooner, by heartbeats.
+constexpr int kWorkTimeoutMs = 3'600'000;
+constexpr int kAnswerTimeoutMs = 30'000;
+
+struct PeerAddress {
+    std::string host;
+    std::uint16_t port = 0;
+};
+// "10.0.0.2:7743" or "[2001:db8::2]:7743".
+Result<PeerAddress> split_peer_address(const std::string& text);
+std::string join_address(const PeerAddress& address);
+// Where the peer behind a connection from `remote` ("10.0.0.2:41244") listens itself.
+std::string listening_address(const std::string& remote, std::uint32_t port);
+
+class PeerSession {
+public:
+    // Connects to a peer of the trust store, or to the address given instead ("host:port").
+    static Result<PeerSession> open(AgentContext& context, const std::string& peer, const std::string& address = {});
+
+    // Sends and waits for the answer of this type; a Refusal comes back as its Error, anything else is Errc::protocol.
+    template <class Reply>
+    Result<Reply> ask(Message request, int timeout_ms = kAnswerTimeoutMs) {
+        ZF_TRY_STATUS(connection_->send(std::move(request)));
+        return expect<Reply>(timeout_ms);
+    }
+    template <class Reply>
+    Result<Reply> expect(int timeout_ms) {
+        ZF_TRY(Message message, connection_->receive(timeout_ms));
+        if (auto* reply = std::get_if<Reply>(&message)) return std::move(*reply);
+        return unexpected(message);
+    }
+
+    Connection& connection() { return *connection_; }
+    const HelloAck& hello() const { return hello_; }
+    const std::string& address() const { return address_; }
+
+private:
+    PeerSession(std::shared_ptr<Connection> connection, HelloAck hello, std::string address)
+        : connection_(std::move(connection)), hello_(std::move(hello)), address_(std::move(address)) {}
+    static Error unexpected(const Message& message);
+
+    std::shared_ptr<Connection> connection_;
+    HelloAck hello_;
+    std::string address_;
+};
+
+}  // namespace zoneferry

@@ -1,0 +1,63 @@
+// Would this zone work on that host? Pure judgement over two views that were gathered elsewhere
+// (preflight_view.h): everything is found at once, and nothing is touched. Packages, machine and brand are
+// judged by core/attach; the codes are listed in docs/findings.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/attach/finding.h"
+#include "core/attach/host_facts.h"
+#include "core/zone/config.h"
+
+namespace zoneferry {
+
+// What the zone needs of a host.
+struct MoveDemand {
+    ZoneConfig config;
+    HostFacts source;
+    std::uint64_t tree_bytes = 0;
+    std::uint64_t tree_entries = 0;
+    bool is_return = false;  // a rollback: the kept copy and its configuration are expected here
+};
+
+struct AddressConflict {
+    std::string address;
+    std::string holder;  // "zone db01", "interface br0", "02:00:..:17"
+};
+
+// What the target offers it.
+struct TargetView {
+    HostFacts host;
+    std::string zone_state;        // of a zone with the same name; empty: none
+    bool is_kept_copy = false;     // that zone is the released copy which a rollback replaces
+    std::string incoming_move;     // another move that brings a zone of this name; empty: none
+    bool zonepath_exists = false;
+    std::string zonepath_problem;  // a sentence, e.g. "/export is writable by others"; empty: sound
+    std::string file_system;       // type of the file system below the zonepath: "ext4"
+    std::uint64_t free_bytes = 0;
+    std::uint64_t free_inodes = 0;  // 0: the file system has no fixed number of them
+    std::vector<std::string> missing_inherited;
+    std::vector<std::string> missing_sources;     // fs resources whose special is not there
+    std::vector<std::string> missing_interfaces;  // net resources whose physical is not there
+    std::vector<AddressConflict> address_conflicts;
+    std::int64_t clock_skew_ms = 0;
+};
+std::vector<Finding> judge_target(const MoveDemand& demand, const TargetView& view);
+
+// How the zone stands on its source.
+struct SourceView {
+    std::string state;                       // as zoneadm list names it
+    std::string owner_problem;               // the boot gate's sentence; empty: this host has the right to run it
+    std::string busy_move;                   // a move of this zone that is under way; empty: none
+    std::vector<std::string> mounts_inside;  // mount points below the zonepath in the global zone
+    std::string file_system;
+    bool runtime_present = true;
+};
+std::vector<Finding> judge_source(const MoveDemand& demand, const SourceView& view);
+
+// Space that must stay free beside the zone's own bytes: metadata, and room for the host to go on.
+std::uint64_t space_needed_bytes(std::uint64_t tree_bytes, std::uint64_t tree_entries);
+
+}  // namespace zoneferry

@@ -1,0 +1,209 @@
+#include "agent/preflight_view.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "core/attach/attach.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
+#include "core/packages/inventory.h"
+#include "core/zone/address_probe.h"
+#include "core/zone/mounts.h"
+#include "core/zone/owner_record.h"
+#include "core/zone/runtime.h"
+#include "core/zone/store.h"
+
+namespace zoneferry {
+namespace {
+
+std::string parent_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+std::string_view without_prefix_length(std::string_view address) { return address.substr(0, address.find('/')); }
+
+// The deepest directory of the path that exists: where a new tree would lie.
+std::string nearest_existing(const HostRoot& root, std::string path) {
+    while (path != "/" && !path_exists(root.at(path))) path = parent_of(path);
+    return root.at(path);
+}
+
+std::string file_system_name(long type) {
+    constexpr std::array kNames{
+        std::pair{0xEF53L, "ext4"},     std::pair{0x58465342L, "xfs"},     std::pair{0x9123683EL, "btrfs"},
+        std::pair{0x01021994L, "tmpfs"}, std::pair{0x794c7630L, "overlay"}, std::pair{0x6969L, "nfs"},
+        std::pair{0x65735546L, "fuse"},
+    };
+    for (const auto& [magic, name] : kNames) {
+        if (magic == type) return name;
+    }
+    return "type " + std::to_string(type);
+}
+
+std::vector<std::string> addresses_of_this_host() {
+    std::vector<std::string> texts;
+    ifaddrs* raw = nullptr;
+    if (::getifaddrs(&raw) != 0) return texts;
+    const std::unique_ptr<ifaddrs, void (*)(ifaddrs*)> list(raw, &::freeifaddrs);
+    for (const ifaddrs* item = raw; item != nullptr; item = item->ifa_next) {
+        if (item->ifa_addr == nullptr) continue;
+        std::array<char, INET6_ADDRSTRLEN> text{};
+        const void* address = nullptr;
+        if (item->ifa_addr->sa_family == AF_INET) {
+            address = &reinterpret_cast<const sockaddr_in*>(item->ifa_addr)->sin_addr;
+        } else if (item->ifa_addr->sa_family == AF_INET6) {
+            address = &reinterpret_cast<const sockaddr_in6*>(item->ifa_addr)->sin6_addr;
+        } else {
+            continue;
+        }
+        if (::inet_ntop(item->ifa_addr->sa_family, address, text.data(), text.size()) != nullptr) {
+            texts.emplace_back(text.data());
+        }
+    }
+    return texts;
+}
+
+// Who on this host, or on its wire, holds an address that the zone wants.
+void find_address_conflicts(const HostRoot& root, const MoveDemand& demand, TargetView& view) {
+    const std::vector<std::string> own = addresses_of_this_host();
+    const ZoneStore store(root);
+    const auto zones = store.list();
+    for (std::size_t index = 0; index < demand.config.nets.size(); ++index) {
+        const NetResource& net = demand.config.nets[index];
+        if (net.address.empty()) continue;
+        const std::string wanted(without_prefix_length(net.address));
+        if (std::find(own.begin(), own.end(), wanted) != own.end()) {
+            view.address_conflicts.push_back({wanted, "this host itself"});
+        }
+        for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
+            if (zone.name.str() == demand.config.name) continue;
+            const auto config = store.config(zone.name);
+            if (!config) continue;
+            for (const NetResource& other : config->nets) {
+                if (without_prefix_length(other.address) == wanted) {
+                    view.address_conflicts.push_back({wanted, "zone " + zone.name.str()});
+                }
+            }
+        }
+        if (const auto holder = foreign_holder(demand.config, index)) {
+            view.address_conflicts.push_back({wanted, "the machine with address " + *holder});
+        }
+    }
+}
+
+void look_for_resources(const HostRoot& root, const MoveDemand& demand, TargetView& view) {
+    for (const std::string& directory : demand.config.inherited_directories) {
+        if (!path_exists(root.at(directory))) view.missing_inherited.push_back(directory);
+    }
+    for (const FsResource& fs : demand.config.filesystems) {
+        if (!is_plain_path(fs.special) || !path_exists(root.at(fs.special))) view.missing_sources.push_back(fs.special);
+    }
+    for (const NetResource& net : demand.config.nets) {
+        if (!net.physical.empty() && ::if_nametoindex(net.physical.c_str()) == 0) {
+            view.missing_interfaces.push_back(net.physical);
+        }
+    }
+}
+
+Status look_at_name(AgentContext& context, const MoveDemand& demand, const std::string& move_id,
+                    const std::string& return_of, TargetView& view) {
+    ZF_TRY(const ZoneName name, ZoneName::create(demand.config.name));
+    const ZoneStore store(context.root);
+    if (const auto entry = store.find(name)) view.zone_state = state_name(entry->state);
+    if (!return_of.empty()) {
+        ZF_TRY(const std::optional<MoveRecord> first, context.journal.find(return_of));
+        view.is_kept_copy = first && first->role == Role::source && first->zone == demand.config.name &&
+                            first->phase == Phase::activated && view.zone_state == "configured";
+    }
+    ZF_TRY(const std::vector<MoveRecord> moves, context.journal.all());
+    for (const MoveRecord& move : moves) {
+        const bool coming = move.role == Role::target && !is_over(move);
+        if (coming && move.zone == demand.config.name && move.id != move_id) view.incoming_move = move.id;
+    }
+    return {};
+}
+
+}  // namespace
+
+std::string zonepath_problem(const HostRoot& root, const std::string& zonepath) {
+    if (!is_plain_path(zonepath) || zonepath == "/") return zonepath + " is not a plain absolute path";
+    std::string path;
+    const std::string parent = parent_of(zonepath);
+    for (const std::string_view part : split(std::string_view(parent).substr(1), '/')) {
+        if (part.empty()) continue;
+        path += "/" + std::string(part);
+        struct stat info {};
+        if (::lstat(root.at(path).c_str(), &info) != 0) return "the directory " + path + " does not exist";
+        if (S_ISLNK(info.st_mode)) return path + " is a symbolic link";
+        if (!S_ISDIR(info.st_mode)) return path + " is not a directory";
+        if (info.st_uid != 0) return path + " does not belong to root";
+        const bool sticky = (info.st_mode & S_ISVTX) != 0;
+        if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0 && !sticky) return path + " is writable by others than root";
+    }
+    return {};
+}
+
+Result<TargetView> view_target(AgentContext& context, const MoveDemand& demand, const std::string& move_id,
+                               const std::string& return_of) {
+    TargetView view;
+    ZF_TRY(view.host, gather_host_facts(context.root));
+    ZF_TRY_STATUS(look_at_name(context, demand, move_id, return_of, view));
+    view.zonepath_problem = zonepath_problem(context.root, demand.config.zonepath);
+    if (view.zonepath_problem.empty()) view.zonepath_exists = path_exists(context.root.at(demand.config.zonepath));
+    struct statfs info {};
+    const std::string place = nearest_existing(context.root, parent_of(demand.config.zonepath));
+    if (::statfs(place.c_str(), &info) != 0) return system_error("looking at " + printable(place), errno);
+    view.file_system = file_system_name(static_cast<long>(info.f_type));
+    view.free_bytes = static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
+    view.free_inodes = info.f_files == 0 ? 0 : static_cast<std::uint64_t>(info.f_ffree);
+    look_for_resources(context.root, demand, view);
+    find_address_conflicts(context.root, demand, view);
+    return view;
+}
+
+Result<SourceView> view_source(AgentContext& context, const ZoneConfig& config) {
+    SourceView view;
+    ZF_TRY(const ZoneName name, ZoneName::create(config.name));
+    const ZoneStore store(context.root);
+    ZF_TRY(const ZoneEntry entry, store.find(name));
+    const ZoneStatus status = Runtime(context.root).status(name);
+    view.state = state_name(status.state);
+    if (const Status may = may_boot(context.root, name, config.zonepath); !may) view.owner_problem = may.error().text();
+    ZF_TRY(const std::vector<MoveRecord> moves, context.journal.all());
+    for (const MoveRecord& move : moves) {
+        if (move.role == Role::source && move.zone == config.name && !is_over(move)) view.busy_move = move.id;
+    }
+    if (!view.busy_move.empty()) view.owner_problem.clear();  // frozen by that very move
+    ZF_TRY(view.mounts_inside, mounts_below(context.root.at(config.zonepath)));
+    ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
+    view.runtime_present = !facts.runtime.empty();
+    return view;
+}
+
+Result<std::vector<Finding>> check_target(AgentContext& context, const Manifest& manifest, const MoveDemand& demand,
+                                          const std::string& move_id, const std::string& return_of, bool force) {
+    ZF_TRY_STATUS(verify_config(demand.config));
+    ZF_TRY(const TargetView view, view_target(context, demand, move_id, return_of));
+    ZF_TRY(const Inventory local, take_inventory(context.root, dependency_scope(demand.config)));
+    std::vector<Finding> findings = attach_findings(manifest, local, view.host);
+    if (force) {
+        std::erase_if(findings, [](const Finding& finding) {
+            return finding.code.starts_with("PKG_") || finding.code.starts_with("PATCH_");
+        });
+    }
+    for (Finding& finding : judge_target(demand, view)) findings.push_back(std::move(finding));
+    return findings;
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,38 @@
+// What the agent tells the command line, as JSON lines ("v": 1). Field names are promised; new ones may come.
+//
+//   {"type":"finding", code, side, severity, subject, source, target, message, remedy}
+//   {"type":"check", zone, host, verdict, plan, bytes, entries, running, source{}, target{}}
+//   {"type":"move", ...}       one record, as status and list show it
+//   {"type":"event", at, kind, text}
+//   {"type":"started", move, zone, host}
+//   {"type":"phase"|"note", move, phase, message, remedy}
+//   {"type":"progress", move, pass, bytes_done, bytes_total, entries_done, entries_total, wire_bytes,
+//                      bytes_per_second, eta_ms}
+//   {"type":"peer", host, address, port, may_send, may_receive}
+//   {"type":"text", text}      a line to print as it is (an invitation)
+//   {"type":"end", exit_code, message, remedy, ...summary}    always the last
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "agent/journal.h"
+#include "agent/move_board.h"
+#include "agent/start_move.h"
+
+namespace zoneferry {
+
+using Json = nlohmann::ordered_json;
+
+Json finding_json(const Finding& finding);
+Json check_json(const MoveWish& wish, const CheckReport& report);
+Json move_json(const MoveRecord& record);
+Json event_json(const JournalEntry& entry);
+Json news_json(const MoveNews& news);
+Json end_json(int exit_code, const std::string& message, const std::string& remedy = {});
+Json end_json(const Error& error);
+// One line; bytes that are no UTF-8 are replaced, never an exception.
+std::string json_line(const Json& json);
+
+}  // namespace zoneferry

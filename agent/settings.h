@@ -1,0 +1,36 @@
+// The agent's settings: /etc/zoneferry/agent.toml, then agent.toml.d/*.toml in order of their names; a later
+// file overrides. Unknown keys are refused by name, so that a misspelt one is seen.
+//
+//     name = "host1"            # this host's name in certificates; default: the host name
+//     listen = "0.0.0.0"        # address for peers
+//     port = 7743
+//     addresses = ["10.0.0.1"]  # what invitations tell others; default: every address of the host
+//     halt_grace_s = 30         # for a zone to shut down before it is killed
+//     retry_s = 600             # how long a broken transfer is retried while the zone runs at the source
+//     quiesced_retry_s = 60     # the same while the zone is halted; then it is started again at the source
+//     boot_wait_s = 60          # for a zone's init to report that it is up
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/host_root.h"
+#include "core/base/result.h"
+
+namespace zoneferry {
+
+struct Settings {
+    std::string name;
+    std::string listen = "::";
+    std::uint16_t port = 7743;
+    std::vector<std::string> addresses;
+    int halt_grace_s = 30;
+    int retry_s = 600;
+    int quiesced_retry_s = 60;
+    int boot_wait_s = 60;
+};
+
+Result<Settings> load_settings(const HostRoot& root);
+
+}  // namespace zoneferry

@@ -1,0 +1,47 @@
+// The beginning of a move on its source: the check of both hosts, and, if nothing forbids it, the start.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/context.h"
+#include "agent/move_desk.h"
+#include "core/attach/finding.h"
+
+namespace zoneferry {
+
+struct MoveWish {
+    std::string zone;
+    std::string peer;
+    std::string peer_address;  // empty: as known to the trust store
+    bool force = false;
+    bool cold = false;
+    KeepSource keep_source = KeepSource::keep;
+    std::uint64_t bytes_per_second = 0;
+    std::string return_of;
+};
+
+struct CheckReport {
+    std::vector<Finding> findings;  // both hosts'
+    HostFacts source;
+    HostFacts target;
+    std::uint64_t tree_bytes = 0;
+    std::uint64_t tree_entries = 0;
+    bool running = false;
+    std::string plan_hash;  // of everything that was judged; the same facts give the same hash
+};
+
+// Looks at both hosts, changes nothing on either.
+Result<CheckReport> check_move(AgentContext& context, const MoveWish& wish);
+
+struct StartedMove {
+    std::string move_id;  // empty when blocked
+    CheckReport check;
+};
+Result<StartedMove> start_move(AgentContext& context, MoveDesk& desk, const MoveWish& wish);
+
+// A rollback, on the host that has the zone now: moves it back to where `first` brought it from.
+Result<std::string> start_return(AgentContext& context, MoveDesk& desk, const MoveRecord& first,
+                                 const std::string& peer_address);
+
+}  // namespace zoneferry

@@ -1,0 +1,257 @@
+#include "agent/target_move.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "agent/finish.h"
+#include "agent/preflight_view.h"
+#include "core/attach/attach.h"
+#include "core/attach/detach.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
+#include "core/zone/runtime.h"
+
+namespace zoneferry {
+namespace {
+
+MoveRecord record_from(const PrepareRequest& request, const ZoneConfig& config, const std::string& peer,
+                       const std::string& peer_address) {
+    MoveRecord record;
+    record.id = request.move_id;
+    record.role = Role::target;
+    record.phase = Phase::incoming;
+    record.zone = request.zone;
+    record.zone_uuid = request.zone_uuid;
+    record.peer = peer;
+    record.peer_address = peer_address;
+    record.zonepath = config.zonepath;
+    record.epoch = request.epoch;
+    record.force = request.force;
+    record.return_of = request.return_of;
+    record.was_running = request.was_running;
+    record.tree_bytes = request.tree_bytes;
+    record.tree_entries = request.tree_entries;
+    return record;
+}
+
+Status make_staging(const std::string& path) {
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_error("make " + printable(path), errno);
+    return sync_directory(path.substr(0, path.rfind('/')));
+}
+
+// The same move asked for again, after a broken link or a restart.
+Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& record, const PrepareRequest& request,
+                                  const std::string& peer) {
+    if (record.role != Role::target || record.peer != peer || record.zone != request.zone) {
+        return Error(Errc::conflict, "move " + record.id + " is known here as another one");
+    }
+    if (record.phase != Phase::incoming && record.phase != Phase::ready) {
+        return Error(Errc::conflict,
+                     "move " + record.id + " is " + std::string(phase_name(record.phase)) + " here already");
+    }
+    const std::string staging = staging_path(context.root, record.zonepath, record.id);
+    const bool fresh = !path_exists(staging);
+    // Also when the agent died between the journal and these two.
+    ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
+    ZF_TRY_STATUS(make_staging(staging));
+    return Reservation{record, fresh};
+}
+
+// A name with an owner record of a higher epoch has moved on since; this offer is a ghost of the past.
+Status refuse_older_epoch(AgentContext& context, const PrepareRequest& request, const ZoneName& name,
+                          const std::string& zonepath) {
+    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, zonepath));
+    if (!owner || owner->zone_uuid != request.zone_uuid || owner->epoch <= request.epoch) return {};
+    return Error(Errc::not_owner, "this host knows a newer owner of zone " + name.str() + ": " + printable(owner->host) +
+                                      ", epoch " + std::to_string(owner->epoch));
+}
+
+}  // namespace
+
+bool is_move_id(std::string_view text) {
+    constexpr std::size_t kLengthMax = 40;
+    return !text.empty() && text.size() <= kLengthMax &&
+           text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& request, const std::string& peer,
+                                 const std::string& peer_address) {
+    if (!is_move_id(request.move_id)) return Error(Errc::protocol, "a move id has hexadecimal digits only");
+    ZF_TRY(const std::optional<MoveRecord> known, context.journal.find(request.move_id));
+    if (known) return reserve_again(context, *known, request, peer);
+
+    ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
+    ZF_TRY(const ZoneName name, ZoneName::create(request.zone));
+    if (manifest.config.name != request.zone) return Error(Errc::protocol, "the manifest is of another zone");
+    MoveDemand demand{manifest.config, request.source, request.tree_bytes, request.tree_entries,
+                      !request.return_of.empty()};
+    ZF_TRY(const std::vector<Finding> findings,
+           check_target(context, manifest, demand, request.move_id, request.return_of, request.force));
+    for (const Finding& finding : findings) {
+        if (finding.severity == Severity::block) return Error(Errc::blocked, finding.message).remedy(finding.remedy);
+    }
+    ZF_TRY_STATUS(refuse_older_epoch(context, request, name, manifest.config.zonepath));
+
+    MoveRecord record = record_from(request, manifest.config, peer, peer_address);
+    ZF_TRY_STATUS(context.journal.add(record));
+    ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
+    ZF_TRY_STATUS(make_staging(staging_path(context.root, record.zonepath, record.id)));
+    return Reservation{std::move(record), true};
+}
+
+Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecord& record, const std::string& text) {
+    if (record.phase == Phase::ready && record.manifest == text) return std::vector<Finding>();
+    ZF_TRY(const Manifest manifest, parse_manifest(text));
+    if (manifest.config.name != record.zone || manifest.config.zonepath != record.zonepath) {
+        return Error(Errc::protocol, "the manifest is not of the zone that was prepared");
+    }
+    MoveDemand demand{manifest.config, HostFacts(), 0, 0, !record.return_of.empty()};
+    demand.source = manifest.source;
+    ZF_TRY(std::vector<Finding> findings,
+           check_target(context, manifest, demand, record.id, record.return_of, record.force));
+    std::erase_if(findings, [](const Finding& finding) { return finding.severity != Severity::block; });
+    if (!findings.empty()) return findings;
+
+    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context.root, record.zonepath, record.id)));
+    if (!open_beneath(staging.get(), "root", O_PATH | O_DIRECTORY)) {
+        return Error(Errc::invalid, "the received tree has no directory 'root'");
+    }
+    ZF_TRY_STATUS(replace_file_at(staging.get(), "SUNWdetached.xml", text, 0644));
+    if (::fchmod(staging.get(), 0700) != 0 || ::syncfs(staging.get()) != 0) return system_error("syncing staging", errno);
+    if (record.phase == Phase::incoming) {
+        ZF_TRY([[maybe_unused]] const MoveRecord after,
+               context.journal.apply(record.id, MoveEvent{.kind = EventKind::ready, .text = text}));
+    }
+    return std::vector<Finding>();
+}
+
+Result<MoveRecord> own_move(AgentContext& context, const MoveRecord& record, const Grant& grant) {
+    if (grant.epoch != record.epoch + 1) {
+        return Error(Errc::protocol, "the grant is for epoch " + std::to_string(grant.epoch) + ", this move is for " +
+                                         std::to_string(record.epoch + 1));
+    }
+    if (record.phase != Phase::ready) return record;  // owned already; the plan refuses everything else
+    return context.journal.apply(record.id, MoveEvent{.kind = EventKind::owned});
+}
+
+namespace {
+
+Status put_in_place(AgentContext& context, const MoveRecord& record) {
+    const std::string staging = staging_path(context.root, record.zonepath, record.id);
+    const std::string place = context.root.at(record.zonepath);
+    if (!path_exists(staging)) return {};  // done before a restart
+    if (path_exists(place)) {
+        const std::string kept = kept_path(context.root, record.zonepath, record.id);
+        if (::rename(place.c_str(), kept.c_str()) != 0) return system_error("setting the older copy aside", errno);
+    }
+    if (::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, place.c_str(), RENAME_NOREPLACE) != 0) {
+        return system_error("putting the zone at " + record.zonepath, errno);
+    }
+    return sync_directory(place.substr(0, place.rfind('/')));
+}
+
+Status configure(AgentContext& context, const ZoneLock& lock, const MoveRecord& record) {
+    ZF_TRY(const Manifest manifest, parse_manifest(record.manifest));
+    ZoneStore store(context.root);
+    const auto known = store.find(lock.name());
+    if (!known) return store.create(lock, manifest.config);
+    if (known->state == ZoneState::configured) return store.save_config(lock, manifest.config);
+    return {};
+}
+
+Status attach_here(AgentContext& context, const ZoneLock& lock, const MoveRecord& record) {
+    ZF_TRY_STATUS(configure(context, lock, record));
+    ZF_TRY(const ZoneEntry entry, ZoneStore(context.root).find(lock.name()));
+    if (entry.state != ZoneState::configured) return {};
+    AttachOptions options;
+    options.force = record.force;
+    ZF_TRY(const AttachOutcome outcome, attach_zone(context.root, lock, lock.name(), options));
+    if (!outcome.attached) return Error(Errc::blocked, "the packages of this host do not fit the zone any more");
+    return {};
+}
+
+Status boot_here(AgentContext& context, const ZoneLock& lock) {
+    const Runtime runtime(context.root);
+    if (runtime.status(lock.name()).state == ZoneState::running) return {};
+    const ZoneStore store(context.root);
+    ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
+    ZF_TRY(const ZoneConfig config, store.config(lock.name()));
+    BootOptions options;
+    options.wait_ready_ms = context.settings.boot_wait_s * 1000;
+    const auto booted = runtime.boot(lock, entry, config, options);
+    if (!booted) return Error(booted.error()).during("booting");
+    return {};
+}
+
+}  // namespace
+
+Result<Activated> activate_move(AgentContext& context, const MoveRecord& record) {
+    Activated done;
+    if (record.phase != Phase::owned) {
+        done.attached = record.problem.empty();
+        done.running = record.running;
+        done.problem = record.problem;
+        return done;
+    }
+    ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
+    ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
+    const std::int64_t began_ms = context.clock.monotonic_ms();
+    ZF_TRY_STATUS(put_in_place(context, record));
+    ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, record.epoch + 1, context.settings.name));
+    Status attached = attach_here(context, lock, record);
+    const std::int64_t attached_ms = context.clock.monotonic_ms();
+    done.attached = attached.has_value();
+    done.attach_ms = static_cast<std::uint32_t>(attached_ms - began_ms);
+    if (!attached) done.problem = attached.error().text();
+    if (attached && record.was_running) {
+        Status booted = boot_here(context, lock);
+        done.running = booted.has_value();
+        if (!booted) done.problem = booted.error().text();
+        done.boot_ms = static_cast<std::uint32_t>(context.clock.monotonic_ms() - attached_ms);
+    }
+    ZF_TRY([[maybe_unused]] const MoveRecord after,
+           context.journal.apply(record.id, MoveEvent{.kind = EventKind::activated,
+                                                      .text = done.problem,
+                                                      .number = context.clock.unix_ms(),
+                                                      .flag = done.running}));
+    if (done.problem.empty()) mark_returned(context, record);
+    return done;
+}
+
+Status forget_way_back(AgentContext& context, const MoveRecord& record) {
+    ZF_TRY_STATUS(remove_tree(kept_path(context.root, record.zonepath, record.id)));
+    if (record.phase != Phase::activated) return {};
+    ZF_TRY([[maybe_unused]] const MoveRecord after,
+           context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
+    return {};
+}
+
+StatusReply status_of_move(AgentContext& context, const std::string& move_id, const std::string& asking_host) {
+    StatusReply reply;
+    const auto found = context.journal.find(move_id);
+    if (!found || !*found || (*found)->peer != asking_host) return reply;
+    const MoveRecord& record = **found;
+    reply.known = true;
+    reply.phase = phase_name(record.phase);
+    reply.problem = record.problem;
+    reply.epoch = record.epoch;
+    const bool taken = record.phase == Phase::owned || record.phase == Phase::activated ||
+                       record.phase == Phase::finalized;
+    if (record.role != Role::target || !taken) return reply;
+    reply.epoch = record.epoch + 1;
+    reply.owned = true;
+    const auto name = ZoneName::create(record.zone);
+    if (!name) return reply;
+    const auto entry = ZoneStore(context.root).find(*name);
+    reply.attached = record.phase != Phase::owned && entry && entry->state == ZoneState::installed;
+    reply.running = Runtime(context.root).status(*name).state == ZoneState::running;
+    return reply;
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,297 @@
+#include "agent/target_session.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "agent/finish.h"
+#include "agent/join.h"
+#include "agent/peer_session.h"
+#include "agent/preflight_view.h"
+#include "agent/start_move.h"
+#include "agent/target_move.h"
+#include "core/base/text.h"
+#include "transfer/tree_digest.h"
+#include "wire/features.h"
+
+namespace zoneferry {
+namespace {
+
+// How much may be lost to a cut link: what came since the last sync.
+constexpr std::uint64_t kSyncEveryBytes = 64ULL << 20U;
+constexpr std::int64_t kSyncEveryMs = 1'000;
+constexpr std::int64_t kTellEveryMs = 200;
+constexpr int kIdleTimeoutMs = 24 * 3'600'000;  // a silent peer is found out by heartbeats, not by this
+
+// What goes on after a failed request: the peer is told, and may ask something else.
+Status refuse(Connection& connection, const Error& error) { return connection.send(Refusal(error)); }
+
+}  // namespace
+
+TargetSession::TargetSession(AgentContext& context, MoveDesk& desk, std::shared_ptr<Connection> connection)
+    : context_(context), desk_(desk), connection_(std::move(connection)) {}
+TargetSession::~TargetSession() { connection_->close(); }
+
+void TargetSession::run() {
+    if (connection_->is_join()) return serve_join();
+    if (Status greeted = greet(); !greeted) {
+        (void)refuse(*connection_, greeted.error());
+        return;
+    }
+    while (!context_.stopping) {
+        Result<Message> request = connection_->receive(kIdleTimeoutMs);
+        if (!request) return;
+        Status answered = answer(*std::move(request));
+        if (answered) continue;
+        if (!refuse(*connection_, answered.error())) return;
+        pass_.reset();
+    }
+}
+
+void TargetSession::serve_join() {
+    const Result<Message> message = connection_->receive(kAnswerTimeoutMs);
+    if (!message) return;
+    const auto* request = std::get_if<JoinRequest>(&*message);
+    if (request == nullptr) return;
+    if (Result<JoinReply> reply = answer_join(context_, *request, *connection_)) {
+        (void)connection_->send(*std::move(reply));
+    } else {
+        (void)refuse(*connection_, reply.error());
+    }
+    (void)connection_->receive(kAnswerTimeoutMs);  // until the joiner has read it and closes
+}
+
+Status TargetSession::greet() {
+    ZF_TRY(const Message first, connection_->receive(kAnswerTimeoutMs));
+    const auto* hello = std::get_if<Hello>(&first);
+    if (hello == nullptr) return Error(Errc::protocol, "the first message must be Hello");
+    peer_ = connection_->peer().host;
+    ZF_TRY([[maybe_unused]] const Peer known, context_.trust.authorize(peer_, connection_->peer().fingerprint));
+    if (hello->host != peer_) return Error(Errc::untrusted, "Hello names another host than the certificate");
+    peer_port_ = hello->listen_port;
+    ZF_TRY(Agreement agreement, agree(*hello));
+    HelloAck ack;
+    ack.protocol = agreement.protocol;
+    ack.features = std::move(agreement.features);
+    ack.host = context_.settings.name;
+    ack.host_id = context_.host_id;
+    ack.version = ZONEFERRY_VERSION;
+    ack.clock_unix_ms = context_.clock.unix_ms();
+    return connection_->send(std::move(ack));
+}
+
+Status TargetSession::answer(Message request) {
+    return std::visit(
+        [this](auto&& message) -> Status {
+            using Kind = std::remove_cvref_t<decltype(message)>;
+            if constexpr (requires { this->on(std::forward<decltype(message)>(message)); }) {
+                return this->on(std::forward<decltype(message)>(message));
+            } else {
+                (void)sizeof(Kind);
+                return Error(Errc::protocol, "that message is not a request");
+            }
+        },
+        std::move(request));
+}
+
+Result<MoveRecord> TargetSession::own_record(const std::string& move_id) const {
+    ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(move_id));
+    if (!record || record->peer != peer_ || record->role != Role::target) {
+        return Error(Errc::not_found, "this host knows no move " + printable(move_id) + " from " + peer_);
+    }
+    if (claimed_id_ != move_id) return Error(Errc::protocol, "move " + move_id + " was not prepared in this session");
+    return *record;
+}
+
+Status TargetSession::on(const CheckRequest& request) {
+    ZF_TRY(const Peer peer, context_.trust.peer(peer_));
+    if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
+    ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
+    const MoveDemand demand{manifest.config, request.source, request.tree_bytes, request.tree_entries,
+                            !request.return_of.empty()};
+    CheckReply reply;
+    ZF_TRY(reply.findings,
+           check_target(context_, manifest, demand, request.move_id, request.return_of, request.force));
+    ZF_TRY(reply.target, gather_host_facts(context_.root));
+    return connection_->send(std::move(reply));
+}
+
+Status TargetSession::on(const PrepareRequest& request) {
+    ZF_TRY(const Peer peer, context_.trust.peer(peer_));
+    if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
+    if (!is_move_id(request.move_id)) return Error(Errc::protocol, "a move id has hexadecimal digits only");
+    if (claimed_id_ != request.move_id) {
+        claim_.reset();
+        ZF_TRY(MoveDesk::Claim claim, desk_.claim(request.move_id, connection_));
+        claim_.emplace(std::move(claim));
+        claimed_id_ = request.move_id;
+    }
+    const std::string address = listening_address(connection_->peer().address, peer_port_);
+    ZF_TRY(const Reservation reservation, reserve_move(context_, request, peer_, address));
+    tell(reservation.record, "name, space and staging are reserved for " + request.zone + " from " + peer_);
+    PrepareReply reply;
+    reply.staging_is_fresh = reservation.staging_is_fresh;
+    return connection_->send(std::move(reply));
+}
+
+Status TargetSession::on(const PassBegin& request) {
+    ZF_TRY(const MoveRecord record, own_record(request.move_id));
+    if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
+    ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    ReceiveOptions options;
+    options.preserved = excluded_names();
+    Pass pass;
+    pass.number = request.pass;
+    pass.is_final = request.is_final;
+    ZF_TRY(pass.receiver, TreeReceiver::start(std::move(staging), options));
+    pass.began_ms = pass.synced_ms = context_.clock.monotonic_ms();
+    pass_.emplace(std::move(pass));
+    tell(record, request.is_final ? "receiving the last pass" : "receiving while the zone runs at " + peer_);
+    PassReady reply;
+    reply.pass = request.pass;
+    return connection_->send(std::move(reply));
+}
+
+Status TargetSession::on(Segment segment) {
+    // After a refusal the rest of that pass is still under way: it is dropped.
+    if (!pass_ || pass_->number != segment.pass) return {};
+    if (segment.encoding > static_cast<std::uint8_t>(Encoding::zstd)) return Error(Errc::protocol, "unknown encoding");
+    TreeSegment part;
+    part.number = segment.number;
+    part.raw_bytes = segment.raw_bytes;
+    part.encoding = static_cast<Encoding>(segment.encoding);
+    part.payload = std::move(segment.payload);
+    pass_->bytes += part.raw_bytes;
+    pass_->bytes_since_sync += part.raw_bytes;
+    ZF_TRY_STATUS(pass_->receiver->accept(part));
+    const std::int64_t now_ms = context_.clock.monotonic_ms();
+    if (now_ms - pass_->told_ms >= kTellEveryMs) {
+        pass_->told_ms = now_ms;
+        MoveNews news{.type = MoveNews::Type::progress, .move_id = claimed_id_, .phase = "incoming"};
+        news.pass = pass_->number;
+        news.bytes_done = pass_->bytes;
+        const auto elapsed_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(1, now_ms - pass_->began_ms));
+        news.bytes_per_second = pass_->bytes * 1000 / elapsed_ms;
+        context_.board.publish(std::move(news));
+    }
+    if (pass_->bytes_since_sync < kSyncEveryBytes && now_ms - pass_->synced_ms < kSyncEveryMs) return {};
+    return acknowledge();
+}
+
+Status TargetSession::acknowledge() {
+    SegmentAck ack;
+    ack.pass = pass_->number;
+    ZF_TRY(ack.durable_count, pass_->receiver->make_durable());
+    pass_->bytes_since_sync = 0;
+    pass_->synced_ms = context_.clock.monotonic_ms();
+    return connection_->send(std::move(ack));
+}
+
+Status TargetSession::on(const PassEnd& request) {
+    if (!pass_ || pass_->number != request.pass) return {};
+    ZF_TRY([[maybe_unused]] const ReceiveSummary summary, pass_->receiver->finish(request.segments));
+    ZF_TRY_STATUS(acknowledge());
+    PassDone done;
+    done.pass = request.pass;
+    pass_.reset();
+    return connection_->send(std::move(done));
+}
+
+Status TargetSession::on(const VerifyRequest& request) {
+    ZF_TRY(const MoveRecord record, own_record(request.move_id));
+    ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    DigestOptions options;
+    options.excluded = excluded_names();
+    options.threads = std::max(1U, std::thread::hardware_concurrency());
+    tell(record, "computing the digest of what was received");
+    ZF_TRY(const TreeDigest digest, digest_tree(std::move(staging), options));
+    VerifyReply reply;
+    reply.digest = digest.digest;
+    reply.entries = digest.entries;
+    reply.bytes = digest.bytes;
+    return connection_->send(std::move(reply));
+}
+
+Status TargetSession::on(const StageRequest& request) {
+    ZF_TRY(const MoveRecord record, own_record(request.move_id));
+    if (record.phase != Phase::incoming && record.phase != Phase::ready) {
+        return Error(Errc::conflict, "move " + record.id + " is past staging");
+    }
+    StageReply reply;
+    ZF_TRY(reply.findings, promise_move(context_, record, request.manifest));
+    reply.ready = reply.findings.empty();
+    if (reply.ready) tell(record, "ready: everything that the zone needs is on this host's disk");
+    return connection_->send(std::move(reply));
+}
+
+Status TargetSession::on(const Grant& request) {
+    ZF_TRY(const std::optional<MoveRecord> found, context_.journal.find(request.move_id));
+    if (!found || found->peer != peer_ || found->role != Role::target) {
+        return Error(Errc::not_found, "this host knows no move " + printable(request.move_id));
+    }
+    if (claimed_id_ != request.move_id) {
+        claim_.reset();
+        ZF_TRY(MoveDesk::Claim claim, desk_.claim(request.move_id, connection_));
+        claim_.emplace(std::move(claim));
+        claimed_id_ = request.move_id;
+    }
+    ZF_TRY(const MoveRecord record, own_move(context_, *found, request));
+    Owned owned;
+    owned.epoch = request.epoch;
+    ZF_TRY_STATUS(connection_->send(std::move(owned)));
+    tell(record, "zone " + record.zone + " belongs to this host");
+    Result<Activated> activated = activate_move(context_, record);
+    if (!activated) {
+        // Ours, but not in place: tried again when the agent starts, and by the janitor.
+        tell(record, activated.error().text());
+        return std::move(activated).error();
+    }
+    if (const auto after = context_.journal.find(record.id); after && *after) context_.board.publish(end_news(**after));
+    return connection_->send(*std::move(activated));
+}
+
+Status TargetSession::on(const StatusRequest& request) {
+    return connection_->send(status_of_move(context_, request.move_id, peer_));
+}
+
+Status TargetSession::on(const AbortRequest& request) {
+    ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(request.move_id));
+    if (record && record->role == Role::target && record->peer == peer_ && !is_over(*record)) {
+        if (record->phase == Phase::owned) return Error(Errc::conflict, "this host owns the zone already");
+        pass_.reset();
+        ZF_TRY(const MoveRecord after,
+               discard_incoming(context_, *record, Error(Errc::cancelled, peer_ + " gave up: " + request.reason)));
+        context_.board.publish(end_news(after));
+    }
+    return connection_->send(AbortReply());
+}
+
+Status TargetSession::on(const FinalizeRequest& request) {
+    ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(request.move_id));
+    if (!record || record->role != Role::target || record->peer != peer_) {
+        return Error(Errc::not_found, "this host knows no move " + printable(request.move_id));
+    }
+    ZF_TRY_STATUS(forget_way_back(context_, *record));
+    return connection_->send(FinalizeReply());
+}
+
+Status TargetSession::on(const ReturnRequest& request) {
+    ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(request.move_id));
+    if (!record || record->role != Role::target || record->peer != peer_ || record->phase != Phase::activated) {
+        return Error(Errc::conflict, "this host holds no zone that move " + printable(request.move_id) + " brought");
+    }
+    const std::string address = listening_address(connection_->peer().address, peer_port_);
+    ReturnReply reply;
+    ZF_TRY(reply.move_id, start_return(context_, desk_, *record, address));
+    return connection_->send(std::move(reply));
+}
+
+void TargetSession::tell(const MoveRecord& record, const std::string& message) {
+    context_.board.publish(MoveNews{.type = MoveNews::Type::phase,
+                                    .move_id = record.id,
+                                    .zone = record.zone,
+                                    .phase = std::string(phase_name(record.phase)),
+                                    .message = message});
+}
+
+}  // namespace zoneferry

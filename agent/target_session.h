@@ -1,0 +1,66 @@
+// One connection that a peer has made to us: answers its requests until it ends. What a request does is in
+// target_move.h; here is only who may ask, in what order, and the receiving of segments.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/context.h"
+#include "agent/move_desk.h"
+#include "transfer/receiver.h"
+#include "wire/messages.h"
+
+namespace zoneferry {
+
+class TargetSession {
+public:
+    TargetSession(AgentContext& context, MoveDesk& desk, std::shared_ptr<Connection> connection);
+    ~TargetSession();
+    void run();
+
+private:
+    struct Pass {
+        std::uint32_t number = 0;
+        bool is_final = false;
+        std::unique_ptr<TreeReceiver> receiver;
+        std::uint64_t bytes_since_sync = 0;
+        std::uint64_t bytes = 0;
+        std::int64_t synced_ms = 0;
+        std::int64_t began_ms = 0;
+        std::int64_t told_ms = 0;
+    };
+
+    Status greet();
+    void serve_join();
+    Status answer(Message request);
+    Status on(const CheckRequest& request);
+    Status on(const PrepareRequest& request);
+    Status on(const PassBegin& request);
+    Status on(Segment segment);
+    Status on(const PassEnd& request);
+    Status on(const VerifyRequest& request);
+    Status on(const StageRequest& request);
+    Status on(const Grant& request);
+    Status on(const StatusRequest& request);
+    Status on(const AbortRequest& request);
+    Status on(const FinalizeRequest& request);
+    Status on(const ReturnRequest& request);
+
+    // The move, if it is a move of this peer's that this session has prepared or may speak of.
+    Result<MoveRecord> own_record(const std::string& move_id) const;
+    Status acknowledge();
+    void tell(const MoveRecord& record, const std::string& message);
+
+    AgentContext& context_;
+    MoveDesk& desk_;
+    std::shared_ptr<Connection> connection_;
+    std::string peer_;
+    std::uint32_t peer_port_ = 0;
+    std::optional<MoveDesk::Claim> claim_;
+    std::string claimed_id_;
+    std::optional<Pass> pass_;
+};
+
+}  // namespace zoneferry
