@@ -1,0 +1,52 @@
+// Reading and applying an entry's metadata through held descriptors.
+//
+// An entry is named by an open descriptor (regular files, directories) or, for what must not be opened (symlinks,
+// fifos, sockets, devices), by a held directory and a component: never by a path that could be redirected.
+#pragma once
+
+#include <linux/stat.h>
+#include <sys/stat.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/fd.h"
+#include "transfer/record.h"
+
+namespace zoneferry {
+
+// What statx tells, in the terms of this room.
+struct EntryStat {
+    std::uint32_t mode = 0;  // with the format bits
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::uint32_t links = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t size = 0;
+    std::uint64_t allocated_bytes = 0;
+    std::int64_t mtime_seconds = 0;
+    std::uint32_t mtime_nanoseconds = 0;
+    std::int64_t ctime_seconds = 0;
+    std::uint32_t ctime_nanoseconds = 0;
+    std::uint32_t device_major = 0;
+    std::uint32_t device_minor = 0;
+    bool is_mount_point = false;
+};
+// Never follows a link, never mounts anything; name "" means the descriptor itself.
+Result<EntryStat> stat_entry(int directory, const std::string& name);
+
+// Sorted by name; only those that travel (is_carried_xattr).
+using OwnedXattrs = std::vector<std::pair<std::string, ByteVector>>;
+Result<OwnedXattrs> read_xattrs(int fd);
+Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name);
+
+// The views point into xattrs.
+Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs);
+
+// Owner, xattrs, mode, times, in the one order that works: chown drops capabilities and setuid, an ACL changes the
+// mode, and everything changes times. Xattrs that are there but not in metadata go away if may_have_xattrs.
+Status apply_metadata(int fd, const Metadata& metadata, bool may_have_xattrs);
+Status apply_metadata_at(int directory, const std::string& name, std::uint32_t format, const Metadata& metadata);
+
+}  // namespace zoneferry

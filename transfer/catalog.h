@@ -1,0 +1,118 @@
+// What the target is known to have: a sorted file beside the tree, streamed, so that memory does not grow with it.
+//
+// Files, by the sender's prefix:
+//     PREFIX.base    what the target has since the last finished pass (or merge)
+//     PREFIX.new     the pass that is going on; entries are written before the segment that carries them is given out
+//     PREFIX.acked   "PASS-ID COUNT": segments 0..COUNT-1 of PREFIX.new are on the target's disk
+// A file is frames of: length u32, hash (8 bytes of SHA-256 over frame number, frame body), body. The first body is
+// the header line; others hold whole entries, in the order of the walk:
+//     D name fresh-segment    a directory begins (kNotSent: the target had it)
+//     E identity segment again the directory ends
+//     F name identity segment again  any other entry; segment is that of its last byte, kNotSent: unchanged
+//     P name identity offset segment  a file's bytes before offset are in the segments up to that one
+//     T name segment          was on the target, removed by that segment
+//     Z                       complete
+// "again": not trusted (changed while read, changed within a clock tick of the read, or never acknowledged): may or
+// may not be on the target, comes again or is removed, but never counts as unchanged.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/base/fd.h"
+#include "transfer/attributes.h"
+
+namespace zoneferry {
+
+constexpr std::uint64_t kNotSent = UINT64_MAX;
+
+// Equal identities: the entry was not changed in between. ctime cannot be set by a zone's user.
+struct Identity {
+    std::uint32_t mode = 0;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t size = 0;
+    std::int64_t ctime_seconds = 0;
+    std::uint32_t ctime_nanoseconds = 0;
+    bool operator==(const Identity&) const = default;
+};
+Identity identity_of(const EntryStat& stat);
+
+enum class CatalogKind : char {
+    directory = 'D',
+    directory_end = 'E',
+    leaf = 'F',
+    partial = 'P',
+    removed = 'T',
+    complete = 'Z'
+};
+
+struct CatalogEntry {
+    CatalogKind kind = CatalogKind::complete;
+    std::string name;
+    Identity identity;
+    std::uint64_t segment = kNotSent;
+    std::uint64_t offset = 0;
+    bool again = false;
+};
+
+class CatalogWriter {
+public:
+    static Result<CatalogWriter> create(const std::string& path, const std::string& pass_id);
+    void add(const CatalogEntry& entry);
+    Status flush_if_large();
+    Status flush();  // to the kernel: survives this process, not a power cut
+    Status sync();
+    int fd() const { return fd_.get(); }
+
+private:
+    UniqueFd fd_;
+    ByteVector body_;
+    std::uint64_t frames_ = 0;
+};
+
+class CatalogReader {
+public:
+    static Result<CatalogReader> open(const std::string& path);
+    const std::string& pass_id() const { return pass_id_; }
+    // nullopt: the end; a damaged or half-written frame counts as the end (is_complete() tells).
+    Result<std::optional<CatalogEntry>> next();
+    bool is_complete() const { return complete_; }
+
+private:
+    bool read_frame();
+    UniqueFd fd_;
+    std::string pass_id_;
+    ByteVector body_;
+    std::size_t position_ = 0;
+    std::uint64_t frames_ = 0;
+    bool complete_ = false;
+};
+
+// Reads the whole file once: is it complete, undamaged, sorted and nested?
+bool is_sound_catalog(const std::string& path);
+
+// Walks a catalog beside a walk of the tree. An absent catalog is an empty one.
+class CatalogCursor {
+public:
+    CatalogCursor() = default;
+    explicit CatalogCursor(CatalogReader reader) : reader_(std::move(reader)) {}
+
+    // The next entry of the present directory; its end is kind directory_end (or complete, if there is none).
+    // Tombstones are skipped, as is a partial that its whole follows.
+    Result<const CatalogEntry*> peek();
+    void take() { present_.reset(); }
+    // Takes the entry in front, with all below it if it is a directory.
+    Status skip();
+
+private:
+    Result<CatalogEntry> read();
+    std::optional<CatalogReader> reader_;
+    std::optional<CatalogEntry> present_;
+    std::optional<CatalogEntry> ahead_;
+};
+
+}  // namespace zoneferry

@@ -1,0 +1,50 @@
+// Between the walk and the socket: raw segments are compressed by a small pool and come out in their order. At most
+// threads + 3 segments exist at a time, so memory is fixed and a slow link stops the walk.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "transfer/segment.h"
+
+namespace zoneferry {
+
+class SegmentPipeline {
+public:
+    SegmentPipeline(unsigned threads, int zstd_level);
+    ~SegmentPipeline();  // cancels
+
+    // Waits for room; false once cancelled.
+    bool push(std::uint64_t number, ByteVector raw);
+    // No more will be pushed: the walk is done, or ended by this error.
+    void close(Status outcome);
+    // The next in order; nullopt after the last; the walk's error after what came before it.
+    Result<std::optional<TreeSegment>> next();
+    void cancel();
+    bool is_cancelled() const;
+
+private:
+    struct Slot {
+        std::uint64_t number = 0;
+        ByteVector raw;
+        TreeSegment segment;
+        bool is_done = false;
+    };
+    void compress_all(int zstd_level);
+
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::shared_ptr<Slot>> slots_;    // in order, until given out
+    std::deque<std::shared_ptr<Slot>> waiting_;  // those no thread has taken yet
+    std::size_t slots_max_;
+    std::optional<Status> outcome_;
+    bool cancelled_ = false;
+    std::vector<std::jthread> threads_;  // last: they use all the above
+};
+
+}  // namespace zoneferry

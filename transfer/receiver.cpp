@@ -1,0 +1,58 @@
+#include "transfer/receiver.h"
+
+#include <unistd.h>
+
+#include <string>
+
+#include "transfer/writer.h"
+
+namespace zoneferry {
+
+struct TreeReceiver::State {
+    State(UniqueFd staging, const ReceiveOptions& options)
+        : writer(std::move(staging), options.devices, options.preserved),
+          decoder(writer, {options.entries_max, options.bytes_max, options.preserved}) {}
+    TreeWriter writer;
+    TreeDecoder decoder;
+    SegmentExpander expander;
+    std::uint64_t accepted = 0;
+};
+
+TreeReceiver::TreeReceiver() = default;
+TreeReceiver::~TreeReceiver() = default;
+
+Result<std::unique_ptr<TreeReceiver>> TreeReceiver::start(UniqueFd staging, ReceiveOptions options) {
+    ZF_TRY(const struct stat info, stat_fd(staging.get()));
+    if (!S_ISDIR(info.st_mode)) return Error(Errc::invalid, "the staging place is not a directory");
+    std::unique_ptr<TreeReceiver> receiver(new TreeReceiver);  // NOLINT: private constructor
+    receiver->state_ = std::make_unique<State>(std::move(staging), options);
+    return receiver;
+}
+
+Status TreeReceiver::accept(const TreeSegment& segment) {
+    if (segment.number != state_->accepted) {
+        return Error(Errc::protocol, "segment " + std::to_string(segment.number) +
+                                         " of the stream came where segment " + std::to_string(state_->accepted) +
+                                         " was due");
+    }
+    ZF_TRY(const ConstBytes raw, state_->expander.expand(segment));
+    ZF_TRY_STATUS(state_->decoder.decode(raw));
+    ++state_->accepted;
+    return {};
+}
+
+Result<std::uint64_t> TreeReceiver::make_durable() {
+    ZF_TRY_STATUS(state_->writer.sync());
+    return state_->accepted;
+}
+
+Result<ReceiveSummary> TreeReceiver::finish(std::uint64_t segments) {
+    if (segments != state_->accepted || !state_->decoder.ended()) {
+        return Error(Errc::protocol, "the pass ended after segment " + std::to_string(state_->accepted) +
+                                         ", but the sender made " + std::to_string(segments));
+    }
+    ZF_TRY_STATUS(state_->writer.sync());
+    return ReceiveSummary{segments, state_->decoder.entries(), state_->decoder.bytes()};
+}
+
+}  // namespace zoneferry

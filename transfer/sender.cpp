@@ -1,0 +1,159 @@
+#include "transfer/sender.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+
+#include "core/base/files.h"
+#include "transfer/pipeline.h"
+#include "transfer/resume.h"
+#include "transfer/walk.h"
+
+namespace zoneferry {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+// A token bucket holding at most a quarter of a second's bytes.
+class RateLimit {
+public:
+    explicit RateLimit(std::uint64_t bytes_per_second) : rate_(static_cast<double>(bytes_per_second)) {}
+    // How long to wait before so many bytes may go.
+    std::chrono::nanoseconds delay_for(std::uint64_t bytes) {
+        if (rate_ <= 0) return {};
+        const auto now = SteadyClock::now();
+        tokens_ = std::min(rate_ / 4, tokens_ + std::chrono::duration<double>(now - last_).count() * rate_);
+        last_ = now;
+        tokens_ -= static_cast<double>(bytes);
+        if (tokens_ >= 0) return {};
+        return std::chrono::nanoseconds(static_cast<std::int64_t>(-tokens_ / rate_ * 1e9));
+    }
+
+private:
+    double rate_;
+    double tokens_ = 0;
+    SteadyClock::time_point last_ = SteadyClock::now();
+};
+
+}  // namespace
+
+struct TreeSender::State {
+    State(const SendOptions& options, CatalogWriter writer)
+        : paths(options.catalog_path_prefix),
+          catalog(std::move(writer)),
+          pipeline(options.compressor_threads, options.zstd_level),
+          limit(options.bytes_per_second) {}
+
+    CatalogPaths paths;
+    std::string pass_id;
+    CatalogWriter catalog;
+    WalkCounts counts;
+    SegmentPipeline pipeline;
+    RateLimit limit;
+    std::atomic<std::uint64_t> raw_bytes{0};
+    std::atomic<std::uint64_t> payload_bytes{0};
+    std::atomic<std::uint64_t> given_out{0};
+    std::atomic<bool> all_given_out{false};
+    std::mutex acknowledge_mutex;
+    std::uint64_t acknowledged = 0;
+    std::mutex wait_mutex;  // for the rate limit's pauses
+    std::condition_variable wait_ended;
+    std::jthread walker;  // last: it uses all the above
+};
+
+TreeSender::TreeSender() = default;
+TreeSender::~TreeSender() {
+    if (state_) cancel();
+}
+
+Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions options) {
+    const CatalogPaths paths(options.catalog_path_prefix);
+    if (options.forget) ZF_TRY_STATUS(forget_catalogs(paths));
+    ZF_TRY(const bool known, settle_catalogs(paths));
+    CatalogCursor base;
+    if (known) {
+        ZF_TRY(CatalogReader reader, CatalogReader::open(paths.base));
+        base = CatalogCursor(std::move(reader));
+    }
+    const std::string pass_id = new_pass_id();
+    ZF_TRY(CatalogWriter writer, CatalogWriter::create(paths.fresh, pass_id));
+
+    std::unique_ptr<TreeSender> sender(new TreeSender);  // NOLINT: private constructor
+    sender->state_ = std::make_unique<State>(options, std::move(writer));
+    State& state = *sender->state_;
+    state.pass_id = pass_id;
+    const auto emit = [&state](std::uint64_t number, ByteVector raw) {
+        return state.pipeline.push(number, std::move(raw));
+    };
+    auto walk = std::make_shared<TreeWalk>(
+        std::move(tree), WalkOptions{!known, options.tolerate_changes, options.devices, options.excluded},
+        std::move(base), state.catalog, state.counts, emit);
+    state.walker = std::jthread([&state, walk] { state.pipeline.close(walk->run()); });
+    return sender;
+}
+
+Result<std::optional<TreeSegment>> TreeSender::next() {
+    State& state = *state_;
+    ZF_TRY(std::optional<TreeSegment> segment, state.pipeline.next());
+    if (!segment) {
+        state.all_given_out = true;
+        return segment;
+    }
+    if (const auto delay = state.limit.delay_for(segment->payload.size()); delay.count() > 0) {
+        std::unique_lock lock(state.wait_mutex);
+        state.wait_ended.wait_for(lock, delay, [&] { return state.pipeline.is_cancelled(); });
+        if (state.pipeline.is_cancelled()) return Error(Errc::cancelled, "the transfer was asked to stop");
+    }
+    state.raw_bytes += segment->raw_bytes;
+    state.payload_bytes += segment->payload.size();
+    ++state.given_out;
+    return segment;
+}
+
+Status TreeSender::acknowledge(std::uint64_t durable_count) {
+    State& state = *state_;
+    const std::lock_guard lock(state.acknowledge_mutex);
+    if (durable_count > state.given_out) {
+        return Error(Errc::protocol, "the peer acknowledges segments that were never sent");
+    }
+    if (durable_count <= state.acknowledged) return {};
+    // What the catalog tells of these segments must survive before they count.
+    if (::fdatasync(state.catalog.fd()) != 0) return system_error("sync the catalog", errno);
+    ZF_TRY_STATUS(replace_file(state.paths.acked, state.pass_id + " " + std::to_string(durable_count) + "\n", 0600));
+    state.acknowledged = durable_count;
+    return {};
+}
+
+Result<PassSummary> TreeSender::finish() {
+    State& state = *state_;
+    const std::lock_guard lock(state.acknowledge_mutex);
+    if (!state.all_given_out || state.acknowledged != state.given_out) {
+        return Error(Errc::conflict, "the pass is not over: not every segment was sent and acknowledged");
+    }
+    if (state.walker.joinable()) state.walker.join();
+    ZF_TRY_STATUS(state.catalog.sync());
+    if (::rename(state.paths.fresh.c_str(), state.paths.base.c_str()) != 0) {
+        return system_error("rename the catalog", errno);
+    }
+    ZF_TRY_STATUS(remove_file(state.paths.acked));  // syncs the directory
+    const WalkCounts& counts = state.counts;
+    return PassSummary{state.given_out,           counts.entries,      counts.bytes,
+                       counts.entries_sent,       counts.files_sent,   counts.data_bytes_sent,
+                       state.raw_bytes,           state.payload_bytes, counts.removed,
+                       counts.changed_while_read, counts.vanished};
+}
+
+Progress TreeSender::progress() const {
+    return {state_->counts.entries, state_->counts.bytes, state_->raw_bytes, state_->payload_bytes};
+}
+
+void TreeSender::cancel() {
+    state_->pipeline.cancel();
+    const std::lock_guard lock(state_->wait_mutex);
+    state_->wait_ended.notify_all();
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,73 @@
+// The sending side: each TreeSender is one pass over a tree; passes know from catalog files what the target has.
+//
+//     start -> next, next, ... nullopt; acknowledge in between, as the target says what is durable -> finish
+//
+// Resume is just another pass: a sender destroyed unfinished (or killed) leaves its catalog, and the next start sends
+// only what was not acknowledged or has changed since.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/fd.h"
+#include "transfer/devices.h"
+#include "transfer/segment.h"
+
+namespace zoneferry {
+
+struct SendOptions {
+    std::string catalog_path_prefix;     // files of our own, one prefix per move and target (catalog.h)
+    bool forget = false;                 // the target's staging is fresh: drop what is known, send everything
+    bool tolerate_changes = true;        // what changes or vanishes while read comes again; false: an Error naming it
+    std::uint64_t bytes_per_second = 0;  // of payload; 0: no limit
+    unsigned compressor_threads = 1;
+    int zstd_level = 1;                 // 0: no compression
+    std::vector<std::string> excluded;  // names directly below the tree's root that are not sent
+    DevicePolicy devices = DevicePolicy::known;
+};
+
+struct Progress {
+    std::uint64_t entries = 0;        // walked
+    std::uint64_t bytes = 0;          // sizes of the files walked
+    std::uint64_t raw_bytes = 0;      // given out by next(), before compression
+    std::uint64_t payload_bytes = 0;  // given out by next()
+};
+
+struct PassSummary {
+    std::uint64_t segments = 0;
+    std::uint64_t entries = 0;             // in the tree
+    std::uint64_t bytes = 0;               // in its files
+    std::uint64_t entries_sent = 0;        // new or changed
+    std::uint64_t files_sent = 0;          // regular files among these
+    std::uint64_t data_bytes_sent = 0;     // of file content
+    std::uint64_t raw_bytes = 0;           // the stream before compression
+    std::uint64_t payload_bytes = 0;       // and after
+    std::uint64_t removed = 0;             // names (with all below them)
+    std::uint64_t changed_while_read = 0;  // these come again in the next pass
+    std::uint64_t vanished = 0;
+};
+
+class TreeSender {
+public:
+    static Result<std::unique_ptr<TreeSender>> start(UniqueFd tree, SendOptions options);
+    ~TreeSender();
+
+    // The next segment, in order; waits for it. nullopt: the pass is all produced. One thread at a time.
+    Result<std::optional<TreeSegment>> next();
+    // Segments 0 .. durable_count-1 are on the target's disk: the resume point, durable when this returns. Any thread.
+    Status acknowledge(std::uint64_t durable_count);
+    // After next() gave nullopt and all was acknowledged: the target has this tree.
+    Result<PassSummary> finish();
+    Progress progress() const;  // any thread
+    void cancel();              // any thread; next() returns Errc::cancelled, also one that is waiting
+
+private:
+    TreeSender();
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace zoneferry
