@@ -43,6 +43,5 @@ inline constexpr std::size_t kQueueBytesMax = 32U << 20U;  // each way: four seg
 inline constexpr std::size_t kQueueMessagesMax = 4096;     // each way: small messages cost memory, too
 inline constexpr std::size_t kWriteBytes = 256U
                                            << 10U;  // small frames are gathered up to this (1.2 GiB/s; 0.55 at 16 KiB)
-inline constexpr int kSocketBufferBytes = 4 << 20;  // 1 Gbit/s at 30 ms of round trip
 
 }  // namespace zoneferry
