@@ -1,0 +1,633 @@
+#include "wire/codec.h"
+
+#include <capnp/message.h>
+#include <capnp/serialize.h>
+
+#include <algorithm>
+#include <exception>
+#include <string>
+
+#include "core/base/text.h"
+#include "wire/zone_move.capnp.h"
+
+namespace zoneferry {
+namespace {
+
+// Every control message: its type and its tag in the schema's union.
+#define ZF_CONTROL_MESSAGES(X)           \
+    X(Hello, HELLO)                      \
+    X(HelloAck, HELLO_ACK)               \
+    X(CheckRequest, CHECK_REQUEST)       \
+    X(CheckReply, CHECK_REPLY)           \
+    X(PrepareRequest, PREPARE_REQUEST)   \
+    X(PrepareReply, PREPARE_REPLY)       \
+    X(PassBegin, PASS_BEGIN)             \
+    X(PassReady, PASS_READY)             \
+    X(SegmentAck, SEGMENT_ACK)           \
+    X(PassEnd, PASS_END)                 \
+    X(PassDone, PASS_DONE)               \
+    X(VerifyRequest, VERIFY_REQUEST)     \
+    X(VerifyReply, VERIFY_REPLY)         \
+    X(StageRequest, STAGE_REQUEST)       \
+    X(StageReply, STAGE_REPLY)           \
+    X(Grant, GRANT)                      \
+    X(Owned, OWNED)                      \
+    X(Activated, ACTIVATED)              \
+    X(StatusRequest, STATUS_REQUEST)     \
+    X(StatusReply, STATUS_REPLY)         \
+    X(AbortRequest, ABORT_REQUEST)       \
+    X(AbortReply, ABORT_REPLY)           \
+    X(FinalizeRequest, FINALIZE_REQUEST) \
+    X(FinalizeReply, FINALIZE_REPLY)     \
+    X(ReturnRequest, RETURN_REQUEST)     \
+    X(ReturnReply, RETURN_REPLY)         \
+    X(JoinRequest, JOIN_REQUEST)         \
+    X(JoinReply, JOIN_REPLY)             \
+    X(Refusal, REFUSAL)
+
+// Measures every field on its way in or out and keeps the first complaint.
+class Checker {
+public:
+    explicit Checker(Errc code) : code_(code) {}
+
+    std::string text(capnp::Text::Reader from, std::size_t bytes_max, const char* field) {
+        if (!fits(from.size(), bytes_max, field, "bytes")) return {};
+        return {from.begin(), from.size()};
+    }
+    capnp::Text::Reader text(const std::string& from, std::size_t bytes_max, const char* field) {
+        if (!fits(from.size(), bytes_max, field, "bytes")) return {};
+        return {from.c_str(), from.size()};
+    }
+    ByteVector data(capnp::Data::Reader from, std::size_t bytes_max, const char* field) {
+        if (!fits(from.size(), bytes_max, field, "bytes")) return {};
+        const ConstBytes bytes = std::as_bytes(std::span(from.begin(), from.size()));
+        return {bytes.begin(), bytes.end()};
+    }
+    capnp::Data::Reader data(const ByteVector& from, std::size_t bytes_max, const char* field) {
+        if (!fits(from.size(), bytes_max, field, "bytes")) return {};
+        return {reinterpret_cast<const capnp::byte*>(from.data()), from.size()};
+    }
+    Digest digest(capnp::Data::Reader from) {
+        Digest digest{};
+        if (from.size() != digest.size()) {
+            complain(code_, "a digest of " + std::to_string(from.size()) + " bytes");
+            return digest;
+        }
+        const ConstBytes bytes = std::as_bytes(std::span(from.begin(), from.size()));
+        std::copy(bytes.begin(), bytes.end(), digest.begin());
+        return digest;
+    }
+    // The count if it is allowed, else 0.
+    unsigned count(std::size_t size, std::size_t count_max, const char* field) {
+        return fits(size, count_max, field, "entries") ? static_cast<unsigned>(size) : 0;
+    }
+    void complain(Errc code, const std::string& what) {
+        if (!error_) error_.emplace(code, what);
+    }
+    const std::optional<Error>& error() const { return error_; }
+
+private:
+    bool fits(std::size_t size, std::size_t size_max, const char* field, const char* unit) {
+        if (size <= size_max) return true;
+        complain(code_, std::string(field) + " has " + std::to_string(size) + " " + unit + ", at most " +
+                            std::to_string(size_max) + " are allowed");
+        return false;
+    }
+    Errc code_;
+    std::optional<Error> error_;
+};
+
+// --- parts --------------------------------------------------------------------------------------------------
+
+capnp::Data::Reader data_of(const Digest& digest) {
+    return {reinterpret_cast<const capnp::byte*>(digest.data()), digest.size()};
+}
+
+Errc errc_of(std::uint16_t number) {
+    return number > static_cast<std::uint16_t>(Errc::in_doubt) ? Errc::unknown : static_cast<Errc>(number);
+}
+
+void write(Checker& check, schema::HostFacts::Builder to, const HostFacts& from) {
+    to.setHost(check.text(from.host, kNameBytesMax, "host"));
+    to.setHostId(check.text(from.host_id, kNameBytesMax, "host_id"));
+    to.setMachine(check.text(from.machine, kNameBytesMax, "machine"));
+    to.setPackageSystem(check.text(from.package_system, kNameBytesMax, "package_system"));
+    to.setPackageArchitecture(check.text(from.package_architecture, kNameBytesMax, "package_architecture"));
+    to.setKernelRelease(check.text(from.kernel_release, kNameBytesMax, "kernel_release"));
+    to.setOsName(check.text(from.os_name, kNameBytesMax, "os_name"));
+    to.setRuntime(check.text(from.runtime, kNameBytesMax, "runtime"));
+}
+void read(Checker& check, schema::HostFacts::Reader from, HostFacts& to) {
+    to.host = check.text(from.getHost(), kNameBytesMax, "host");
+    to.host_id = check.text(from.getHostId(), kNameBytesMax, "host_id");
+    to.machine = check.text(from.getMachine(), kNameBytesMax, "machine");
+    to.package_system = check.text(from.getPackageSystem(), kNameBytesMax, "package_system");
+    to.package_architecture = check.text(from.getPackageArchitecture(), kNameBytesMax, "package_architecture");
+    to.kernel_release = check.text(from.getKernelRelease(), kNameBytesMax, "kernel_release");
+    to.os_name = check.text(from.getOsName(), kNameBytesMax, "os_name");
+    to.runtime = check.text(from.getRuntime(), kNameBytesMax, "runtime");
+}
+
+void write_names(Checker& check, capnp::List<capnp::Text>::Builder to, const std::vector<std::string>& from) {
+    for (unsigned i = 0; i < to.size(); ++i) to.set(i, check.text(from[i], kNameBytesMax, "features"));
+}
+void read_names(Checker& check, capnp::List<capnp::Text>::Reader from, std::vector<std::string>& to) {
+    const unsigned count = check.count(from.size(), kFeaturesMax, "features");
+    for (unsigned i = 0; i < count; ++i) to.push_back(check.text(from[i], kNameBytesMax, "features"));
+}
+
+schema::Severity schema_severity(Severity severity) {
+    switch (severity) {
+        case Severity::info: return schema::Severity::INFO;
+        case Severity::warn: return schema::Severity::WARN;
+        case Severity::block: return schema::Severity::BLOCK;
+    }
+    return schema::Severity::UNSET;
+}
+Severity read_severity(Checker& check, schema::Severity severity) {
+    switch (severity) {
+        case schema::Severity::INFO: return Severity::info;
+        case schema::Severity::WARN: return Severity::warn;
+        case schema::Severity::BLOCK: return Severity::block;
+        case schema::Severity::UNSET: break;
+    }
+    check.complain(Errc::unsupported, "a finding has a severity that this version does not know");
+    return Severity::block;
+}
+Side read_side(Checker& check, schema::Side side) {
+    switch (side) {
+        case schema::Side::SOURCE: return Side::source;
+        case schema::Side::TARGET: return Side::target;
+        case schema::Side::UNSET: break;
+    }
+    check.complain(Errc::unsupported, "a finding has a side that this version does not know");
+    return Side::target;
+}
+
+void write(Checker& check, schema::Finding::Builder to, const Finding& from) {
+    to.setCode(check.text(from.code, kNameBytesMax, "code"));
+    to.setSide(from.side == Side::source ? schema::Side::SOURCE : schema::Side::TARGET);
+    to.setSeverity(schema_severity(from.severity));
+    to.setSubject(check.text(from.subject, kSentenceBytesMax, "subject"));
+    to.setSource(check.text(from.source, kSentenceBytesMax, "source"));
+    to.setTarget(check.text(from.target, kSentenceBytesMax, "target"));
+    to.setMessage(check.text(from.message, kSentenceBytesMax, "message"));
+    to.setRemedy(check.text(from.remedy, kSentenceBytesMax, "remedy"));
+}
+void read(Checker& check, schema::Finding::Reader from, Finding& to) {
+    to.code = check.text(from.getCode(), kNameBytesMax, "code");
+    to.side = read_side(check, from.getSide());
+    to.severity = read_severity(check, from.getSeverity());
+    to.subject = check.text(from.getSubject(), kSentenceBytesMax, "subject");
+    to.source = check.text(from.getSource(), kSentenceBytesMax, "source");
+    to.target = check.text(from.getTarget(), kSentenceBytesMax, "target");
+    to.message = check.text(from.getMessage(), kSentenceBytesMax, "message");
+    to.remedy = check.text(from.getRemedy(), kSentenceBytesMax, "remedy");
+}
+void write_findings(Checker& check, capnp::List<schema::Finding>::Builder to, const std::vector<Finding>& from) {
+    for (unsigned i = 0; i < to.size(); ++i) write(check, to[i], from[i]);
+}
+void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, std::vector<Finding>& to) {
+    const unsigned count = check.count(from.size(), kFindingsMax, "findings");
+    for (unsigned i = 0; i < count && !check.error(); ++i) read(check, from[i], to.emplace_back());
+}
+
+// --- messages, writing --------------------------------------------------------------------------------------
+
+void write(Checker& check, schema::Hello::Builder to, const Hello& from) {
+    to.setProtocolMin(from.protocol_min);
+    to.setProtocolMax(from.protocol_max);
+    write_names(check, to.initFeatures(check.count(from.features.size(), kFeaturesMax, "features")), from.features);
+    to.setHost(check.text(from.host, kNameBytesMax, "host"));
+    to.setHostId(check.text(from.host_id, kNameBytesMax, "host_id"));
+    to.setVersion(check.text(from.version, kNameBytesMax, "version"));
+    to.setClockUnixMs(from.clock_unix_ms);
+    to.setListenPort(from.listen_port);
+}
+void write(Checker& check, schema::HelloAck::Builder to, const HelloAck& from) {
+    to.setProtocol(from.protocol);
+    write_names(check, to.initFeatures(check.count(from.features.size(), kFeaturesMax, "features")), from.features);
+    to.setHost(check.text(from.host, kNameBytesMax, "host"));
+    to.setHostId(check.text(from.host_id, kNameBytesMax, "host_id"));
+    to.setVersion(check.text(from.version, kNameBytesMax, "version"));
+    to.setClockUnixMs(from.clock_unix_ms);
+}
+void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setManifest(check.text(from.manifest, kManifestBytesMax, "manifest"));
+    write(check, to.initSource(), from.source);
+    to.setTreeBytes(from.tree_bytes);
+    to.setTreeEntries(from.tree_entries);
+    to.setForce(from.force);
+    to.setReturnOf(check.text(from.return_of, kNameBytesMax, "return_of"));
+}
+void write(Checker& check, schema::CheckReply::Builder to, const CheckReply& from) {
+    write(check, to.initTarget(), from.target);
+    write_findings(check, to.initFindings(check.count(from.findings.size(), kFindingsMax, "findings")), from.findings);
+}
+void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequest& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setZone(check.text(from.zone, kNameBytesMax, "zone"));
+    to.setZoneUuid(check.text(from.zone_uuid, kNameBytesMax, "zone_uuid"));
+    to.setEpoch(from.epoch);
+    to.setManifest(check.text(from.manifest, kManifestBytesMax, "manifest"));
+    write(check, to.initSource(), from.source);
+    to.setTreeBytes(from.tree_bytes);
+    to.setTreeEntries(from.tree_entries);
+    to.setWasRunning(from.was_running);
+    to.setForce(from.force);
+    to.setReturnOf(check.text(from.return_of, kNameBytesMax, "return_of"));
+}
+void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
+    to.setStagingIsFresh(from.staging_is_fresh);
+}
+void write(Checker& check, schema::PassBegin::Builder to, const PassBegin& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setPass(from.pass);
+    to.setIsFinal(from.is_final);
+}
+void write(Checker&, schema::PassReady::Builder to, const PassReady& from) { to.setPass(from.pass); }
+void write(Checker&, schema::SegmentAck::Builder to, const SegmentAck& from) {
+    to.setPass(from.pass);
+    to.setDurableCount(from.durable_count);
+}
+void write(Checker&, schema::PassEnd::Builder to, const PassEnd& from) {
+    to.setPass(from.pass);
+    to.setSegments(from.segments);
+}
+void write(Checker&, schema::PassDone::Builder to, const PassDone& from) { to.setPass(from.pass); }
+void write(Checker& check, schema::VerifyRequest::Builder to, const VerifyRequest& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+}
+void write(Checker&, schema::VerifyReply::Builder to, const VerifyReply& from) {
+    to.setDigest(data_of(from.digest));
+    to.setEntries(from.entries);
+    to.setBytes(from.bytes);
+}
+void write(Checker& check, schema::StageRequest::Builder to, const StageRequest& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setManifest(check.text(from.manifest, kManifestBytesMax, "manifest"));
+}
+void write(Checker& check, schema::StageReply::Builder to, const StageReply& from) {
+    to.setReady(from.ready);
+    write_findings(check, to.initFindings(check.count(from.findings.size(), kFindingsMax, "findings")), from.findings);
+}
+void write(Checker& check, schema::Grant::Builder to, const Grant& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setEpoch(from.epoch);
+    to.setBoot(from.boot);
+}
+void write(Checker&, schema::Owned::Builder to, const Owned& from) { to.setEpoch(from.epoch); }
+void write(Checker& check, schema::Activated::Builder to, const Activated& from) {
+    to.setAttached(from.attached);
+    to.setRunning(from.running);
+    to.setProblem(check.text(from.problem, kSentenceBytesMax, "problem"));
+    to.setAttachMs(from.attach_ms);
+    to.setBootMs(from.boot_ms);
+}
+void write(Checker& check, schema::StatusRequest::Builder to, const StatusRequest& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+}
+void write(Checker& check, schema::StatusReply::Builder to, const StatusReply& from) {
+    to.setKnown(from.known);
+    to.setPhase(check.text(from.phase, kNameBytesMax, "phase"));
+    to.setEpoch(from.epoch);
+    to.setOwned(from.owned);
+    to.setAttached(from.attached);
+    to.setRunning(from.running);
+    to.setProblem(check.text(from.problem, kSentenceBytesMax, "problem"));
+}
+void write(Checker& check, schema::AbortRequest::Builder to, const AbortRequest& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setReason(check.text(from.reason, kSentenceBytesMax, "reason"));
+}
+void write(Checker&, schema::AbortReply::Builder, const AbortReply&) {}
+void write(Checker& check, schema::FinalizeRequest::Builder to, const FinalizeRequest& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+}
+void write(Checker&, schema::FinalizeReply::Builder, const FinalizeReply&) {}
+void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+}
+void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from) {
+    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+}
+void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from) {
+    to.setHost(check.text(from.host, kNameBytesMax, "host"));
+    to.setListenPort(from.listen_port);
+    to.setCertificateRequest(check.text(from.certificate_request, kPemBytesMax, "certificate_request"));
+    to.setProof(check.data(from.proof, kProofBytesMax, "proof"));
+}
+void write(Checker& check, schema::JoinReply::Builder to, const JoinReply& from) {
+    to.setHost(check.text(from.host, kNameBytesMax, "host"));
+    to.setCertificate(check.text(from.certificate, kPemBytesMax, "certificate"));
+    to.setAuthority(check.text(from.authority, kPemBytesMax, "authority"));
+    to.setProof(check.data(from.proof, kProofBytesMax, "proof"));
+}
+void write(Checker& check, schema::Refusal::Builder to, const Refusal& from) {
+    to.setCode(static_cast<std::uint16_t>(from.code));
+    to.setSentence(check.text(from.sentence, kSentenceBytesMax, "sentence"));
+    to.setRemedy(check.text(from.remedy, kSentenceBytesMax, "remedy"));
+}
+
+// --- messages, reading --------------------------------------------------------------------------------------
+
+void read(Checker& check, schema::Hello::Reader from, Hello& to) {
+    to.protocol_min = from.getProtocolMin();
+    to.protocol_max = from.getProtocolMax();
+    read_names(check, from.getFeatures(), to.features);
+    to.host = check.text(from.getHost(), kNameBytesMax, "host");
+    to.host_id = check.text(from.getHostId(), kNameBytesMax, "host_id");
+    to.version = check.text(from.getVersion(), kNameBytesMax, "version");
+    to.clock_unix_ms = from.getClockUnixMs();
+    to.listen_port = from.getListenPort();
+}
+void read(Checker& check, schema::HelloAck::Reader from, HelloAck& to) {
+    to.protocol = from.getProtocol();
+    read_names(check, from.getFeatures(), to.features);
+    to.host = check.text(from.getHost(), kNameBytesMax, "host");
+    to.host_id = check.text(from.getHostId(), kNameBytesMax, "host_id");
+    to.version = check.text(from.getVersion(), kNameBytesMax, "version");
+    to.clock_unix_ms = from.getClockUnixMs();
+}
+void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.manifest = check.text(from.getManifest(), kManifestBytesMax, "manifest");
+    read(check, from.getSource(), to.source);
+    to.tree_bytes = from.getTreeBytes();
+    to.tree_entries = from.getTreeEntries();
+    to.force = from.getForce();
+    to.return_of = check.text(from.getReturnOf(), kNameBytesMax, "return_of");
+}
+void read(Checker& check, schema::CheckReply::Reader from, CheckReply& to) {
+    read(check, from.getTarget(), to.target);
+    read_findings(check, from.getFindings(), to.findings);
+}
+void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.zone = check.text(from.getZone(), kNameBytesMax, "zone");
+    to.zone_uuid = check.text(from.getZoneUuid(), kNameBytesMax, "zone_uuid");
+    to.epoch = from.getEpoch();
+    to.manifest = check.text(from.getManifest(), kManifestBytesMax, "manifest");
+    read(check, from.getSource(), to.source);
+    to.tree_bytes = from.getTreeBytes();
+    to.tree_entries = from.getTreeEntries();
+    to.was_running = from.getWasRunning();
+    to.force = from.getForce();
+    to.return_of = check.text(from.getReturnOf(), kNameBytesMax, "return_of");
+}
+void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
+    to.staging_is_fresh = from.getStagingIsFresh();
+}
+void read(Checker& check, schema::PassBegin::Reader from, PassBegin& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.pass = from.getPass();
+    to.is_final = from.getIsFinal();
+}
+void read(Checker&, schema::PassReady::Reader from, PassReady& to) { to.pass = from.getPass(); }
+void read(Checker&, schema::SegmentAck::Reader from, SegmentAck& to) {
+    to.pass = from.getPass();
+    to.durable_count = from.getDurableCount();
+}
+void read(Checker&, schema::PassEnd::Reader from, PassEnd& to) {
+    to.pass = from.getPass();
+    to.segments = from.getSegments();
+}
+void read(Checker&, schema::PassDone::Reader from, PassDone& to) { to.pass = from.getPass(); }
+void read(Checker& check, schema::VerifyRequest::Reader from, VerifyRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+}
+void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
+    to.digest = check.digest(from.getDigest());
+    to.entries = from.getEntries();
+    to.bytes = from.getBytes();
+}
+void read(Checker& check, schema::StageRequest::Reader from, StageRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.manifest = check.text(from.getManifest(), kManifestBytesMax, "manifest");
+}
+void read(Checker& check, schema::StageReply::Reader from, StageReply& to) {
+    to.ready = from.getReady();
+    read_findings(check, from.getFindings(), to.findings);
+}
+void read(Checker& check, schema::Grant::Reader from, Grant& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.epoch = from.getEpoch();
+    to.boot = from.getBoot();
+}
+void read(Checker&, schema::Owned::Reader from, Owned& to) { to.epoch = from.getEpoch(); }
+void read(Checker& check, schema::Activated::Reader from, Activated& to) {
+    to.attached = from.getAttached();
+    to.running = from.getRunning();
+    to.problem = check.text(from.getProblem(), kSentenceBytesMax, "problem");
+    to.attach_ms = from.getAttachMs();
+    to.boot_ms = from.getBootMs();
+}
+void read(Checker& check, schema::StatusRequest::Reader from, StatusRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+}
+void read(Checker& check, schema::StatusReply::Reader from, StatusReply& to) {
+    to.known = from.getKnown();
+    to.phase = check.text(from.getPhase(), kNameBytesMax, "phase");
+    to.epoch = from.getEpoch();
+    to.owned = from.getOwned();
+    to.attached = from.getAttached();
+    to.running = from.getRunning();
+    to.problem = check.text(from.getProblem(), kSentenceBytesMax, "problem");
+}
+void read(Checker& check, schema::AbortRequest::Reader from, AbortRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.reason = check.text(from.getReason(), kSentenceBytesMax, "reason");
+}
+void read(Checker&, schema::AbortReply::Reader, AbortReply&) {}
+void read(Checker& check, schema::FinalizeRequest::Reader from, FinalizeRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+}
+void read(Checker&, schema::FinalizeReply::Reader, FinalizeReply&) {}
+void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+}
+void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to) {
+    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+}
+void read(Checker& check, schema::JoinRequest::Reader from, JoinRequest& to) {
+    to.host = check.text(from.getHost(), kNameBytesMax, "host");
+    to.listen_port = from.getListenPort();
+    to.certificate_request = check.text(from.getCertificateRequest(), kPemBytesMax, "certificate_request");
+    to.proof = check.data(from.getProof(), kProofBytesMax, "proof");
+}
+void read(Checker& check, schema::JoinReply::Reader from, JoinReply& to) {
+    to.host = check.text(from.getHost(), kNameBytesMax, "host");
+    to.certificate = check.text(from.getCertificate(), kPemBytesMax, "certificate");
+    to.authority = check.text(from.getAuthority(), kPemBytesMax, "authority");
+    to.proof = check.data(from.getProof(), kProofBytesMax, "proof");
+}
+void read(Checker& check, schema::Refusal::Reader from, Refusal& to) {
+    to.code = errc_of(from.getCode());
+    to.sentence = check.text(from.getSentence(), kSentenceBytesMax, "sentence");
+    to.remedy = check.text(from.getRemedy(), kSentenceBytesMax, "remedy");
+}
+
+// --- frames -------------------------------------------------------------------------------------------------
+
+#define ZF_WRITE(Name, TAG)                                                             \
+    void write_message(Checker& check, schema::Message::Builder to, const Name& from) { \
+        write(check, to.init##Name(), from);                                            \
+    }
+ZF_CONTROL_MESSAGES(ZF_WRITE)
+#undef ZF_WRITE
+void write_message(Checker&, schema::Message::Builder, const Segment&) {}  // never called: see encode_frame
+
+template <class T, class Reader>
+Message read_message(Checker& check, Reader from) {
+    T to;
+    read(check, from, to);
+    return to;
+}
+
+Message read_message(Checker& check, schema::Message::Reader from) {
+    switch (from.which()) {
+#define ZF_READ(Name, TAG) \
+    case schema::Message::TAG: return read_message<Name>(check, from.get##Name());
+        ZF_CONTROL_MESSAGES(ZF_READ)
+#undef ZF_READ
+        case schema::Message::UNSET: break;
+    }
+    check.complain(Errc::unsupported, "a message that this version does not know (number " +
+                                          std::to_string(static_cast<int>(from.which())) + ")");
+    return Refusal();
+}
+
+// Space for the header in front, then the message as one segment with its segment table.
+Result<ByteVector> frame_of(capnp::MallocMessageBuilder& builder) {
+    const auto segments = builder.getSegmentsForOutput();
+    if (segments.size() > 1) {  // it outgrew the first segment: copy it into one that is large enough
+        std::size_t words = 0;
+        for (const auto& segment : segments) words += segment.size();
+        capnp::MallocMessageBuilder whole(static_cast<unsigned>(words + 64));
+        whole.setRoot(builder.getRoot<schema::Message>().asReader());
+        ZF_CHECK(whole.getSegmentsForOutput().size() == 1);
+        return frame_of(whole);
+    }
+    const std::size_t payload_bytes = sizeof(capnp::word) * (1 + segments[0].size());
+    if (payload_bytes > kControlBytesMax) {
+        return Error(Errc::invalid, "the message has " + format_bytes(payload_bytes) + ", at most " +
+                                        format_bytes(kControlBytesMax) + " can be sent");
+    }
+    ByteVector frame(kFrameHeaderBytes + sizeof(capnp::word));
+    store_frame_header(FrameType::control, static_cast<std::uint32_t>(payload_bytes), frame.data());
+    store_little_endian(static_cast<std::uint32_t>(segments[0].size()), frame.data() + kFrameHeaderBytes + 4);
+    const auto bytes = segments[0].asBytes();
+    append_bytes(frame, std::as_bytes(std::span(bytes.begin(), bytes.size())));
+    return frame;
+}
+
+Result<ByteVector> encode_control(const Message& message) {
+    Checker check(Errc::invalid);
+    capnp::MallocMessageBuilder builder;
+    const auto root = builder.initRoot<schema::Message>();
+    std::visit([&](const auto& value) { write_message(check, root, value); }, message);
+    if (check.error()) return *check.error();
+    return frame_of(builder);
+}
+
+Result<ByteVector> encode_segment(const Segment& segment) {
+    if (segment.payload.size() > kSegmentPayloadBytesMax || segment.raw_bytes > kSegmentRawBytesMax) {
+        return Error(Errc::invalid, "a segment of " + format_bytes(segment.payload.size()) + " (" +
+                                        format_bytes(segment.raw_bytes) + " unpacked) is too large to send");
+    }
+    ByteVector frame;
+    frame.reserve(kFrameHeaderBytes + kSegmentHeaderBytes + segment.payload.size());
+    frame.resize(kFrameHeaderBytes);
+    const auto payload_bytes = static_cast<std::uint32_t>(kSegmentHeaderBytes + segment.payload.size());
+    store_frame_header(FrameType::segment, payload_bytes, frame.data());
+    append_little_endian(frame, segment.pass);
+    append_little_endian(frame, segment.raw_bytes);
+    append_little_endian(frame, segment.number);
+    append_little_endian(frame, std::uint64_t{segment.encoding});
+    append_bytes(frame, segment.payload);
+    return frame;
+}
+
+Result<Message> decode_segment(ByteVector payload) {
+    if (payload.size() < kSegmentHeaderBytes) return Error(Errc::protocol, "a segment is shorter than its header");
+    const ConstBytes bytes(payload);
+    Segment segment;
+    segment.pass = load_little_endian<std::uint32_t>(bytes);
+    segment.raw_bytes = load_little_endian<std::uint32_t>(bytes.subspan(4));
+    segment.number = load_little_endian<std::uint64_t>(bytes.subspan(8));
+    const auto encoding = load_little_endian<std::uint64_t>(bytes.subspan(16));
+    if (encoding > 0xff) return Error(Errc::unsupported, "a segment has a header field this version does not know");
+    if (segment.raw_bytes > kSegmentRawBytesMax) {
+        return Error(Errc::protocol, "a segment claims " + std::to_string(segment.raw_bytes) + " bytes unpacked");
+    }
+    segment.encoding = static_cast<std::uint8_t>(encoding);
+    payload.erase(payload.begin(), payload.begin() + kSegmentHeaderBytes);
+    segment.payload = std::move(payload);
+    return Message(std::move(segment));
+}
+
+// Exactly one segment that fills the payload: then the word array can be read in place.
+bool has_one_segment(const ByteVector& payload) {
+    if (payload.size() < 2 * sizeof(capnp::word) || payload.size() % sizeof(capnp::word) != 0) return false;
+    const ConstBytes bytes(payload);
+    const std::uint64_t words = load_little_endian<std::uint32_t>(bytes.subspan(4));
+    return load_little_endian<std::uint32_t>(bytes) == 0 && (words + 1) * sizeof(capnp::word) == payload.size();
+}
+
+Result<Message> decode_control(const ByteVector& payload) {
+    if (!has_one_segment(payload)) return Error(Errc::protocol, "a control message is not one whole segment");
+    const std::size_t words = payload.size() / sizeof(capnp::word);
+    capnp::ReaderOptions options;
+    options.traversalLimitInWords = kTraversalFactor * words + 64;
+    options.nestingLimit = kNestingMax;
+    capnp::FlatArrayMessageReader reader(kj::arrayPtr(reinterpret_cast<const capnp::word*>(payload.data()), words),
+                                         options);
+    Checker check(Errc::protocol);
+    Message message = read_message(check, reader.getRoot<schema::Message>());
+    if (check.error()) return *check.error();
+    return message;
+}
+
+}  // namespace
+
+Result<ByteVector> encode_frame(const Message& message) {
+    const std::string step = "sending " + std::string(message_name(message));
+    try {
+        const auto* segment = std::get_if<Segment>(&message);
+        Result<ByteVector> frame = segment != nullptr ? encode_segment(*segment) : encode_control(message);
+        if (!frame) return std::move(frame).error().during(step);
+        return frame;
+    } catch (const kj::Exception& exception) {
+        return Error(Errc::invalid, exception.getDescription().cStr()).during(step);
+    } catch (const std::exception& exception) {
+        return Error(Errc::invalid, exception.what()).during(step);
+    }
+}
+
+Result<Message> decode_frame(Frame frame) {
+    constexpr const char* kStep = "reading a message of the peer";
+    try {
+        Result<Message> message =
+            frame.type == FrameType::segment ? decode_segment(std::move(frame.payload)) : decode_control(frame.payload);
+        if (!message) return std::move(message).error().during(kStep);
+        return message;
+    } catch (const kj::Exception& exception) {
+        return Error(Errc::protocol, printable(exception.getDescription().cStr())).during(kStep);
+    } catch (const std::exception& exception) {
+        return Error(Errc::protocol, printable(exception.what())).during(kStep);
+    }
+}
+
+std::string_view message_name(const Message& message) {
+    struct Namer {
+#define ZF_NAME(Name, TAG) \
+    std::string_view operator()(const Name&) const { return #Name; }
+        ZF_CONTROL_MESSAGES(ZF_NAME)
+#undef ZF_NAME
+        std::string_view operator()(const Segment&) const { return "Segment"; }
+    };
+    return std::visit(Namer{}, message);
+}
+
+}  // namespace zoneferry

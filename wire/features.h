@@ -1,0 +1,35 @@
+// What two agents agree on in their hello: the highest protocol both speak and the features both have. Pure.
+//
+// This version speaks protocol 1. A newer peer may offer a range (its min..max) that includes 1; a feature that
+// we do not know is simply not agreed. What is refused, with Errc::unsupported: ranges that do not meet. What
+// is refused as Errc::protocol: an answer that chose something not offered.
+#pragma once
+
+#include "wire/messages.h"
+
+namespace zoneferry {
+
+inline constexpr std::uint32_t kProtocolMin = 1;
+inline constexpr std::uint32_t kProtocolMax = 1;
+
+// The features of this version, sorted.
+const std::vector<std::string>& own_features();
+
+struct Agreement {
+    Agreement() {}
+    std::uint32_t protocol = 0;
+    std::vector<std::string> features;  // sorted
+    bool operator==(const Agreement&) const = default;
+};
+
+// Fills the protocol range and features of a Hello.
+void offer(Hello& hello);
+// The accepting side: what to answer.
+Result<Agreement> agree(const Hello& peer);
+// The connecting side: checks that the answer lies within what we offered.
+Result<Agreement> accept_answer(const HelloAck& answer);
+
+// The rule behind both: a range and a feature set against another.
+Result<Agreement> negotiate(const Hello& ours, const Hello& peer);
+
+}  // namespace zoneferry

@@ -1,0 +1,47 @@
+// Every bound on what a peer may send or make us wait for, each with its reason. All are ours: nothing a peer
+// says raises one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace zoneferry {
+
+// --- frames -------------------------------------------------------------------------------------------------
+// One control message: the largest is a check with a manifest (4 MiB) or thousands of findings.
+inline constexpr std::size_t kControlBytesMax = 8U << 20U;
+// A segment's unpacked size is at most 8 MiB (transfer's unit); zstd may add a little to what does not shrink.
+inline constexpr std::size_t kSegmentRawBytesMax = 8U << 20U;
+inline constexpr std::size_t kSegmentPayloadBytesMax = kSegmentRawBytesMax + (64U << 10U);
+// A joining peer is not yet authenticated: a certificate request and a proof fit in this many times over.
+inline constexpr std::size_t kJoinBytesMax = 64U << 10U;
+
+// --- fields of control messages -----------------------------------------------------------------------------
+inline constexpr std::size_t kNameBytesMax = 256;            // host, zone, id, version: names
+inline constexpr std::size_t kSentenceBytesMax = 4096;       // texts for people, also a path
+inline constexpr std::size_t kManifestBytesMax = 4U << 20U;  // the XML reader's own limit
+inline constexpr std::size_t kFindingsMax = 10'000;          // two package sets of thousands, all different
+inline constexpr std::size_t kFeaturesMax = 64;
+inline constexpr std::size_t kPemBytesMax = 16U << 10U;  // one certificate or request
+inline constexpr std::size_t kProofBytesMax = 64;        // an HMAC-SHA256 is 32
+
+// --- Cap'n Proto --------------------------------------------------------------------------------------------
+// A pointer read twice counts twice; we read each once, so this leaves slack without allowing amplification.
+inline constexpr std::size_t kTraversalFactor = 4;
+inline constexpr int kNestingMax = 8;  // message -> reply -> list -> finding -> text is 5
+
+// --- connections --------------------------------------------------------------------------------------------
+// Sockets that have not proven who they are: a scan must not eat our descriptors.
+inline constexpr std::size_t kUnauthenticatedMax = 64;
+inline constexpr std::size_t kConnectionsMax = 256;        // accepted ones in all: each has a thread
+inline constexpr int kTlsTimeoutMs = 5'000;                // from accept to the end of the handshake
+inline constexpr int kJoinLifetimeMs = 30'000;             // a join is two messages
+inline constexpr int kPingIntervalMs = 5'000;              // we send something at least so often
+inline constexpr int kSilenceMs = 30'000;                  // six lost pings: the peer is gone
+inline constexpr int kGoodbyeTimeoutMs = 2'000;            // to flush and part politely
+inline constexpr std::size_t kQueueBytesMax = 32U << 20U;  // each way: four segments
+inline constexpr std::size_t kQueueMessagesMax = 4096;     // each way: small messages cost memory, too
+inline constexpr std::size_t kWriteBytes = 256U
+                                           << 10U;  // small frames are gathered up to this (1.2 GiB/s; 0.55 at 16 KiB)
+
+}  // namespace zoneferry

@@ -1,0 +1,257 @@
+# The control messages of a move, in the order in which they come (wire/messages.h shows the conversation).
+#
+# Rules: serialised unpacked, one segment, at most 8 MiB. Field numbers are never used again; new fields go to
+# the end and default to what an older peer means by their absence; a new message is a new member of the union
+# and is sent only after its feature was agreed in the hello. Text is any bytes without NUL: the reader checks
+# what it uses. Limits: wire/limits.h. Tree bytes never travel in here: a segment is a frame type of its own.
+
+@0xd1616327d7812b47;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("zoneferry::schema");
+
+struct Message {
+  union {
+    unset @0 :Void;  # an empty message: refused
+    hello @1 :Hello;
+    helloAck @2 :HelloAck;
+    checkRequest @3 :CheckRequest;
+    checkReply @4 :CheckReply;
+    prepareRequest @5 :PrepareRequest;
+    prepareReply @6 :PrepareReply;
+    passBegin @7 :PassBegin;
+    passReady @8 :PassReady;
+    segmentAck @9 :SegmentAck;
+    passEnd @10 :PassEnd;
+    passDone @11 :PassDone;
+    verifyRequest @12 :VerifyRequest;
+    verifyReply @13 :VerifyReply;
+    stageRequest @14 :StageRequest;
+    stageReply @15 :StageReply;
+    grant @16 :Grant;
+    owned @17 :Owned;
+    activated @18 :Activated;
+    statusRequest @19 :StatusRequest;
+    statusReply @20 :StatusReply;
+    abortRequest @21 :AbortRequest;
+    abortReply @22 :AbortReply;
+    finalizeRequest @23 :FinalizeRequest;
+    finalizeReply @24 :FinalizeReply;
+    returnRequest @25 :ReturnRequest;
+    returnReply @26 :ReturnReply;
+    joinRequest @27 :JoinRequest;
+    joinReply @28 :JoinReply;
+    refusal @29 :Refusal;
+  }
+}
+
+# --- parts --------------------------------------------------------------------------------------------------
+
+struct HostFacts {
+  host @0 :Text;
+  hostId @1 :Text;
+  machine @2 :Text;
+  packageSystem @3 :Text;
+  packageArchitecture @4 :Text;
+  kernelRelease @5 :Text;
+  osName @6 :Text;
+  runtime @7 :Text;
+}
+
+enum Side {
+  unset @0;  # refused
+  source @1;
+  target @2;
+}
+
+enum Severity {
+  unset @0;  # refused
+  info @1;
+  warn @2;
+  block @3;
+}
+
+struct Finding {
+  code @0 :Text;
+  side @1 :Side;
+  severity @2 :Severity;
+  subject @3 :Text;
+  source @4 :Text;
+  target @5 :Text;
+  message @6 :Text;
+  remedy @7 :Text;
+}
+
+# --- messages -----------------------------------------------------------------------------------------------
+
+struct Hello {  # the first message of the side that connected
+  protocolMin @0 :UInt32;
+  protocolMax @1 :UInt32;
+  features @2 :List(Text);
+  host @3 :Text;
+  hostId @4 :Text;
+  version @5 :Text;
+  clockUnixMs @6 :Int64;
+  listenPort @7 :UInt32;
+}
+
+struct HelloAck {  # the answer: the protocol chosen, the features both have
+  protocol @0 :UInt32;
+  features @1 :List(Text);
+  host @2 :Text;
+  hostId @3 :Text;
+  version @4 :Text;
+  clockUnixMs @5 :Int64;
+}
+
+struct CheckRequest {  # judge this zone; changes nothing
+  moveId @0 :Text;
+  manifest @1 :Text;
+  source @2 :HostFacts;
+  treeBytes @3 :UInt64;
+  treeEntries @4 :UInt64;
+  force @5 :Bool;
+  returnOf @6 :Text;
+}
+
+struct CheckReply {  # all that the target found
+  target @0 :HostFacts;
+  findings @1 :List(Finding);
+}
+
+struct PrepareRequest {  # lock the name, make the staging directory
+  moveId @0 :Text;
+  zone @1 :Text;
+  zoneUuid @2 :Text;
+  epoch @3 :UInt64;
+  manifest @4 :Text;
+  source @5 :HostFacts;
+  treeBytes @6 :UInt64;
+  treeEntries @7 :UInt64;
+  wasRunning @8 :Bool;
+  force @9 :Bool;
+  returnOf @10 :Text;
+}
+
+struct PrepareReply {  # ready to receive
+  stagingIsFresh @0 :Bool;
+}
+
+struct PassBegin {  # segments of this pass follow once PassReady is read
+  moveId @0 :Text;
+  pass @1 :UInt32;
+  isFinal @2 :Bool;
+}
+
+struct PassReady {  # send
+  pass @0 :UInt32;
+}
+
+struct SegmentAck {  # segments 0 .. durableCount-1 of the pass are on disk
+  pass @0 :UInt32;
+  durableCount @1 :UInt64;
+}
+
+struct PassEnd {  # so many segments it was
+  pass @0 :UInt32;
+  segments @1 :UInt64;
+}
+
+struct PassDone {  # all of them are on disk
+  pass @0 :UInt32;
+}
+
+struct VerifyRequest {  # read the tree back
+  moveId @0 :Text;
+}
+
+struct VerifyReply {  # its digest (32 bytes) and counts
+  digest @0 :Data;
+  entries @1 :UInt64;
+  bytes @2 :UInt64;
+}
+
+struct StageRequest {  # validate the attach of the halted zone
+  moveId @0 :Text;
+  manifest @1 :Text;
+}
+
+struct StageReply {  # READY, durable, or the findings that forbid it
+  ready @0 :Bool;
+  findings @1 :List(Finding);
+}
+
+struct Grant {  # the right to run the zone, under the new epoch
+  moveId @0 :Text;
+  epoch @1 :UInt64;
+  boot @2 :Bool;
+}
+
+struct Owned {  # taken, durable
+  epoch @0 :UInt64;
+}
+
+struct Activated {  # how it ended at the target
+  attached @0 :Bool;
+  running @1 :Bool;
+  problem @2 :Text;
+  attachMs @3 :UInt32;
+  bootMs @4 :UInt32;
+}
+
+struct StatusRequest {  # what do you know of this move
+  moveId @0 :Text;
+}
+
+struct StatusReply {  # this
+  known @0 :Bool;
+  phase @1 :Text;
+  epoch @2 :UInt64;
+  owned @3 :Bool;
+  attached @4 :Bool;
+  running @5 :Bool;
+  problem @6 :Text;
+}
+
+struct AbortRequest {  # undo what was prepared
+  moveId @0 :Text;
+  reason @1 :Text;
+}
+
+struct AbortReply {  # done
+}
+
+struct FinalizeRequest {  # the source keeps nothing any more
+  moveId @0 :Text;
+}
+
+struct FinalizeReply {  # noted
+}
+
+struct ReturnRequest {  # move it back
+  moveId @0 :Text;
+}
+
+struct ReturnReply {  # under this id
+  moveId @0 :Text;
+}
+
+struct JoinRequest {  # join connection only: sign my key
+  host @0 :Text;
+  listenPort @1 :UInt32;
+  certificateRequest @2 :Text;
+  proof @3 :Data;
+}
+
+struct JoinReply {  # join connection only: signed
+  host @0 :Text;
+  certificate @1 :Text;
+  authority @2 :Text;
+  proof @3 :Data;
+}
+
+struct Refusal {  # the answer to any request that is not done
+  code @0 :UInt16;  # Errc of core/base/error.h; a number that the reader does not know is "unknown"
+  sentence @1 :Text;
+  remedy @2 :Text;
+}
