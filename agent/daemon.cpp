@@ -62,7 +62,7 @@ void autoboot(AgentContext& context) {
     const std::string mark = context.root.run_directory() + "/autobooted";  // on a tmpfs: gone with the next boot
     if (path_exists(mark) || !replace_file(mark, "", 0600)) return;
     const ZoneStore store(context.root);
-    const Runtime runtime(context.root);
+    Runtime runtime(context.root);
     const auto zones = store.list();
     for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
         const auto config = store.config(zone.name);

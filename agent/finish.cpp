@@ -26,14 +26,14 @@ Status set_owner(AgentContext& context, const MoveRecord& record, Ownership stat
     const bool tree_is_here = path_exists(context.root.at(record.zonepath) + "/root");
     // A name that is only reserved has no tree of its own yet: a kept copy beside it is not touched.
     const bool beside_tree = tree_is_here && state != Ownership::incoming;
-    return OwnerStore(context.root)
-        .save(owner, beside_tree ? std::optional<std::string>(record.zonepath) : std::nullopt);
+    return OwnerStore(context.root).save(owner, beside_tree ? record.zonepath : std::string());
 }
 
 Status give_back_here(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
     ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, record.epoch, context.settings.name));
-    const Runtime runtime(context.root);
-    if (!record.was_running || runtime.status(lock.name()).state == ZoneState::running) return {};
+    Runtime runtime(context.root);
+    ZF_TRY(const RuntimeStatus status, runtime.status(lock.name()));
+    if (!record.was_running || status.state == ZoneState::running) return {};
     const ZoneStore store(context.root);
     ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
     ZF_TRY(const ZoneConfig config, store.config(lock.name()));
@@ -77,7 +77,7 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
     }
     ZF_TRY_STATUS(ask_if_healthy(context, record));
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
-    const ZoneStore store(context.root);
+    ZoneStore store(context.root);
     ZF_TRY(const ZoneLock lock, store.lock(name));
     // The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone.
     const std::string trash = trash_path(context.root, record.zonepath, record.id);
@@ -85,7 +85,7 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
         return system_error("setting aside " + record.zonepath, errno);
     }
     if (store.find(name)) ZF_TRY_STATUS(store.remove(lock));
-    ZF_TRY_STATUS(OwnerStore(context.root).remove(name));
+    ZF_TRY_STATUS(OwnerStore(context.root).remove(name, ""));
     ZF_TRY(MoveRecord after, context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
     ZF_TRY_STATUS(remove_tree(trash));
     ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
@@ -101,9 +101,9 @@ void mark_returned(AgentContext& context, const MoveRecord& record) {
 Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
     ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
-    const OwnerStore owners(context.root);
+    OwnerStore owners(context.root);
     if (record.return_of.empty()) {
-        ZF_TRY_STATUS(owners.remove(name));
+        ZF_TRY_STATUS(owners.remove(name, ""));
     } else {
         // A rollback that did not come: the zone is still where that move brought it.
         ZF_TRY_STATUS(set_owner(context, record, Ownership::released, record.epoch, record.peer));

@@ -29,7 +29,9 @@ std::string listening_address(const std::string& remote, std::uint32_t port) {
 Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& peer, const std::string& address) {
     ZF_TRY(const Peer known, context.trust.peer(peer));
     PeerAddress at{known.address, known.port};
-    if (!address.empty()) ZF_TRY(at, split_peer_address(address));
+    if (!address.empty()) {
+        ZF_TRY(at, split_peer_address(address));
+    }
     ZF_TRY(const TlsContext tls, context.trust.client_context());
     constexpr int kConnectTimeoutMs = 10'000;
     ZF_TRY(std::shared_ptr<Connection> connection,

@@ -14,11 +14,12 @@
 #include <memory>
 
 #include "core/attach/attach.h"
+#include "core/attach/detach.h"
+#include "core/attach/zonepath.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/packages/inventory.h"
 #include "core/zone/address_probe.h"
-#include "core/zone/mounts.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
 #include "core/zone/store.h"
@@ -177,15 +178,17 @@ Result<SourceView> view_source(AgentContext& context, const ZoneConfig& config) 
     ZF_TRY(const ZoneName name, ZoneName::create(config.name));
     const ZoneStore store(context.root);
     ZF_TRY(const ZoneEntry entry, store.find(name));
-    const ZoneStatus status = Runtime(context.root).status(name);
-    view.state = state_name(status.state);
+    ZF_TRY(const RuntimeStatus status, Runtime(context.root).status(name));
+    view.state = state_name(entry.state == ZoneState::installed ? status.state : entry.state);
     if (const Status may = may_boot(context.root, name, config.zonepath); !may) view.owner_problem = may.error().text();
     ZF_TRY(const std::vector<MoveRecord> moves, context.journal.all());
     for (const MoveRecord& move : moves) {
         if (move.role == Role::source && move.zone == config.name && !is_over(move)) view.busy_move = move.id;
     }
     if (!view.busy_move.empty()) view.owner_problem.clear();  // frozen by that very move
-    ZF_TRY(view.mounts_inside, mounts_below(context.root.at(config.zonepath)));
+    if (const auto tree = open_directory(context.root.at(config.zonepath))) {
+        ZF_TRY(view.mounts_inside, mounts_below(tree->get()));
+    }
     ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
     view.runtime_present = !facts.runtime.empty();
     return view;

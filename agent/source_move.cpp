@@ -9,6 +9,7 @@
 #include "agent/finish.h"
 #include "core/attach/detach.h"
 #include "core/attach/manifest.h"
+#include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
@@ -190,7 +191,7 @@ Status SourceMove::quiesce() {
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     tell_phase(record_.was_running ? "halting the zone" : "freezing the zone");
     ZF_TRY_STATUS(set_owner(context_, record_, Ownership::frozen, record_.epoch, context_.settings.name));
-    const Runtime runtime(context_.root);
+    Runtime runtime(context_.root);
     Status halted = runtime.halt(*lock_, lock_->name(), context_.settings.halt_grace_s * 1000);
     if (!halted) return std::move(halted).error().during("halting " + record_.zone);
     times_ms_.emplace_back("halt", context_.clock.monotonic_ms() - began_ms);
@@ -246,8 +247,9 @@ Status SourceMove::stage() {
 
 Status SourceMove::release() {
     ZF_TRY_STATUS(ensure_lock());
-    const Runtime runtime(context_.root);
-    if (runtime.status(lock_->name()).state != ZoneState::installed) {
+    Runtime runtime(context_.root);
+    ZF_TRY(const RuntimeStatus status, runtime.status(lock_->name()));
+    if (status.state != ZoneState::installed) {
         return Error(Errc::conflict, "zone " + record_.zone + " is not halted any more");
     }
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::released}));
@@ -273,7 +275,7 @@ Status SourceMove::detach_here() {
     ZF_TRY_STATUS(ensure_lock());
     ZF_TRY(const ZoneEntry entry, ZoneStore(context_.root).find(lock_->name()));
     if (entry.state == ZoneState::configured) return {};
-    return detach_zone(context_.root, *lock_, lock_->name());
+    return detach_zone(context_.root, *lock_, lock_->name(), ZoneState::installed);
 }
 
 Status SourceMove::confirm() {

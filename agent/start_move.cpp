@@ -81,7 +81,7 @@ Status take_identity(AgentContext& context, MoveRecord& record, const ZoneName& 
         return {};
     }
     ZF_TRY(const ZoneEntry entry, ZoneStore(context.root).find(name));
-    record.zone_uuid = entry.uuid.empty() ? to_hex(random_bytes(16)) : entry.uuid;
+    record.zone_uuid = entry.uuid.empty() ? new_uuid() : entry.uuid;
     record.epoch = 1;
     return {};
 }

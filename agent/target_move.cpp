@@ -171,14 +171,16 @@ Status attach_here(AgentContext& context, const ZoneLock& lock, const MoveRecord
     if (entry.state != ZoneState::configured) return {};
     AttachOptions options;
     options.force = record.force;
+    options.uuid = record.zone_uuid;
     ZF_TRY(const AttachOutcome outcome, attach_zone(context.root, lock, lock.name(), options));
     if (!outcome.attached) return Error(Errc::blocked, "the packages of this host do not fit the zone any more");
     return {};
 }
 
 Status boot_here(AgentContext& context, const ZoneLock& lock) {
-    const Runtime runtime(context.root);
-    if (runtime.status(lock.name()).state == ZoneState::running) return {};
+    Runtime runtime(context.root);
+    ZF_TRY(const RuntimeStatus status, runtime.status(lock.name()));
+    if (status.state == ZoneState::running) return {};
     const ZoneStore store(context.root);
     ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
     ZF_TRY(const ZoneConfig config, store.config(lock.name()));
@@ -250,7 +252,8 @@ StatusReply status_of_move(AgentContext& context, const std::string& move_id, co
     if (!name) return reply;
     const auto entry = ZoneStore(context.root).find(*name);
     reply.attached = record.phase != Phase::owned && entry && entry->state == ZoneState::installed;
-    reply.running = Runtime(context.root).status(*name).state == ZoneState::running;
+    const auto status = Runtime(context.root).status(*name);
+    reply.running = status && status->state == ZoneState::running;
     return reply;
 }
 

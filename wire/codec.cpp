@@ -108,32 +108,32 @@ Errc errc_of(std::uint16_t number) {
 }
 
 void write(Checker& check, schema::HostFacts::Builder to, const HostFacts& from) {
-    to.setHost(check.text(from.host, kNameBytesMax, "host"));
-    to.setHostId(check.text(from.host_id, kNameBytesMax, "host_id"));
-    to.setMachine(check.text(from.machine, kNameBytesMax, "machine"));
-    to.setPackageSystem(check.text(from.package_system, kNameBytesMax, "package_system"));
-    to.setPackageArchitecture(check.text(from.package_architecture, kNameBytesMax, "package_architecture"));
-    to.setKernelRelease(check.text(from.kernel_release, kNameBytesMax, "kernel_release"));
-    to.setOsName(check.text(from.os_name, kNameBytesMax, "os_name"));
-    to.setRuntime(check.text(from.runtime, kNameBytesMax, "runtime"));
+    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
+    to.setHostId(check.text(from.host_id, kWireNameBytesMax, "host_id"));
+    to.setMachine(check.text(from.machine, kWireNameBytesMax, "machine"));
+    to.setPackageSystem(check.text(from.package_system, kWireNameBytesMax, "package_system"));
+    to.setPackageArchitecture(check.text(from.package_architecture, kWireNameBytesMax, "package_architecture"));
+    to.setKernelRelease(check.text(from.kernel_release, kWireNameBytesMax, "kernel_release"));
+    to.setOsName(check.text(from.os_name, kWireNameBytesMax, "os_name"));
+    to.setRuntime(check.text(from.runtime, kWireNameBytesMax, "runtime"));
 }
 void read(Checker& check, schema::HostFacts::Reader from, HostFacts& to) {
-    to.host = check.text(from.getHost(), kNameBytesMax, "host");
-    to.host_id = check.text(from.getHostId(), kNameBytesMax, "host_id");
-    to.machine = check.text(from.getMachine(), kNameBytesMax, "machine");
-    to.package_system = check.text(from.getPackageSystem(), kNameBytesMax, "package_system");
-    to.package_architecture = check.text(from.getPackageArchitecture(), kNameBytesMax, "package_architecture");
-    to.kernel_release = check.text(from.getKernelRelease(), kNameBytesMax, "kernel_release");
-    to.os_name = check.text(from.getOsName(), kNameBytesMax, "os_name");
-    to.runtime = check.text(from.getRuntime(), kNameBytesMax, "runtime");
+    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
+    to.host_id = check.text(from.getHostId(), kWireNameBytesMax, "host_id");
+    to.machine = check.text(from.getMachine(), kWireNameBytesMax, "machine");
+    to.package_system = check.text(from.getPackageSystem(), kWireNameBytesMax, "package_system");
+    to.package_architecture = check.text(from.getPackageArchitecture(), kWireNameBytesMax, "package_architecture");
+    to.kernel_release = check.text(from.getKernelRelease(), kWireNameBytesMax, "kernel_release");
+    to.os_name = check.text(from.getOsName(), kWireNameBytesMax, "os_name");
+    to.runtime = check.text(from.getRuntime(), kWireNameBytesMax, "runtime");
 }
 
 void write_names(Checker& check, capnp::List<capnp::Text>::Builder to, const std::vector<std::string>& from) {
-    for (unsigned i = 0; i < to.size(); ++i) to.set(i, check.text(from[i], kNameBytesMax, "features"));
+    for (unsigned i = 0; i < to.size(); ++i) to.set(i, check.text(from[i], kWireNameBytesMax, "features"));
 }
 void read_names(Checker& check, capnp::List<capnp::Text>::Reader from, std::vector<std::string>& to) {
     const unsigned count = check.count(from.size(), kFeaturesMax, "features");
-    for (unsigned i = 0; i < count; ++i) to.push_back(check.text(from[i], kNameBytesMax, "features"));
+    for (unsigned i = 0; i < count; ++i) to.push_back(check.text(from[i], kWireNameBytesMax, "features"));
 }
 
 schema::Severity schema_severity(Severity severity) {
@@ -165,7 +165,7 @@ Side read_side(Checker& check, schema::Side side) {
 }
 
 void write(Checker& check, schema::Finding::Builder to, const Finding& from) {
-    to.setCode(check.text(from.code, kNameBytesMax, "code"));
+    to.setCode(check.text(from.code, kWireNameBytesMax, "code"));
     to.setSide(from.side == Side::source ? schema::Side::SOURCE : schema::Side::TARGET);
     to.setSeverity(schema_severity(from.severity));
     to.setSubject(check.text(from.subject, kSentenceBytesMax, "subject"));
@@ -175,7 +175,7 @@ void write(Checker& check, schema::Finding::Builder to, const Finding& from) {
     to.setRemedy(check.text(from.remedy, kSentenceBytesMax, "remedy"));
 }
 void read(Checker& check, schema::Finding::Reader from, Finding& to) {
-    to.code = check.text(from.getCode(), kNameBytesMax, "code");
+    to.code = check.text(from.getCode(), kWireNameBytesMax, "code");
     to.side = read_side(check, from.getSide());
     to.severity = read_severity(check, from.getSeverity());
     to.subject = check.text(from.getSubject(), kSentenceBytesMax, "subject");
@@ -198,51 +198,51 @@ void write(Checker& check, schema::Hello::Builder to, const Hello& from) {
     to.setProtocolMin(from.protocol_min);
     to.setProtocolMax(from.protocol_max);
     write_names(check, to.initFeatures(check.count(from.features.size(), kFeaturesMax, "features")), from.features);
-    to.setHost(check.text(from.host, kNameBytesMax, "host"));
-    to.setHostId(check.text(from.host_id, kNameBytesMax, "host_id"));
-    to.setVersion(check.text(from.version, kNameBytesMax, "version"));
+    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
+    to.setHostId(check.text(from.host_id, kWireNameBytesMax, "host_id"));
+    to.setVersion(check.text(from.version, kWireNameBytesMax, "version"));
     to.setClockUnixMs(from.clock_unix_ms);
     to.setListenPort(from.listen_port);
 }
 void write(Checker& check, schema::HelloAck::Builder to, const HelloAck& from) {
     to.setProtocol(from.protocol);
     write_names(check, to.initFeatures(check.count(from.features.size(), kFeaturesMax, "features")), from.features);
-    to.setHost(check.text(from.host, kNameBytesMax, "host"));
-    to.setHostId(check.text(from.host_id, kNameBytesMax, "host_id"));
-    to.setVersion(check.text(from.version, kNameBytesMax, "version"));
+    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
+    to.setHostId(check.text(from.host_id, kWireNameBytesMax, "host_id"));
+    to.setVersion(check.text(from.version, kWireNameBytesMax, "version"));
     to.setClockUnixMs(from.clock_unix_ms);
 }
 void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
-    to.setManifest(check.text(from.manifest, kManifestBytesMax, "manifest"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+    to.setManifest(check.text(from.manifest, kWireManifestBytesMax, "manifest"));
     write(check, to.initSource(), from.source);
     to.setTreeBytes(from.tree_bytes);
     to.setTreeEntries(from.tree_entries);
     to.setForce(from.force);
-    to.setReturnOf(check.text(from.return_of, kNameBytesMax, "return_of"));
+    to.setReturnOf(check.text(from.return_of, kWireNameBytesMax, "return_of"));
 }
 void write(Checker& check, schema::CheckReply::Builder to, const CheckReply& from) {
     write(check, to.initTarget(), from.target);
     write_findings(check, to.initFindings(check.count(from.findings.size(), kFindingsMax, "findings")), from.findings);
 }
 void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequest& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
-    to.setZone(check.text(from.zone, kNameBytesMax, "zone"));
-    to.setZoneUuid(check.text(from.zone_uuid, kNameBytesMax, "zone_uuid"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+    to.setZone(check.text(from.zone, kWireNameBytesMax, "zone"));
+    to.setZoneUuid(check.text(from.zone_uuid, kWireNameBytesMax, "zone_uuid"));
     to.setEpoch(from.epoch);
-    to.setManifest(check.text(from.manifest, kManifestBytesMax, "manifest"));
+    to.setManifest(check.text(from.manifest, kWireManifestBytesMax, "manifest"));
     write(check, to.initSource(), from.source);
     to.setTreeBytes(from.tree_bytes);
     to.setTreeEntries(from.tree_entries);
     to.setWasRunning(from.was_running);
     to.setForce(from.force);
-    to.setReturnOf(check.text(from.return_of, kNameBytesMax, "return_of"));
+    to.setReturnOf(check.text(from.return_of, kWireNameBytesMax, "return_of"));
 }
 void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
     to.setStagingIsFresh(from.staging_is_fresh);
 }
 void write(Checker& check, schema::PassBegin::Builder to, const PassBegin& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setPass(from.pass);
     to.setIsFinal(from.is_final);
 }
@@ -257,7 +257,7 @@ void write(Checker&, schema::PassEnd::Builder to, const PassEnd& from) {
 }
 void write(Checker&, schema::PassDone::Builder to, const PassDone& from) { to.setPass(from.pass); }
 void write(Checker& check, schema::VerifyRequest::Builder to, const VerifyRequest& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
 void write(Checker&, schema::VerifyReply::Builder to, const VerifyReply& from) {
     to.setDigest(data_of(from.digest));
@@ -265,15 +265,15 @@ void write(Checker&, schema::VerifyReply::Builder to, const VerifyReply& from) {
     to.setBytes(from.bytes);
 }
 void write(Checker& check, schema::StageRequest::Builder to, const StageRequest& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
-    to.setManifest(check.text(from.manifest, kManifestBytesMax, "manifest"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+    to.setManifest(check.text(from.manifest, kWireManifestBytesMax, "manifest"));
 }
 void write(Checker& check, schema::StageReply::Builder to, const StageReply& from) {
     to.setReady(from.ready);
     write_findings(check, to.initFindings(check.count(from.findings.size(), kFindingsMax, "findings")), from.findings);
 }
 void write(Checker& check, schema::Grant::Builder to, const Grant& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setEpoch(from.epoch);
     to.setBoot(from.boot);
 }
@@ -286,11 +286,11 @@ void write(Checker& check, schema::Activated::Builder to, const Activated& from)
     to.setBootMs(from.boot_ms);
 }
 void write(Checker& check, schema::StatusRequest::Builder to, const StatusRequest& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
 void write(Checker& check, schema::StatusReply::Builder to, const StatusReply& from) {
     to.setKnown(from.known);
-    to.setPhase(check.text(from.phase, kNameBytesMax, "phase"));
+    to.setPhase(check.text(from.phase, kWireNameBytesMax, "phase"));
     to.setEpoch(from.epoch);
     to.setOwned(from.owned);
     to.setAttached(from.attached);
@@ -298,28 +298,28 @@ void write(Checker& check, schema::StatusReply::Builder to, const StatusReply& f
     to.setProblem(check.text(from.problem, kSentenceBytesMax, "problem"));
 }
 void write(Checker& check, schema::AbortRequest::Builder to, const AbortRequest& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setReason(check.text(from.reason, kSentenceBytesMax, "reason"));
 }
 void write(Checker&, schema::AbortReply::Builder, const AbortReply&) {}
 void write(Checker& check, schema::FinalizeRequest::Builder to, const FinalizeRequest& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
 void write(Checker&, schema::FinalizeReply::Builder, const FinalizeReply&) {}
 void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
 void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from) {
-    to.setMoveId(check.text(from.move_id, kNameBytesMax, "move_id"));
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
 void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from) {
-    to.setHost(check.text(from.host, kNameBytesMax, "host"));
+    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
     to.setListenPort(from.listen_port);
     to.setCertificateRequest(check.text(from.certificate_request, kPemBytesMax, "certificate_request"));
     to.setProof(check.data(from.proof, kProofBytesMax, "proof"));
 }
 void write(Checker& check, schema::JoinReply::Builder to, const JoinReply& from) {
-    to.setHost(check.text(from.host, kNameBytesMax, "host"));
+    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
     to.setCertificate(check.text(from.certificate, kPemBytesMax, "certificate"));
     to.setAuthority(check.text(from.authority, kPemBytesMax, "authority"));
     to.setProof(check.data(from.proof, kProofBytesMax, "proof"));
@@ -336,51 +336,51 @@ void read(Checker& check, schema::Hello::Reader from, Hello& to) {
     to.protocol_min = from.getProtocolMin();
     to.protocol_max = from.getProtocolMax();
     read_names(check, from.getFeatures(), to.features);
-    to.host = check.text(from.getHost(), kNameBytesMax, "host");
-    to.host_id = check.text(from.getHostId(), kNameBytesMax, "host_id");
-    to.version = check.text(from.getVersion(), kNameBytesMax, "version");
+    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
+    to.host_id = check.text(from.getHostId(), kWireNameBytesMax, "host_id");
+    to.version = check.text(from.getVersion(), kWireNameBytesMax, "version");
     to.clock_unix_ms = from.getClockUnixMs();
     to.listen_port = from.getListenPort();
 }
 void read(Checker& check, schema::HelloAck::Reader from, HelloAck& to) {
     to.protocol = from.getProtocol();
     read_names(check, from.getFeatures(), to.features);
-    to.host = check.text(from.getHost(), kNameBytesMax, "host");
-    to.host_id = check.text(from.getHostId(), kNameBytesMax, "host_id");
-    to.version = check.text(from.getVersion(), kNameBytesMax, "version");
+    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
+    to.host_id = check.text(from.getHostId(), kWireNameBytesMax, "host_id");
+    to.version = check.text(from.getVersion(), kWireNameBytesMax, "version");
     to.clock_unix_ms = from.getClockUnixMs();
 }
 void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
-    to.manifest = check.text(from.getManifest(), kManifestBytesMax, "manifest");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+    to.manifest = check.text(from.getManifest(), kWireManifestBytesMax, "manifest");
     read(check, from.getSource(), to.source);
     to.tree_bytes = from.getTreeBytes();
     to.tree_entries = from.getTreeEntries();
     to.force = from.getForce();
-    to.return_of = check.text(from.getReturnOf(), kNameBytesMax, "return_of");
+    to.return_of = check.text(from.getReturnOf(), kWireNameBytesMax, "return_of");
 }
 void read(Checker& check, schema::CheckReply::Reader from, CheckReply& to) {
     read(check, from.getTarget(), to.target);
     read_findings(check, from.getFindings(), to.findings);
 }
 void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
-    to.zone = check.text(from.getZone(), kNameBytesMax, "zone");
-    to.zone_uuid = check.text(from.getZoneUuid(), kNameBytesMax, "zone_uuid");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+    to.zone = check.text(from.getZone(), kWireNameBytesMax, "zone");
+    to.zone_uuid = check.text(from.getZoneUuid(), kWireNameBytesMax, "zone_uuid");
     to.epoch = from.getEpoch();
-    to.manifest = check.text(from.getManifest(), kManifestBytesMax, "manifest");
+    to.manifest = check.text(from.getManifest(), kWireManifestBytesMax, "manifest");
     read(check, from.getSource(), to.source);
     to.tree_bytes = from.getTreeBytes();
     to.tree_entries = from.getTreeEntries();
     to.was_running = from.getWasRunning();
     to.force = from.getForce();
-    to.return_of = check.text(from.getReturnOf(), kNameBytesMax, "return_of");
+    to.return_of = check.text(from.getReturnOf(), kWireNameBytesMax, "return_of");
 }
 void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
     to.staging_is_fresh = from.getStagingIsFresh();
 }
 void read(Checker& check, schema::PassBegin::Reader from, PassBegin& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
     to.pass = from.getPass();
     to.is_final = from.getIsFinal();
 }
@@ -395,7 +395,7 @@ void read(Checker&, schema::PassEnd::Reader from, PassEnd& to) {
 }
 void read(Checker&, schema::PassDone::Reader from, PassDone& to) { to.pass = from.getPass(); }
 void read(Checker& check, schema::VerifyRequest::Reader from, VerifyRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
     to.digest = check.digest(from.getDigest());
@@ -403,15 +403,15 @@ void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
     to.bytes = from.getBytes();
 }
 void read(Checker& check, schema::StageRequest::Reader from, StageRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
-    to.manifest = check.text(from.getManifest(), kManifestBytesMax, "manifest");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+    to.manifest = check.text(from.getManifest(), kWireManifestBytesMax, "manifest");
 }
 void read(Checker& check, schema::StageReply::Reader from, StageReply& to) {
     to.ready = from.getReady();
     read_findings(check, from.getFindings(), to.findings);
 }
 void read(Checker& check, schema::Grant::Reader from, Grant& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
     to.epoch = from.getEpoch();
     to.boot = from.getBoot();
 }
@@ -424,11 +424,11 @@ void read(Checker& check, schema::Activated::Reader from, Activated& to) {
     to.boot_ms = from.getBootMs();
 }
 void read(Checker& check, schema::StatusRequest::Reader from, StatusRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 void read(Checker& check, schema::StatusReply::Reader from, StatusReply& to) {
     to.known = from.getKnown();
-    to.phase = check.text(from.getPhase(), kNameBytesMax, "phase");
+    to.phase = check.text(from.getPhase(), kWireNameBytesMax, "phase");
     to.epoch = from.getEpoch();
     to.owned = from.getOwned();
     to.attached = from.getAttached();
@@ -436,28 +436,28 @@ void read(Checker& check, schema::StatusReply::Reader from, StatusReply& to) {
     to.problem = check.text(from.getProblem(), kSentenceBytesMax, "problem");
 }
 void read(Checker& check, schema::AbortRequest::Reader from, AbortRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
     to.reason = check.text(from.getReason(), kSentenceBytesMax, "reason");
 }
 void read(Checker&, schema::AbortReply::Reader, AbortReply&) {}
 void read(Checker& check, schema::FinalizeRequest::Reader from, FinalizeRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 void read(Checker&, schema::FinalizeReply::Reader, FinalizeReply&) {}
 void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to) {
-    to.move_id = check.text(from.getMoveId(), kNameBytesMax, "move_id");
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 void read(Checker& check, schema::JoinRequest::Reader from, JoinRequest& to) {
-    to.host = check.text(from.getHost(), kNameBytesMax, "host");
+    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
     to.listen_port = from.getListenPort();
     to.certificate_request = check.text(from.getCertificateRequest(), kPemBytesMax, "certificate_request");
     to.proof = check.data(from.getProof(), kProofBytesMax, "proof");
 }
 void read(Checker& check, schema::JoinReply::Reader from, JoinReply& to) {
-    to.host = check.text(from.getHost(), kNameBytesMax, "host");
+    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
     to.certificate = check.text(from.getCertificate(), kPemBytesMax, "certificate");
     to.authority = check.text(from.getAuthority(), kPemBytesMax, "authority");
     to.proof = check.data(from.getProof(), kProofBytesMax, "proof");
@@ -532,7 +532,7 @@ Result<ByteVector> encode_control(const Message& message) {
 }
 
 Result<ByteVector> encode_segment(const Segment& segment) {
-    if (segment.payload.size() > kSegmentPayloadBytesMax || segment.raw_bytes > kSegmentRawBytesMax) {
+    if (segment.payload.size() > kSegmentPayloadBytesMax || segment.raw_bytes > kWireSegmentRawBytesMax) {
         return Error(Errc::invalid, "a segment of " + format_bytes(segment.payload.size()) + " (" +
                                         format_bytes(segment.raw_bytes) + " unpacked) is too large to send");
     }
@@ -558,7 +558,7 @@ Result<Message> decode_segment(ByteVector payload) {
     segment.number = load_little_endian<std::uint64_t>(bytes.subspan(8));
     const auto encoding = load_little_endian<std::uint64_t>(bytes.subspan(16));
     if (encoding > 0xff) return Error(Errc::unsupported, "a segment has a header field this version does not know");
-    if (segment.raw_bytes > kSegmentRawBytesMax) {
+    if (segment.raw_bytes > kWireSegmentRawBytesMax) {
         return Error(Errc::protocol, "a segment claims " + std::to_string(segment.raw_bytes) + " bytes unpacked");
     }
     segment.encoding = static_cast<std::uint8_t>(encoding);

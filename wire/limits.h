@@ -11,15 +11,15 @@ namespace zoneferry {
 // One control message: the largest is a check with a manifest (4 MiB) or thousands of findings.
 inline constexpr std::size_t kControlBytesMax = 8U << 20U;
 // A segment's unpacked size is at most 8 MiB (transfer's unit); zstd may add a little to what does not shrink.
-inline constexpr std::size_t kSegmentRawBytesMax = 8U << 20U;
-inline constexpr std::size_t kSegmentPayloadBytesMax = kSegmentRawBytesMax + (64U << 10U);
+inline constexpr std::size_t kWireSegmentRawBytesMax = 8U << 20U;
+inline constexpr std::size_t kSegmentPayloadBytesMax = kWireSegmentRawBytesMax + (64U << 10U);
 // A joining peer is not yet authenticated: a certificate request and a proof fit in this many times over.
 inline constexpr std::size_t kJoinBytesMax = 64U << 10U;
 
 // --- fields of control messages -----------------------------------------------------------------------------
-inline constexpr std::size_t kNameBytesMax = 256;            // host, zone, id, version: names
+inline constexpr std::size_t kWireNameBytesMax = 256;            // host, zone, id, version: names
 inline constexpr std::size_t kSentenceBytesMax = 4096;       // texts for people, also a path
-inline constexpr std::size_t kManifestBytesMax = 4U << 20U;  // the XML reader's own limit
+inline constexpr std::size_t kWireManifestBytesMax = 4U << 20U;  // the XML reader's own limit
 inline constexpr std::size_t kFindingsMax = 10'000;          // two package sets of thousands, all different
 inline constexpr std::size_t kFeaturesMax = 64;
 inline constexpr std::size_t kPemBytesMax = 16U << 10U;  // one certificate or request
