@@ -1,0 +1,186 @@
+#include "core/zone/owner_record.h"
+
+#include <fcntl.h>
+
+#include <array>
+#include <cerrno>
+
+#include "core/base/clock.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
+#include "core/zone/index.h"
+
+namespace zoneferry {
+namespace {
+
+constexpr std::uint64_t kRecordBytesMax = 4096;
+constexpr const char* kHead = "# zoneferry owner record 1";
+constexpr const char* kZonepathName = ".zoneferry-owner";
+constexpr std::array kStates{Ownership::owned, Ownership::frozen, Ownership::incoming, Ownership::released};
+
+Error damaged(const std::string& why) { return Error(Errc::corrupt, "the owner record is damaged: " + why); }
+
+bool is_plain_word(std::string_view text) {
+    for (const char c : text) {
+        if (c <= ' ' || c > '~') return false;
+    }
+    return text.size() <= 255;
+}
+
+Status check_values(const OwnerRecord& record) {
+    if (!ZoneName::create(record.zone)) return damaged("'" + printable(record.zone) + "' is not a zone name");
+    if (!record.zone_uuid.empty() && !is_uuid(record.zone_uuid)) return damaged("zone_uuid is not one");
+    if (!is_plain_word(record.host) || record.host.empty()) return damaged("host is not a host name");
+    if (!is_plain_word(record.move_id)) return damaged("move_id is not one");
+    if (record.since_unix_ms < 0) return damaged("since_unix_ms is negative");
+    return {};
+}
+
+std::string who(const OwnerRecord& record) { return "zone " + printable(record.zone); }
+std::string by_move(const OwnerRecord& record) {
+    const std::string move = record.move_id.empty() ? std::string() : " by move " + printable(record.move_id);
+    return " since " + format_time(record.since_unix_ms) + move;
+}
+
+Result<std::optional<OwnerRecord>> read_copy(Result<UniqueFd> fd, const std::string& path, const ZoneName& zone) {
+    if (!fd) {
+        const int why = fd.error().system_error();
+        if (why == ENOENT || why == ENOTDIR) return std::optional<OwnerRecord>();
+        return std::move(fd).error().during("reading " + printable(path));
+    }
+    ZF_TRY(const struct stat info, stat_fd(fd->get()));
+    if (!S_ISREG(info.st_mode)) return damaged(printable(path) + " is not a regular file");
+    auto text = read_to_end(fd->get(), kRecordBytesMax);
+    if (!text) return Error(Errc::corrupt, "the owner record " + printable(path) + " is too large");
+    auto record = parse_owner_record(*text);
+    if (!record) {
+        return std::move(record)
+            .error()
+            .during(printable(path))
+            .remedy("zoneferry status " + zone.str() + " on every host; then restore the file");
+    }
+    return std::optional<OwnerRecord>(*std::move(record));
+}
+
+}  // namespace
+
+std::string_view ownership_name(Ownership state) {
+    constexpr std::array<std::string_view, 4> kNames{"owned", "frozen", "incoming", "released"};
+    return kNames.at(static_cast<std::size_t>(state));
+}
+
+std::string owner_record_text(const OwnerRecord& record) {
+    return std::string(kHead) + "\nzone=" + record.zone + "\nzone_uuid=" + record.zone_uuid +
+           "\nepoch=" + std::to_string(record.epoch) + "\nstate=" + std::string(ownership_name(record.state)) +
+           "\nhost=" + record.host + "\nmove_id=" + record.move_id +
+           "\nsince_unix_ms=" + std::to_string(record.since_unix_ms) + "\nend\n";
+}
+
+Result<OwnerRecord> parse_owner_record(std::string_view text) {
+    const auto lines = split(text, '\n');
+    constexpr std::array<std::string_view, 7> kKeys{
+        "zone=", "zone_uuid=", "epoch=", "state=", "host=", "move_id=", "since_unix_ms="};
+    if (lines.size() != kKeys.size() + 3 || lines.front() != kHead || lines[kKeys.size() + 1] != "end" ||
+        !lines.back().empty()) {
+        return damaged("it does not begin and end as it should");
+    }
+    std::array<std::string_view, kKeys.size()> values;
+    for (std::size_t i = 0; i < kKeys.size(); ++i) {
+        if (!lines[i + 1].starts_with(kKeys[i]))
+            return damaged("line " + std::to_string(i + 2) + " is not " + std::string(kKeys[i]));
+        values[i] = lines[i + 1].substr(kKeys[i].size());
+    }
+    OwnerRecord record{std::string(values[0]), std::string(values[1])};
+    const auto epoch = parse_number<std::uint64_t>(values[2]);
+    const auto since = parse_number<std::int64_t>(values[6]);
+    if (!epoch || !since) return damaged("epoch or since_unix_ms is not a number");
+    bool known = false;
+    for (const Ownership state : kStates) {
+        if (ownership_name(state) != values[3]) continue;
+        record.state = state;
+        known = true;
+    }
+    if (!known) return damaged("state '" + printable(values[3]) + "' is unknown");
+    record.epoch = *epoch;
+    record.since_unix_ms = *since;
+    record.host = values[4];
+    record.move_id = values[5];
+    ZF_TRY_STATUS(check_values(record));
+    return record;
+}
+
+std::optional<OwnerRecord> effective_record(const std::optional<OwnerRecord>& of_host,
+                                            const std::optional<OwnerRecord>& of_zonepath) {
+    if (!of_zonepath) return of_host;
+    const bool zonepath_newer = !of_host || of_zonepath->epoch > of_host->epoch;
+    if (zonepath_newer) {
+        OwnerRecord foreign = *of_zonepath;
+        if (foreign.state == Ownership::owned) foreign.state = Ownership::released;
+        return foreign;
+    }
+    if (of_zonepath->epoch < of_host->epoch) return of_host;
+    return of_zonepath->state > of_host->state ? of_zonepath : of_host;
+}
+
+Status check_may_boot(const std::optional<OwnerRecord>& record) {
+    if (!record || record->state == Ownership::owned) return {};
+    const std::string id = record->move_id.empty() ? record->zone : printable(record->move_id);
+    switch (record->state) {
+        case Ownership::frozen:
+            return Error(Errc::not_owner, who(*record) + " is being moved to " + printable(record->host) +
+                                              by_move(*record) + "; until that move ends nobody may boot it")
+                .remedy("zoneferry status " + id + "; to keep the zone here: zoneferry abort " + id);
+        case Ownership::incoming:
+            return Error(Errc::not_owner, who(*record) + " is on its way here" + by_move(*record) +
+                                              " and still belongs to " + printable(record->host))
+                .remedy("zoneferry status " + id);
+        case Ownership::released:
+        case Ownership::owned: break;
+    }
+    return Error(Errc::not_owner, who(*record) + " belongs to host " + printable(record->host) + by_move(*record) +
+                                      "; booting it here could run it twice")
+        .remedy("zoneferry status " + id + "; to bring it back: zoneferry rollback " + id);
+}
+
+Result<std::optional<OwnerRecord>> OwnerStore::load(const ZoneName& zone, const std::string& zonepath) const {
+    ZF_TRY(
+        const std::optional<OwnerRecord> of_host,
+        read_copy(open_file(host_path(zone.str()), O_RDONLY | O_NOFOLLOW | O_NONBLOCK), host_path(zone.str()), zone));
+    if (of_host && of_host->zone != zone.str()) {
+        return damaged(host_path(zone.str()) + " is about zone " + printable(of_host->zone));
+    }
+    if (zonepath.empty()) return of_host;
+    auto directory = open_directory(root_.at(zonepath));
+    if (!directory) {
+        if (directory.error().system_error() == ENOENT) return of_host;
+        return std::move(directory).error();
+    }
+    ZF_TRY(const std::optional<OwnerRecord> of_zonepath,
+           read_copy(open_beneath(directory->get(), kZonepathName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+                     zonepath + "/" + kZonepathName, zone));
+    return effective_record(of_host, of_zonepath);
+}
+
+Status OwnerStore::save(const OwnerRecord& record, const std::string& zonepath) {
+    if (Status sound = check_values(record); !sound) return Error(Errc::invalid, sound.error().sentence());
+    ZF_TRY_STATUS(make_directories(root_.state_directory() + "/owners", 0755));
+    ZF_TRY_STATUS(replace_file(host_path(record.zone), owner_record_text(record), 0600));
+    if (zonepath.empty()) return {};
+    ZF_TRY(const UniqueFd directory, open_directory(root_.at(zonepath)));
+    return replace_file_at(directory.get(), kZonepathName, owner_record_text(record), 0600);
+}
+
+Status OwnerStore::remove(const ZoneName& zone, const std::string& zonepath) {
+    // The zonepath's copy first: alone it would read as another host's.
+    if (!zonepath.empty() && path_exists(root_.at(zonepath))) {
+        ZF_TRY_STATUS(remove_file(root_.at(zonepath) + "/" + kZonepathName));
+    }
+    return remove_file(host_path(zone.str()));
+}
+
+Status may_boot(const HostRoot& root, const ZoneName& zone, const std::string& zonepath) {
+    ZF_TRY(const std::optional<OwnerRecord> record, OwnerStore(root).load(zone, zonepath));
+    return check_may_boot(record);
+}
+
+}  // namespace zoneferry
