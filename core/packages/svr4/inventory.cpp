@@ -1,0 +1,177 @@
+#include "core/packages/svr4/inventory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "core/base/files.h"
+#include "core/base/text.h"
+#include "core/packages/database_file.h"
+#include "core/packages/limits.h"
+#include "core/packages/svr4/contents.h"
+#include "core/packages/svr4/pkginfo.h"
+
+namespace zoneferry {
+namespace {
+
+constexpr const char* kContents = "/var/sadm/install/contents";
+constexpr const char* kPackages = "/var/sadm/pkg";
+
+using Installed = std::map<std::string, Svr4Package, std::less<>>;
+
+bool is_directory_at(int directory, const std::string& name) {
+    struct stat info {};
+    return ::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode);
+}
+
+Result<Installed> read_installed(int packages) {
+    Installed installed;
+    ZF_TRY(const std::vector<std::string> names, list_directory_fd(packages));
+    for (const std::string& name : names) {
+        if (!is_svr4_package_name(name) || !is_directory_at(packages, name)) continue;
+        const std::string shown = std::string(kPackages) + "/" + name + "/pkginfo";
+        auto text = read_in_directory(packages, name + "/pkginfo", shown, kPkginfoBytesMax);
+        if (!text) {
+            return Error(Errc::corrupt, text.error().text() + ", so the version of package " + name + " is unknown")
+                .remedy("repair or remove the package's directory " + std::string(kPackages) + "/" + name);
+        }
+        ZF_TRY(Svr4Package package, parse_pkginfo(*text, shown));
+        if (installed.size() == kPackagesMax) return Error(Errc::corrupt, "too many packages");
+        installed.emplace(name, std::move(package));
+    }
+    if (installed.empty()) return Error(Errc::corrupt, std::string(kPackages) + " holds no package");
+    return installed;
+}
+
+// The packages that own a path in scope.
+class ContentsReader {
+public:
+    ContentsReader(const Installed& installed, const ScopeMatcher& scope) : installed_(installed), scope_(scope) {}
+
+    Status read(int root) {
+        ZF_TRY(const std::string text, read_in_root(root, kContents, kContentsBytesMax));
+        ZF_TRY_STATUS(for_each_contents_entry(text, kContents, [&](const ContentsEntry& entry) {
+            ++entries_;
+            return scope_.contains(entry.path) ? take(entry) : Status();
+        }));
+        if (entries_ == 0) return Error(Errc::corrupt, std::string(kContents) + " lists no path");
+        return {};
+    }
+
+    const std::set<std::string, std::less<>>& owners() const { return owners_; }
+    const std::set<std::string, std::less<>>& marked() const { return marked_; }
+
+private:
+    Status take(ContentsEntry entry) {
+        ContentsOwner owner;
+        while (next_owner(entry, owner)) {
+            if (owner.mark != 0) marked_.emplace(owner.package);
+            if (owner.package == last_) continue;  // neighbouring paths mostly belong to the same package
+            if (!installed_.contains(owner.package)) {
+                return damaged(kContents, entry.line,
+                               "names package " + printable(owner.package) + ", which has no " + kPackages + "/" +
+                                   printable(owner.package) + "/pkginfo");
+            }
+            last_ = *owners_.emplace(owner.package).first;
+        }
+        return {};
+    }
+
+    const Installed& installed_;
+    const ScopeMatcher& scope_;
+    std::size_t entries_ = 0;
+    std::string_view last_;
+    std::set<std::string, std::less<>> owners_;
+    std::set<std::string, std::less<>> marked_;
+};
+
+// Adds what a dependent package needs, to any depth; one that is not installed is left out, as on Solaris.
+class Chooser {
+public:
+    Chooser(int packages, const Installed& installed) : packages_(packages), installed_(installed) {}
+
+    Status choose(const std::string& name, DependencyReason reason) {
+        if (!add(name, reason)) return {};
+        while (!open_.empty()) {
+            const std::string next = std::move(open_.back());
+            open_.pop_back();
+            ZF_TRY_STATUS(choose_what_it_needs(next));
+        }
+        return {};
+    }
+
+    std::map<std::string, DependencyReason> chosen;
+
+private:
+    bool add(const std::string& name, DependencyReason reason) {
+        if (!installed_.contains(name)) return false;
+        const auto [at, is_new] = chosen.try_emplace(name, reason);
+        if (!is_new && at->second == DependencyReason::required) at->second = reason;  // the better reason stays
+        if (is_new) open_.push_back(name);
+        return is_new;
+    }
+
+    Status choose_what_it_needs(const std::string& name) {
+        const std::string shown = std::string(kPackages) + "/" + name + "/install/depend";
+        const auto text = read_in_directory(packages_, name + "/install/depend", shown, kDependBytesMax);
+        if (!text) {
+            if (text.error().code() == Errc::not_found) return {};
+            return text.error();
+        }
+        for (const std::string& needed : parse_depend(*text)) add(needed, DependencyReason::required);
+        return {};
+    }
+
+    int packages_;
+    const Installed& installed_;
+    std::vector<std::string> open_;
+};
+
+}  // namespace
+
+void drop_obsoleted_patches(std::vector<Package>& packages) {
+    std::set<std::string, std::less<>> obsoleted;
+    for (const Package& package : packages) {
+        for (const Patch& patch : package.patches) {
+            for (const std::string& base : patch.obsoletes) {
+                if (base != patch.id.base) obsoleted.insert(base);
+            }
+        }
+    }
+    for (Package& package : packages) {
+        std::erase_if(package.patches, [&](const Patch& patch) { return obsoleted.contains(patch.id.base); });
+    }
+}
+
+Result<Inventory> take_svr4_inventory(int root, const ScopeMatcher& scope, const HostPolicy& policy) {
+    ZF_TRY(const UniqueFd packages, open_in_root(root, kPackages, O_RDONLY | O_DIRECTORY));
+    ZF_TRY(const Installed installed, read_installed(packages.get()));
+    ContentsReader contents(installed, scope);
+    if (scope.has_inherited()) ZF_TRY_STATUS(contents.read(root));
+    Chooser chooser(packages.get(), installed);
+    for (const auto& [name, package] : installed) {
+        if (package.this_zone || policy.is_this_zone(name)) continue;
+        if (package.all_zones || policy.is_all_zones(name)) {
+            ZF_TRY_STATUS(chooser.choose(name, DependencyReason::all_zones));
+        } else if (contents.owners().contains(name)) {
+            ZF_TRY_STATUS(chooser.choose(name, DependencyReason::inherited));
+        }
+    }
+    Inventory inventory;
+    inventory.system = PackageSystem::svr4;
+    for (const auto& [name, reason] : chooser.chosen) {
+        if (policy.is_this_zone(name)) continue;  // the host's word also stands against a P line
+        const Svr4Package& package = installed.find(name)->second;
+        inventory.packages.push_back({name, package.version, reason, package.patches});
+        if (contents.marked().contains(name)) {
+            inventory.warnings.push_back("package " + name + " is only partly installed according to " + kContents);
+        }
+    }
+    drop_obsoleted_patches(inventory.packages);
+    return inventory;
+}
+
+}  // namespace zoneferry

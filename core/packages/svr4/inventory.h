@@ -1,0 +1,20 @@
+// The dependent packages of an SVR4 host (rules: core/packages/inventory.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/packages/package.h"
+#include "core/packages/policy.h"
+#include "core/packages/scope.h"
+
+namespace zoneferry {
+
+Result<Inventory> take_svr4_inventory(int root, const ScopeMatcher& scope, const HostPolicy& policy);
+
+// Drops every patch that another patch of the same inventory obsoletes. All packages are looked at before one
+// is dropped, so their order does not matter. (Obsoletes name no revision: every revision goes.)
+void drop_obsoleted_patches(std::vector<Package>& packages);
+
+}  // namespace zoneferry
