@@ -5,7 +5,7 @@
 #include <cerrno>
 
 #include "core/attach/detach.h"
-#include "core/attach/zonepath.h"
+#include "core/attach/zone_tree.h"
 #include "core/base/text.h"
 #include "core/packages/inventory.h"
 #include "core/zone/owner_record.h"
@@ -147,7 +147,7 @@ Result<AttachOutcome> attach_zone(const HostRoot& root, const ZoneLock& lock, co
     ZF_TRY_STATUS(check_state(entry));
     ZF_TRY(const ZoneConfig config, store.config(name));
     ZF_TRY_STATUS(verify_config(config));
-    ZF_TRY(const UniqueFd zonepath, open_zonepath(root, config.zonepath));
+    ZF_TRY(const UniqueFd zonepath, open_zone_tree(root, config.zonepath));
     ZF_TRY_STATUS(may_boot(root, name, config.zonepath));
     ZF_TRY(std::optional<Manifest> manifest, manifest_for(root, config.zonepath, options.force, outcome.notes));
     if (manifest) {

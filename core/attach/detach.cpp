@@ -1,6 +1,6 @@
 #include "core/attach/detach.h"
 
-#include "core/attach/zonepath.h"
+#include "core/attach/zone_tree.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/packages/database_file.h"
@@ -55,7 +55,7 @@ Result<Manifest> make_manifest(const HostRoot& root, const ZoneConfig& config) {
 }
 
 Status write_manifest(const HostRoot& root, const std::string& zonepath, const Manifest& manifest) {
-    ZF_TRY(const UniqueFd directory, open_zonepath(root, zonepath));
+    ZF_TRY(const UniqueFd directory, open_zone_tree(root, zonepath));
     const std::string text = manifest_text(manifest);
     const auto again = parse_manifest(text);
     if (!again || *again != manifest) {
@@ -67,7 +67,7 @@ Status write_manifest(const HostRoot& root, const std::string& zonepath, const M
 }
 
 Result<Manifest> read_manifest(const HostRoot& root, const std::string& zonepath) {
-    ZF_TRY(const UniqueFd directory, open_zonepath(root, zonepath));
+    ZF_TRY(const UniqueFd directory, open_zone_tree(root, zonepath));
     const std::string shown = zonepath + "/" + kDetachedName;
     auto text = read_in_directory(directory.get(), kDetachedName, shown, kManifestBytesMax);
     if (!text && text.error().code() == Errc::not_found) {
@@ -86,7 +86,7 @@ Status detach_zone(const HostRoot& root, const ZoneLock& lock, const ZoneName& n
     ZF_TRY(const ZoneEntry entry, store.find(name));
     ZF_TRY_STATUS(check_state(entry, state_now));
     ZF_TRY(const ZoneConfig config, store.config(name));
-    ZF_TRY(const UniqueFd zonepath, open_zonepath(root, config.zonepath));
+    ZF_TRY(const UniqueFd zonepath, open_zone_tree(root, config.zonepath));
     ZF_TRY_STATUS(check_mounts(zonepath.get()));
     ZF_TRY(const Manifest manifest, make_manifest(root, config));
     ZF_TRY_STATUS(write_manifest(root, config.zonepath, manifest));

@@ -15,7 +15,7 @@
 namespace zoneferry {
 
 // Errc::not_found if it is not there, Errc::invalid with the rule it breaks and how to mend it.
-Result<UniqueFd> open_zonepath(const HostRoot& root, const std::string& zonepath);
+Result<UniqueFd> open_zone_tree(const HostRoot& root, const std::string& zonepath);
 
 // Mount points strictly below an open directory, as mountinfo tells them.
 Result<std::vector<std::string>> mounts_below(int directory);

@@ -1,4 +1,4 @@
-#include "core/attach/zonepath.h"
+#include "core/attach/zone_tree.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -73,7 +73,7 @@ std::string unescaped(std::string_view text) {
 
 }  // namespace
 
-Result<UniqueFd> open_zonepath(const HostRoot& root, const std::string& zonepath) {
+Result<UniqueFd> open_zone_tree(const HostRoot& root, const std::string& zonepath) {
     if (!is_plain_path(zonepath) || zonepath == "/") {
         return Error(Errc::invalid, "zonepath " + printable(zonepath) + " is not a plain absolute path");
     }
