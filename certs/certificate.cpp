@@ -55,8 +55,8 @@ Status add_extension(X509* certificate, X509* issuer, int nid, const std::string
 
 Status set_name(X509_NAME* name, const std::string& common_name) {
     const std::string shown = common_name.substr(0, 64);  // the X.509 limit of a CN
-    if (X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(shown.c_str()),
-                                   -1, -1, 0) != 1) {
+    if (X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(shown.c_str()), -1,
+                                   -1, 0) != 1) {
         return openssl_error(Errc::io, "naming a certificate");
     }
     return {};
@@ -177,7 +177,8 @@ Result<std::string> key_fingerprint(EVP_PKEY* key) {
 
 Result<X509Ptr> issue_authority(EVP_PKEY* key, const CertificateForm& form) {
     ZF_TRY(X509Ptr certificate, begin_certificate(key, form, nullptr));
-    ZF_TRY_STATUS(add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
+    ZF_TRY_STATUS(
+        add_extension(certificate.get(), certificate.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
     ZF_TRY_STATUS(add_extension(certificate.get(), certificate.get(), NID_key_usage, "critical,keyCertSign"));
     if (X509_sign(certificate.get(), key, EVP_sha256()) <= 0) return openssl_error(Errc::io, "signing the authority");
     return certificate;

@@ -47,10 +47,10 @@ Result<X509RequestPtr> request_from_pem(const std::string& pem);
 Result<std::string> key_fingerprint(EVP_PKEY* key);
 
 struct CertificateForm {
-    std::string uri;                        // SAN; empty: none (an authority)
-    std::string common_name;                // for people who look at it
+    std::string uri;          // SAN; empty: none (an authority)
+    std::string common_name;  // for people who look at it
     std::string key_purposes = "serverAuth,clientAuth";
-    std::int64_t not_before_s = 0;          // Unix time
+    std::int64_t not_before_s = 0;  // Unix time
     std::int64_t not_after_s = 0;
 };
 // Signs public_key as an authority of its own key.

@@ -1,0 +1,109 @@
+// Real mutual TLS over loopback between two Networks.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/unit/wire/two_hosts.h"
+#include "wire/features.h"
+
+namespace zoneferry {
+namespace {
+
+Hello hello_of(const std::string& host) {
+    Hello hello;
+    offer(hello);
+    hello.host = host;
+    return hello;
+}
+
+Segment segment_of(std::uint64_t number, std::size_t bytes) {
+    Segment segment;
+    segment.number = number;
+    segment.raw_bytes = static_cast<std::uint32_t>(bytes);
+    segment.payload.assign(bytes, static_cast<std::byte>(number));
+    return segment;
+}
+
+TEST(Connection, HelloAndAnswer) {
+    TwoHosts hosts;
+    const Result<ConnectionPtr> client = hosts.connect();
+    ASSERT_TRUE(client) << client.error().text();
+    const ConnectionPtr server = hosts.second_arrivals.take();
+    ASSERT_TRUE(server);
+    EXPECT_EQ((*client)->peer().host, "host2");
+    EXPECT_EQ((*client)->peer().fingerprint, *hosts.second.fingerprint());
+    EXPECT_EQ(server->peer().host, "host1");
+    EXPECT_EQ(server->peer().fingerprint, *hosts.first.fingerprint());
+    EXPECT_TRUE(hosts.second.authorize(server->peer().host, server->peer().fingerprint));
+    EXPECT_FALSE(server->is_join());
+    EXPECT_EQ((*client)->exporter("a"), server->exporter("a"));
+    EXPECT_NE((*client)->exporter("a"), server->exporter("b"));
+
+    ASSERT_TRUE((*client)->send(hello_of("host1")));
+    const Result<Message> hello = server->receive(kTestTimeoutMs);
+    ASSERT_TRUE(hello) << hello.error().text();
+    const Result<Agreement> agreement = agree(std::get<Hello>(*hello));
+    ASSERT_TRUE(agreement);
+    HelloAck answer;
+    answer.protocol = agreement->protocol;
+    answer.features = agreement->features;
+    ASSERT_TRUE(server->send(answer));
+    const Result<Message> read = (*client)->receive(kTestTimeoutMs);
+    ASSERT_TRUE(read) << read.error().text();
+    EXPECT_EQ(*accept_answer(std::get<HelloAck>(*read)), *agreement);
+}
+
+void send_segments(Connection& connection, unsigned count, std::size_t bytes) {
+    for (unsigned i = 0; i < count; ++i) {
+        const Status sent = connection.send(segment_of(i, bytes));
+        ASSERT_TRUE(sent) << sent.error().text();
+    }
+}
+void receive_segments(Connection& connection, unsigned count, std::size_t bytes) {
+    for (unsigned i = 0; i < count; ++i) {
+        const Result<Message> message = connection.receive(kTestTimeoutMs);
+        ASSERT_TRUE(message) << message.error().text();
+        const auto& segment = std::get<Segment>(*message);
+        ASSERT_EQ(segment.number, i);
+        ASSERT_EQ(segment.payload, segment_of(i, bytes).payload);
+    }
+}
+
+// With queues of 1 MiB the senders must wait for the readers again and again.
+TEST(Connection, SegmentsBothWaysUnderBackpressure) {
+    ConnectionOptions options;
+    options.queue_bytes_max = 1 << 20;
+    TwoHosts hosts(options, options);
+    const Result<ConnectionPtr> client = hosts.connect();
+    ASSERT_TRUE(client) << client.error().text();
+    const ConnectionPtr server = hosts.second_arrivals.take();
+    ASSERT_TRUE(server);
+    constexpr unsigned kCount = 64;
+    constexpr std::size_t kBytes = 1 << 20;
+    std::thread there([&] { send_segments(**client, kCount, kBytes); });
+    std::thread back([&] { send_segments(*server, kCount, kBytes); });
+    std::thread reader([&] { receive_segments(**client, kCount, kBytes); });
+    receive_segments(*server, kCount, kBytes);
+    reader.join();
+    there.join();
+    back.join();
+}
+
+TEST(Connection, CloseDeliversWhatWasSentAndThenSaysSo) {
+    TwoHosts hosts;
+    const Result<ConnectionPtr> client = hosts.connect();
+    ASSERT_TRUE(client) << client.error().text();
+    const ConnectionPtr server = hosts.second_arrivals.take();
+    ASSERT_TRUE(server);
+    ASSERT_TRUE((*client)->send(segment_of(0, 3 << 20)));
+    (*client)->close();
+    EXPECT_EQ((*client)->receive(kTestTimeoutMs).error().code(), Errc::cancelled);
+    EXPECT_TRUE(server->receive(kTestTimeoutMs));
+    const Result<Message> end = server->receive(kTestTimeoutMs);
+    ASSERT_FALSE(end);
+    EXPECT_EQ(end.error().code(), Errc::peer_lost);
+    EXPECT_NE(end.error().text().find("closed the connection"), std::string::npos) << end.error().text();
+}
+
+}  // namespace
+}  // namespace zoneferry
