@@ -8,7 +8,7 @@
 #include <string>
 
 #include "core/base/text.h"
-#include "wire/zone_move.capnp.h"
+#include "wire/codec_parts.h"
 
 namespace zoneferry {
 namespace {
@@ -45,6 +45,7 @@ namespace {
     X(JoinReply, JOIN_REPLY)             \
     X(Refusal, REFUSAL)
 
+<<<<<<< HEAD
 // Measures every field on its way in or out and keeps the first complaint.
 class Checker {
 public:
@@ -192,6 +193,8 @@ void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, st
     for (unsigned i = 0; i < count && !check.error(); ++i) read(check, from[i], to.emplace_back());
 }
 
+=======
+>>>>>>> wire
 // --- messages, writing --------------------------------------------------------------------------------------
 
 void write(Checker& check, schema::Hello::Builder to, const Hello& from) {

@@ -1,0 +1,102 @@
+#include "wire/codec_parts.h"
+
+namespace zoneferry {
+namespace {
+
+schema::Severity schema_severity(Severity severity) {
+    switch (severity) {
+        case Severity::info: return schema::Severity::INFO;
+        case Severity::warn: return schema::Severity::WARN;
+        case Severity::block: return schema::Severity::BLOCK;
+    }
+    return schema::Severity::UNSET;
+}
+Severity read_severity(Checker& check, schema::Severity severity) {
+    switch (severity) {
+        case schema::Severity::INFO: return Severity::info;
+        case schema::Severity::WARN: return Severity::warn;
+        case schema::Severity::BLOCK: return Severity::block;
+        case schema::Severity::UNSET: break;
+    }
+    check.complain(Errc::unsupported, "a finding has a severity that this version does not know");
+    return Severity::block;
+}
+Side read_side(Checker& check, schema::Side side) {
+    switch (side) {
+        case schema::Side::SOURCE: return Side::source;
+        case schema::Side::TARGET: return Side::target;
+        case schema::Side::UNSET: break;
+    }
+    check.complain(Errc::unsupported, "a finding has a side that this version does not know");
+    return Side::target;
+}
+
+void write(Checker& check, schema::Finding::Builder to, const Finding& from) {
+    to.setCode(check.text(from.code, kWireNameBytesMax, "code"));
+    to.setSide(from.side == Side::source ? schema::Side::SOURCE : schema::Side::TARGET);
+    to.setSeverity(schema_severity(from.severity));
+    to.setSubject(check.text(from.subject, kSentenceBytesMax, "subject"));
+    to.setSource(check.text(from.source, kSentenceBytesMax, "source"));
+    to.setTarget(check.text(from.target, kSentenceBytesMax, "target"));
+    to.setMessage(check.text(from.message, kSentenceBytesMax, "message"));
+    to.setRemedy(check.text(from.remedy, kSentenceBytesMax, "remedy"));
+}
+void read(Checker& check, schema::Finding::Reader from, Finding& to) {
+    to.code = check.text(from.getCode(), kWireNameBytesMax, "code");
+    to.side = read_side(check, from.getSide());
+    to.severity = read_severity(check, from.getSeverity());
+    to.subject = check.text(from.getSubject(), kSentenceBytesMax, "subject");
+    to.source = check.text(from.getSource(), kSentenceBytesMax, "source");
+    to.target = check.text(from.getTarget(), kSentenceBytesMax, "target");
+    to.message = check.text(from.getMessage(), kSentenceBytesMax, "message");
+    to.remedy = check.text(from.getRemedy(), kSentenceBytesMax, "remedy");
+}
+
+}  // namespace
+
+capnp::Data::Reader data_of(const Digest& digest) {
+    return {reinterpret_cast<const capnp::byte*>(digest.data()), digest.size()};
+}
+
+Errc errc_of(std::uint16_t number) {
+    return number > static_cast<std::uint16_t>(Errc::in_doubt) ? Errc::unknown : static_cast<Errc>(number);
+}
+
+void write(Checker& check, schema::HostFacts::Builder to, const HostFacts& from) {
+    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
+    to.setHostId(check.text(from.host_id, kWireNameBytesMax, "host_id"));
+    to.setMachine(check.text(from.machine, kWireNameBytesMax, "machine"));
+    to.setPackageSystem(check.text(from.package_system, kWireNameBytesMax, "package_system"));
+    to.setPackageArchitecture(check.text(from.package_architecture, kWireNameBytesMax, "package_architecture"));
+    to.setKernelRelease(check.text(from.kernel_release, kWireNameBytesMax, "kernel_release"));
+    to.setOsName(check.text(from.os_name, kWireNameBytesMax, "os_name"));
+    to.setRuntime(check.text(from.runtime, kWireNameBytesMax, "runtime"));
+}
+void read(Checker& check, schema::HostFacts::Reader from, HostFacts& to) {
+    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
+    to.host_id = check.text(from.getHostId(), kWireNameBytesMax, "host_id");
+    to.machine = check.text(from.getMachine(), kWireNameBytesMax, "machine");
+    to.package_system = check.text(from.getPackageSystem(), kWireNameBytesMax, "package_system");
+    to.package_architecture = check.text(from.getPackageArchitecture(), kWireNameBytesMax, "package_architecture");
+    to.kernel_release = check.text(from.getKernelRelease(), kWireNameBytesMax, "kernel_release");
+    to.os_name = check.text(from.getOsName(), kWireNameBytesMax, "os_name");
+    to.runtime = check.text(from.getRuntime(), kWireNameBytesMax, "runtime");
+}
+
+void write_names(Checker& check, capnp::List<capnp::Text>::Builder to, const std::vector<std::string>& from) {
+    for (unsigned i = 0; i < to.size(); ++i) to.set(i, check.text(from[i], kWireNameBytesMax, "features"));
+}
+void read_names(Checker& check, capnp::List<capnp::Text>::Reader from, std::vector<std::string>& to) {
+    const unsigned count = check.count(from.size(), kFeaturesMax, "features");
+    for (unsigned i = 0; i < count; ++i) to.push_back(check.text(from[i], kWireNameBytesMax, "features"));
+}
+
+void write_findings(Checker& check, capnp::List<schema::Finding>::Builder to, const std::vector<Finding>& from) {
+    for (unsigned i = 0; i < to.size(); ++i) write(check, to[i], from[i]);
+}
+void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, std::vector<Finding>& to) {
+    const unsigned count = check.count(from.size(), kFindingsMax, "findings");
+    for (unsigned i = 0; i < count && !check.error(); ++i) read(check, from[i], to.emplace_back());
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,79 @@
+// The codec's inside: the check on every field, and the parts that several messages share. Only codec*.cpp include
+// this: it sees the generated Cap'n Proto code.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "wire/limits.h"
+#include "wire/messages.h"
+#include "wire/zone_move.capnp.h"
+
+namespace zoneferry {
+
+// Measures every field on its way in or out and keeps the first complaint.
+class Checker {
+public:
+    explicit Checker(Errc code) : code_(code) {}
+
+    std::string text(capnp::Text::Reader from, std::size_t bytes_max, const char* field) {
+        if (!fits(from.size(), bytes_max, field, "bytes")) return {};
+        return {from.begin(), from.size()};
+    }
+    capnp::Text::Reader text(const std::string& from, std::size_t bytes_max, const char* field) {
+        if (!fits(from.size(), bytes_max, field, "bytes")) return {};
+        return {from.c_str(), from.size()};
+    }
+    ByteVector data(capnp::Data::Reader from, std::size_t bytes_max, const char* field) {
+        if (!fits(from.size(), bytes_max, field, "bytes")) return {};
+        const ConstBytes bytes = std::as_bytes(std::span(from.begin(), from.size()));
+        return {bytes.begin(), bytes.end()};
+    }
+    capnp::Data::Reader data(const ByteVector& from, std::size_t bytes_max, const char* field) {
+        if (!fits(from.size(), bytes_max, field, "bytes")) return {};
+        return {reinterpret_cast<const capnp::byte*>(from.data()), from.size()};
+    }
+    Digest digest(capnp::Data::Reader from) {
+        Digest digest{};
+        if (from.size() != digest.size()) {
+            complain(code_, "a digest of " + std::to_string(from.size()) + " bytes");
+            return digest;
+        }
+        const ConstBytes bytes = std::as_bytes(std::span(from.begin(), from.size()));
+        std::copy(bytes.begin(), bytes.end(), digest.begin());
+        return digest;
+    }
+    // The count if it is allowed, else 0.
+    unsigned count(std::size_t size, std::size_t count_max, const char* field) {
+        return fits(size, count_max, field, "entries") ? static_cast<unsigned>(size) : 0;
+    }
+    void complain(Errc code, const std::string& what) {
+        if (!error_) error_.emplace(code, what);
+    }
+    const std::optional<Error>& error() const { return error_; }
+
+private:
+    bool fits(std::size_t size, std::size_t size_max, const char* field, const char* unit) {
+        if (size <= size_max) return true;
+        complain(code_, std::string(field) + " has " + std::to_string(size) + " " + unit + ", at most " +
+                            std::to_string(size_max) + " are allowed");
+        return false;
+    }
+    Errc code_;
+    std::optional<Error> error_;
+};
+
+capnp::Data::Reader data_of(const Digest& digest);
+Errc errc_of(std::uint16_t number);  // Errc::unknown for a number of a newer version
+
+void write(Checker& check, schema::HostFacts::Builder to, const HostFacts& from);
+void read(Checker& check, schema::HostFacts::Reader from, HostFacts& to);
+void write_names(Checker& check, capnp::List<capnp::Text>::Builder to, const std::vector<std::string>& from);
+void read_names(Checker& check, capnp::List<capnp::Text>::Reader from, std::vector<std::string>& to);
+void write_findings(Checker& check, capnp::List<schema::Finding>::Builder to, const std::vector<Finding>& from);
+void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, std::vector<Finding>& to);
+
+}  // namespace zoneferry
