@@ -94,13 +94,9 @@ TEST_F(Trust, EveryChangedOrMissingCharacterOfAnInvitationIsNoticed) {
         changed[i] = changed[i] == 'x' ? 'y' : 'x';
         const Result<Invitation> read = Invitation::parse(changed);
         // The last character of the base64 may carry unused bits; then it is the same invitation.
-<<<<<<< HEAD
-        if (read) EXPECT_EQ(read->text(), text);
-=======
         if (read) {
             EXPECT_EQ(read->text(), text);
         }
->>>>>>> wire
         EXPECT_FALSE(Invitation::parse(text.substr(0, i))) << i;
     }
 }
