@@ -63,7 +63,8 @@ std::optional<CatalogEntry> take_entry(ConstBytes& from) {
     }
     if (has_identity(entry.kind) && !take_identity(from, entry.identity)) return std::nullopt;
     std::uint8_t again = 0;
-    if (!take_number(from, entry.segment) || !take_number(from, entry.offset) || !take_number(from, again)) {
+    if (!take_number(from, entry.segment) || !take_number(from, entry.offset) ||
+        !take_number(from, entry.target_inode) || !take_number(from, again)) {
         return std::nullopt;
     }
     entry.again = again != 0;
@@ -114,6 +115,7 @@ void CatalogWriter::add(const CatalogEntry& entry) {
     }
     append_little_endian(body_, entry.segment);
     append_little_endian(body_, entry.offset);
+    append_little_endian(body_, entry.target_inode);
     append_little_endian(body_, std::uint8_t{entry.again});
 }
 

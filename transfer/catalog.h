@@ -8,7 +8,9 @@
 // the header line; others hold whole entries, in the order of the walk:
 //     D name fresh-segment    a directory begins (kNotSent: the target had it)
 //     E identity segment again the directory ends
-//     F name identity segment again  any other entry; segment is that of its last byte, kNotSent: unchanged
+//     F name identity segment again target-inode
+//                             any other entry; segment is that of its last byte, kNotSent: unchanged; target-inode is
+//                             a random number for the inode that the target has, 0 if it has one name only
 //     P name identity offset segment  a file's bytes before offset are in the segments up to that one
 //     T name segment          was on the target, removed by that segment
 //     Z                       complete
@@ -56,6 +58,7 @@ struct CatalogEntry {
     Identity identity;
     std::uint64_t segment = kNotSent;
     std::uint64_t offset = 0;
+    std::uint64_t target_inode = 0;
     bool again = false;
 };
 

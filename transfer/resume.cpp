@@ -41,7 +41,9 @@ public:
 
 private:
     bool is_acked(std::uint64_t segment) const { return segment == kNotSent || segment < acked_; }
-    static CatalogEntry doubtful(const std::string& name) { return {CatalogKind::leaf, name, {}, kNotSent, 0, true}; }
+    static CatalogEntry doubtful(const std::string& name) {
+        return {CatalogKind::leaf, name, {}, kNotSent, 0, 0, true};
+    }
 
     // Null where fresh ends.
     Result<const CatalogEntry*> peek_fresh() {
@@ -86,7 +88,7 @@ private:
     Status merge_directory(bool has_older);
     Status merge_child(bool has_older);
     Status merge_subdirectory(const CatalogEntry& begin, bool has_older);
-    Status merge_leaf(CatalogEntry entry, bool has_older);
+    Status merge_leaf(CatalogEntry entry);
     Status drop_fresh_subtree();
     Status end_from_older(bool has_older);
 
@@ -149,10 +151,10 @@ Status Merge::merge_child(bool has_older) {
     ZF_TRY(const bool same, older_up_to(has_older, entry.name));
     if (entry.kind == CatalogKind::directory) return merge_subdirectory(entry, same);
     if (same) ZF_TRY_STATUS(older_.skip());
-    return merge_leaf(entry, has_older);
+    return merge_leaf(entry);
 }
 
-Status Merge::merge_leaf(CatalogEntry entry, bool /*has_older*/) {
+Status Merge::merge_leaf(CatalogEntry entry) {
     // A file's partials, then the whole: the last that is acknowledged counts.
     std::optional<CatalogEntry> best;
     bool whole = false;

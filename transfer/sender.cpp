@@ -89,7 +89,9 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
         return state.pipeline.push(number, std::move(raw));
     };
     auto walk = std::make_shared<TreeWalk>(
-        std::move(tree), WalkOptions{!known, options.tolerate_changes, options.devices, options.excluded},
+        std::move(tree),
+        WalkOptions{!known, options.tolerate_changes, options.devices,
+                    std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes), options.excluded},
         std::move(base), state.catalog, state.counts, emit);
     state.walker = std::jthread([&state, walk] { state.pipeline.close(walk->run()); });
     return sender;

@@ -24,8 +24,9 @@ struct SendOptions {
     bool tolerate_changes = true;        // what changes or vanishes while read comes again; false: an Error naming it
     std::uint64_t bytes_per_second = 0;  // of payload; 0: no limit
     unsigned compressor_threads = 1;
-    int zstd_level = 1;                 // 0: no compression
-    std::vector<std::string> excluded;  // names directly below the tree's root that are not sent
+    int zstd_level = 1;                               // 0: no compression
+    std::size_t segment_bytes = kSegmentTargetBytes;  // raw; a segment is closed once it has that much
+    std::vector<std::string> excluded;                // names directly below the tree's root that are not sent
     DevicePolicy devices = DevicePolicy::known;
 };
 

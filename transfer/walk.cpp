@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 
+#include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "transfer/reading.h"
@@ -29,7 +30,7 @@ Error TreeWalk::naming(Error error, std::string_view name) const {
 }
 
 Status TreeWalk::run() {
-    raw_.reserve(kSegmentTargetBytes + kRecordBodyMax);
+    raw_.reserve(options_.segment_bytes + kRecordBodyMax);
     ZF_TRY_STATUS(put(BeginRecord{kStreamVersion, options_.clear}));
     ZF_TRY(const EntryStat stat, stat_entry(levels_.back().fd.get(), ""));
     ZF_TRY(const CatalogEntry* base, base_.peek());
@@ -154,24 +155,32 @@ Status TreeWalk::visit_directory(const std::string& name, const CatalogEntry* ba
     return {};
 }
 
+bool TreeWalk::is_unchanged(const EntryStat& stat, const CatalogEntry* base) const {
+    if (base == nullptr || base->kind != CatalogKind::leaf || base->again) return false;
+    if (base->identity != identity_of(stat)) return false;
+    // All names of an inode must be the same one there: after the rename of a directory, one of them may have been
+    // sent anew while nothing about the others shows a change.
+    const auto first = first_names_.find(stat.inode);
+    return stat.links < 2 || first == first_names_.end() || first->second.target_inode == base->target_inode;
+}
+
 Status TreeWalk::visit_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base) {
-    if (base != nullptr && base->kind == CatalogKind::leaf && !base->again && base->identity == identity_of(stat)) {
-        base_.take();
-        note_first_name(name, stat);
-        note_leaf(name, stat, false, false);
-        return {};
-    }
-    return send_leaf(name, stat, base);
+    if (!is_unchanged(stat, base)) return send_leaf(name, stat, base);
+    note_first_name(name, stat, base->target_inode);
+    CatalogEntry entry = *base;
+    base_.take();
+    entry.segment = kNotSent;
+    note_leaf(std::move(entry), stat);
+    return {};
 }
 
 Status TreeWalk::send_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base) {
     const std::int64_t read_at_ns = file_clock_ns();
-    LinkRecord link;
-    if (stat.links > 1 && find_first_name(name, stat, link)) {
+    if (const FirstName* first = find_first_name(stat)) {
         if (base != nullptr) ZF_TRY_STATUS(base_.skip());
         ZF_TRY_STATUS(enter_all());
-        ZF_TRY_STATUS(put(link));
-        note_leaf(name, stat, true, is_racy(stat, read_at_ns));
+        ZF_TRY_STATUS(put(LinkRecord{{first->path.begin(), first->path.end()}, name}));
+        note_sent(name, stat, first->target_inode, is_racy(stat, read_at_ns));
         return {};
     }
     if (S_ISREG(stat.mode)) return send_file(name, base);
@@ -183,11 +192,10 @@ Status TreeWalk::send_leaf(const std::string& name, const EntryStat& stat, const
         if (!options_.tolerate_changes) return naming(Error(Errc::conflict, "it vanished while it was read"), name);
         // The target may or may not have it from before: said in the catalog, so that it is removed or sent again.
         ++counts_.vanished;
-        catalog_.add({CatalogKind::leaf, name, {}, kNotSent, 0, true});
+        catalog_.add({CatalogKind::leaf, name, {}, kNotSent, 0, 0, true});
         return {};
     }
-    note_first_name(name, stat);
-    note_leaf(name, stat, true, is_racy(stat, read_at_ns));
+    note_sent(name, stat, note_first_name(name, stat, 0), is_racy(stat, read_at_ns));
     return {};
 }
 
@@ -228,30 +236,34 @@ Status TreeWalk::remove(const std::string& name, const CatalogEntry* base) {
     return {};
 }
 
-void TreeWalk::note_leaf(const std::string& name, const EntryStat& stat, bool sent, bool again) {
-    catalog_.add({CatalogKind::leaf, name, identity_of(stat), sent ? number_ : kNotSent, 0, again});
+void TreeWalk::note_sent(const std::string& name, const EntryStat& stat, std::uint64_t target_inode, bool again) {
+    note_leaf({CatalogKind::leaf, name, identity_of(stat), number_, 0, target_inode, again}, stat);
+    ++counts_.entries_sent;
+}
+
+void TreeWalk::note_leaf(CatalogEntry entry, const EntryStat& stat) {
+    catalog_.add(entry);
     ++counts_.entries;
     if (S_ISREG(stat.mode)) counts_.bytes += stat.size;
-    if (sent) ++counts_.entries_sent;
 }
 
-void TreeWalk::note_first_name(const std::string& name, const EntryStat& stat) {
-    if (stat.links < 2) return;
-    FirstName& first = first_names_[stat.inode];
-    if (first.names_seen++ == 0) {
-        for (std::size_t i = 1; i < levels_.size(); ++i) first.path.push_back(levels_[i].name);
-        first.path.push_back(name);
-    }
-    if (first.names_seen >= stat.links) first_names_.erase(stat.inode);
-}
-
-bool TreeWalk::find_first_name(const std::string& name, const EntryStat& stat, LinkRecord& link) {
+TreeWalk::FirstName* TreeWalk::find_first_name(const EntryStat& stat) {
+    if (stat.links < 2) return nullptr;
     const auto found = first_names_.find(stat.inode);
-    if (found == first_names_.end()) return false;
-    link.name = name;
-    link.target.assign(found->second.path.begin(), found->second.path.end());
-    ++found->second.names_seen;  // the entry stays until the pass ends: link points into it
-    return true;
+    return found == first_names_.end() ? nullptr : &found->second;
+}
+
+// The target's inode, by a number of ours: a new one (0 given) for what is made anew. 0 for what has one name.
+std::uint64_t TreeWalk::note_first_name(const std::string& name, const EntryStat& stat, std::uint64_t target_inode) {
+    if (stat.links < 2) return 0;
+    const auto [first, is_new] = first_names_.try_emplace(stat.inode);
+    if (is_new) {
+        for (std::size_t i = 1; i < levels_.size(); ++i) first->second.path.push_back(levels_[i].name);
+        first->second.path.push_back(name);
+        first->second.target_inode =
+            target_inode != 0 ? target_inode : load_little_endian<std::uint64_t>(random_bytes(8));
+    }
+    return first->second.target_inode;
 }
 
 // Brings the stream into the present directory.
@@ -272,17 +284,17 @@ Status TreeWalk::put(const Record& record) {
 }
 
 // A full segment is closed only here, before the next record: by then the catalog tells of all that is in it.
-Status TreeWalk::make_room() { return raw_.size() >= kSegmentTargetBytes ? seal() : Status(); }
+Status TreeWalk::make_room() { return raw_.size() >= options_.segment_bytes ? seal() : Status(); }
 
 Status TreeWalk::seal() {
     if (open_file_) {
-        catalog_.add({CatalogKind::partial, open_file_->name, open_file_->identity, number_, open_file_->position,
+        catalog_.add({CatalogKind::partial, open_file_->name, open_file_->identity, number_, open_file_->position, 0,
                       open_file_->racy});
     }
     ZF_TRY_STATUS(catalog_.flush());
     ByteVector full = std::move(raw_);
     raw_ = {};
-    raw_.reserve(kSegmentTargetBytes + kRecordBodyMax);
+    raw_.reserve(options_.segment_bytes + kRecordBodyMax);
     if (!emit_(number_, std::move(full))) return Error(Errc::cancelled, "the transfer was asked to stop");
     ++number_;
     return {};

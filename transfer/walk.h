@@ -24,6 +24,7 @@ struct WalkOptions {
     bool clear = false;  // the target may hold anything: have it drop all first
     bool tolerate_changes = true;
     DevicePolicy devices = DevicePolicy::known;
+    std::size_t segment_bytes = 0;
     std::vector<std::string> excluded;
 };
 
@@ -62,7 +63,7 @@ private:
     };
     struct FirstName {
         std::vector<std::string> path;
-        std::uint32_t names_seen = 0;
+        std::uint64_t target_inode = 0;  // catalog.h: which inode of the target this is
     };
 
     Status walk_directory(const EntryStat& stat, bool has_base, bool fresh);
@@ -80,9 +81,11 @@ private:
     Status remove(const std::string& name, const CatalogEntry* base);
     Status vanished(const std::string& name, const CatalogEntry* base);
     Result<const CatalogEntry*> base_entry(bool has_base);
-    bool find_first_name(const std::string& name, const EntryStat& stat, LinkRecord& link);
-    void note_first_name(const std::string& name, const EntryStat& stat);
-    void note_leaf(const std::string& name, const EntryStat& stat, bool sent, bool again);
+    bool is_unchanged(const EntryStat& stat, const CatalogEntry* base) const;
+    FirstName* find_first_name(const EntryStat& stat);
+    std::uint64_t note_first_name(const std::string& name, const EntryStat& stat, std::uint64_t target_inode);
+    void note_sent(const std::string& name, const EntryStat& stat, std::uint64_t target_inode, bool again);
+    void note_leaf(CatalogEntry entry, const EntryStat& stat);
 
     Status enter_all();
     Status put(const Record& record);
@@ -96,7 +99,7 @@ private:
     WalkCounts& counts_;
     Emit emit_;
     std::vector<Level> levels_;
-    std::unordered_map<std::uint64_t, FirstName> first_names_;  // by inode: those with several names, not all seen yet
+    std::unordered_map<std::uint64_t, FirstName> first_names_;  // by inode: those with several names
     std::optional<OpenFile> open_file_;
     ByteVector raw_;
     std::uint64_t number_ = 0;

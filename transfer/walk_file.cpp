@@ -47,8 +47,7 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     }
     if (changed) ++counts_.changed_while_read;
     ++counts_.files_sent;
-    note_first_name(name, *stat);
-    note_leaf(name, *stat, true, changed || racy);
+    note_sent(name, *stat, note_first_name(name, *stat, 0), changed || racy);
     return {};
 }
 
