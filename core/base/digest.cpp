@@ -78,4 +78,23 @@ ByteVector random_bytes(std::size_t count) {
     return bytes;
 }
 
+Result<std::string> md5_of_file(int fd) {
+    const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(::EVP_MD_CTX_new(), &::EVP_MD_CTX_free);
+    if (!context || ::EVP_DigestInit_ex(context.get(), ::EVP_md5(), nullptr) != 1) {
+        return Error(Errc::unsupported, "this system's OpenSSL refuses MD5, which dpkg's records need");
+    }
+    std::array<std::byte, 1 << 16> buffer;
+    while (true) {
+        const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return system_error("read a file for its MD5", errno);
+        if (got == 0) break;
+        ZF_CHECK(::EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(got)) == 1);
+    }
+    std::array<std::byte, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    ZF_CHECK(::EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size) == 1);
+    return to_hex(ConstBytes(digest.data(), size));
+}
+
 }  // namespace zoneferry

@@ -35,6 +35,10 @@ Digest sha256(ConstBytes bytes);
 std::string to_hex(ConstBytes bytes);
 Result<Digest> digest_from_hex(std::string_view text);
 
+// The MD5 of a file from where it stands, in hex: only for comparing with dpkg's records of configuration files. It
+// finds an edit and guards nothing.
+Result<std::string> md5_of_file(int fd);
+
 // Random bytes from the system, for ids, nonces and secrets.
 ByteVector random_bytes(std::size_t count);
 

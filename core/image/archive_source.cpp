@@ -1,0 +1,168 @@
+#include "core/image/archive_source.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include "core/base/text.h"
+#include "core/image/archive_acl.h"
+#include "core/image/limits.h"
+#include "core/image/path_rules.h"
+
+namespace zoneferry {
+namespace {
+
+using ArchiveHandle = std::unique_ptr<archive, int (*)(archive*)>;
+constexpr std::size_t kReadBlockBytes = 1 << 18;
+
+Error archive_error(archive* reader, const std::string& path) {
+    const char* why = ::archive_error_string(reader);
+    const std::string where = path.empty() ? "" : " at \"" + printable(path) + "\"";
+    return Error(Errc::corrupt,
+                 "the archive cannot be read" + where + ": " + printable(why == nullptr ? "unknown" : why))
+        .remedy("check that the archive is complete; nothing of it was kept");
+}
+
+Result<ArchiveHandle> open_archive(int fd) {
+    ArchiveHandle reader(::archive_read_new(), &::archive_read_free);
+    if (!reader) return Error(Errc::io, "no memory for reading the archive");
+    ::archive_read_support_format_tar(reader.get());
+    ::archive_read_support_filter_gzip(reader.get());
+    ::archive_read_support_filter_xz(reader.get());
+    ::archive_read_support_filter_zstd(reader.get());
+    ::archive_read_support_filter_bzip2(reader.get());
+    if (::archive_read_open_fd(reader.get(), fd, kReadBlockBytes) != ARCHIVE_OK) return archive_error(reader.get(), "");
+    return reader;
+}
+
+std::string text_of(const char* text) { return text == nullptr ? std::string() : std::string(text); }
+
+class Unpacker {
+public:
+    Unpacker(archive* reader, TreeWriter& writer) : reader_(reader), writer_(writer) {}
+
+    Status entry(archive_entry* entry) {
+        ZF_TRY(const std::string path, image_path(text_of(::archive_entry_pathname(entry))));
+        if (is_volatile_path(path)) return {};
+        if (const char* target = ::archive_entry_hardlink(entry); target != nullptr) {
+            ZF_TRY(const std::string existing, image_path(target));
+            return writer_.hard_link(path, existing);
+        }
+        ZF_TRY(EntryMetadata metadata, metadata_of(entry, path));
+        switch (::archive_entry_filetype(entry)) {
+            case AE_IFREG: return file(entry, path, metadata);
+            case AE_IFDIR: return writer_.directory(path, std::move(metadata));
+            case AE_IFLNK: return writer_.symlink(path, text_of(::archive_entry_symlink(entry)), metadata);
+            case AE_IFIFO: return writer_.fifo(path, metadata);
+            default:
+                return Error(Errc::invalid, "the archive's entry \"" + printable(path) +
+                                                "\" is a device or of an unknown kind: refused");
+        }
+    }
+
+private:
+    Result<EntryMetadata> metadata_of(archive_entry* entry, const std::string& path) {
+        EntryMetadata metadata;
+        metadata.permissions = ::archive_entry_perm(entry) & 07777;
+        const std::int64_t uid = ::archive_entry_uid(entry);
+        const std::int64_t gid = ::archive_entry_gid(entry);
+        constexpr std::int64_t kIdMax = 0xfffffffe;
+        if (uid < 0 || gid < 0 || uid > kIdMax || gid > kIdMax) {
+            return Error(Errc::invalid, "the archive's entry \"" + printable(path) + "\" has an impossible owner");
+        }
+        metadata.uid = static_cast<uid_t>(uid);
+        metadata.gid = static_cast<gid_t>(gid);
+        metadata.modified = {::archive_entry_mtime(entry), ::archive_entry_mtime_nsec(entry)};
+        ZF_TRY_STATUS(add_xattrs(entry, path, metadata));
+        return metadata;
+    }
+
+    Status add_xattrs(archive_entry* entry, const std::string& path, EntryMetadata& metadata) {
+        const char* name = nullptr;
+        const void* value = nullptr;
+        std::size_t size = 0;
+        ::archive_entry_xattr_reset(entry);
+        while (::archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK) {
+            if (!is_kept_xattr(name)) continue;
+            if (metadata.xattrs.size() >= kImageXattrsMax || size > kImageXattrBytesMax) {
+                return Error(Errc::invalid, "the archive's entry \"" + printable(path) +
+                                                "\" has too many or too large extended attributes: refused");
+            }
+            metadata.xattrs.push_back({name, std::string(static_cast<const char*>(value), size)});
+        }
+        auto acls = acl_xattrs(entry);
+        if (!acls) return std::move(acls).error().during("the archive's entry \"" + printable(path) + "\"");
+        for (Xattr& acl : *acls) metadata.xattrs.push_back(std::move(acl));
+        return {};
+    }
+
+    Status file(archive_entry* entry, const std::string& path, const EntryMetadata& metadata) {
+        const std::int64_t size = ::archive_entry_size(entry);
+        if (size < 0) return Error(Errc::invalid, "the archive's entry \"" + printable(path) + "\" has no size");
+        ZF_TRY(UniqueFd target, writer_.begin_file(path));
+        while (true) {
+            const void* data = nullptr;
+            std::size_t length = 0;
+            la_int64_t offset = 0;
+            const int got = ::archive_read_data_block(reader_, &data, &length, &offset);
+            if (got == ARCHIVE_EOF) break;
+            if (got != ARCHIVE_OK) return archive_error(reader_, path);
+            if (offset < 0 || offset > size || static_cast<std::int64_t>(length) > size - offset) {
+                return Error(Errc::corrupt, "the archive's entry \"" + printable(path) + "\" is larger than it says");
+            }
+            if (length == 0) continue;
+            ZF_TRY_STATUS(writer_.spend(path, length));
+            if (::lseek(target.get(), offset, SEEK_SET) < 0) return system_error("seek in " + printable(path), errno);
+            ZF_TRY_STATUS(write_all(target.get(), ConstBytes(static_cast<const std::byte*>(data), length)));
+        }
+        if (::ftruncate(target.get(), size) != 0) return system_error("set the size of " + printable(path), errno);
+        return writer_.finish_file(path, std::move(target), metadata);
+    }
+
+    archive* reader_;
+    TreeWriter& writer_;
+};
+
+// A plain tar that was cut between two entries looks whole to libarchive, but lacks its two closing zero blocks.
+// (Compressed ones are found out by their filter.)
+Status check_end_marker(archive* reader, int fd) {
+    if (::archive_filter_code(reader, 0) != ARCHIVE_FILTER_NONE) return {};
+    ZF_TRY(const struct stat info, stat_fd(fd));
+    constexpr std::size_t kMarkerBytes = 1024;
+    std::array<char, kMarkerBytes> end{};
+    if (S_ISREG(info.st_mode) &&
+        (info.st_size < off_t{kMarkerBytes} ||
+         ::pread(fd, end.data(), end.size(), info.st_size - off_t{kMarkerBytes}) != ssize_t{kMarkerBytes} ||
+         std::any_of(end.begin(), end.end(), [](char c) { return c != 0; }))) {
+        return Error(Errc::corrupt, "the archive ends early: its closing mark is missing")
+            .remedy("check that the archive is complete; nothing of it was kept");
+    }
+    return {};
+}
+
+}  // namespace
+
+Status unpack_archive(int fd, TreeWriter& writer, const InstallProgressCallback& progress) {
+    ZF_TRY(const ArchiveHandle reader, open_archive(fd));
+    Unpacker unpacker(reader.get(), writer);
+    std::uint64_t entries = 0;
+    while (true) {
+        archive_entry* entry = nullptr;
+        const int got = ::archive_read_next_header(reader.get(), &entry);
+        if (got == ARCHIVE_EOF) break;
+        if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return archive_error(reader.get(), "");
+        ZF_TRY_STATUS(unpacker.entry(entry));
+        ++entries;
+        if (progress && entries % kProgressEveryFiles == 0) progress({"unpacking", writer.files(), writer.bytes()});
+    }
+    if (entries == 0) return Error(Errc::invalid, "the archive is empty");
+    return check_end_marker(reader.get(), fd);
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,75 @@
+#include "core/image/directory_source.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/base/files.h"
+#include "core/base/text.h"
+#include "core/image/file_copy.h"
+#include "core/image/path_rules.h"
+
+namespace zoneferry {
+namespace {
+
+class DirectoryCopy {
+public:
+    DirectoryCopy(TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress, dev_t device)
+        : writer_(writer), copier_(writer), report_(report), progress_(progress), device_(device) {}
+
+    Status copy_children(int directory, const std::string& path) {
+        ZF_TRY(const std::vector<std::string> names, list_directory_fd(directory));
+        for (const std::string& name : names) {
+            ZF_TRY(const std::string child, image_path(path.empty() ? name : path + "/" + name));
+            if (is_volatile_path(child)) continue;
+            ZF_TRY_STATUS(copy_child(directory, name, child));
+            if (progress_ && ++copied_ % kProgressEveryFiles == 0) {
+                progress_({"copying", writer_.files(), writer_.bytes()});
+            }
+        }
+        return {};
+    }
+
+private:
+    Status copy_child(int directory, const std::string& name, const std::string& path) {
+        struct stat info {};
+        if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+            return system_error("look at \"" + printable(path) + "\"", errno);
+        }
+        if (info.st_dev != device_) {
+            warn("\"" + printable(path) + "\" lies on another file system: its contents were left out");
+            if (!S_ISDIR(info.st_mode)) return {};
+            return writer_.directory(path, {});
+        }
+        ZF_TRY(const CopyOutcome outcome, copier_.copy(directory, name, info, path));
+        if (outcome == CopyOutcome::left_out) warn("\"" + printable(path) + "\" is a device or a socket: left out");
+        if (!S_ISDIR(info.st_mode)) return {};
+        UniqueFd inner(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!inner) return system_error("open \"" + printable(path) + "\"", errno);
+        return copy_children(inner.get(), path);
+    }
+
+    void warn(std::string sentence) {
+        if (report_.warnings.size() < kWarningsMax) report_.warnings.push_back(std::move(sentence));
+    }
+
+    TreeWriter& writer_;
+    FileCopier copier_;
+    InstallReport& report_;
+    const InstallProgressCallback& progress_;
+    dev_t device_;
+    std::uint64_t copied_ = 0;
+};
+
+}  // namespace
+
+Status copy_directory(int source, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress) {
+    ZF_TRY(const struct stat info, stat_fd(source));
+    if (!S_ISDIR(info.st_mode)) return Error(Errc::invalid, "the image is not a directory");
+    ZF_TRY(EntryMetadata metadata, read_metadata(source, info));
+    ZF_TRY_STATUS(writer.directory("", std::move(metadata)));
+    return DirectoryCopy(writer, report, progress, info.st_dev).copy_children(source, "");
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,15 @@
+// `install -d DIR`: a directory that holds a whole system, copied with full fidelity.
+#pragma once
+
+#include <string>
+
+#include "core/image/progress.h"
+#include "core/image/tree_writer.h"
+
+namespace zoneferry {
+
+// source: an open directory. Left out, with a warning: other file systems mounted below it, devices and sockets. Left
+// out silently: the contents of dev, proc, sys, run and tmp (path_rules.h).
+Status copy_directory(int source, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress);
+
+}  // namespace zoneferry

@@ -1,0 +1,183 @@
+#include "core/image/install.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/base/files.h"
+#include "core/base/text.h"
+#include "core/image/archive_source.h"
+#include "core/image/directory_source.h"
+#include "core/image/host_packages.h"
+#include "core/image/zone_setup.h"
+
+namespace zoneferry {
+namespace {
+
+constexpr std::string_view kDetachedManifest = "SUNWdetached.xml";
+
+// Opens the zonepath, made if missing; refuses one that holds anything.
+Result<UniqueFd> prepare_zonepath(const std::string& zonepath, const std::string& name) {
+    ZF_TRY_STATUS(make_directories(zonepath, 0700));
+    ZF_TRY(UniqueFd directory, open_file(zonepath, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    ZF_TRY(const std::vector<std::string> names, list_directory_fd(directory.get()));
+    for (const std::string& found : names) {
+        if (found == kDetachedManifest) {
+            return Error(Errc::conflict, "the zonepath " + printable(zonepath) + " holds a detached zone")
+                .remedy("attach it: zoneadm -z " + name + " attach; nothing was changed");
+        }
+    }
+    if (!names.empty()) {
+        return Error(Errc::conflict, "the zonepath " + printable(zonepath) + " is not empty: it holds \"" +
+                                         printable(names.front()) + "\"")
+            .remedy("move its contents away, or configure another zonepath; nothing was changed");
+    }
+    if (::fchown(directory.get(), 0, 0) != 0 || ::fchmod(directory.get(), 0700) != 0) {
+        return system_error("make " + printable(zonepath) + " root's own, mode 0700", errno);
+    }
+    return directory;
+}
+
+Status check_source(const InstallSource& source, const ZoneConfig& config) {
+    const bool is_image = !std::holds_alternative<HostPackages>(source);
+    if (is_image && !config.inherited_directories.empty()) {
+        return Error(Errc::unsupported, "zone " + config.name + " inherits " +
+                                            printable(config.inherited_directories.front()) +
+                                            "; an image can only fill a whole-root zone")
+            .remedy("remove its inherit-pkg-dir resources with zonecfg, or install from the host's packages");
+    }
+    for (const std::string* path :
+         {std::get_if<ImageDirectory>(&source) ? &std::get<ImageDirectory>(source).path : nullptr,
+          std::get_if<ImageArchive>(&source) ? &std::get<ImageArchive>(source).path : nullptr}) {
+        if (path != nullptr && !path->starts_with('/')) {
+            return Error(Errc::usage, "the image \"" + printable(*path) + "\" must be an absolute path");
+        }
+    }
+    return {};
+}
+
+// An image that holds no system would fail only at boot.
+Status check_image(const TreeWriter& writer) {
+    for (const char* wanted : {"etc", "usr"}) {
+        if (!writer.contains(wanted)) {
+            return Error(Errc::invalid, "the image is no system's root: it has no /" + std::string(wanted))
+                .remedy("give the directory that holds etc, usr and var, or an archive made in it");
+        }
+    }
+    if (!writer.contains("etc/os-release") && !writer.contains("usr/lib/os-release")) {
+        return Error(Errc::invalid, "the image is no Linux system's root: it has no os-release file");
+    }
+    return {};
+}
+
+class Installer {
+public:
+    Installer(const ZoneStore& store, const ZoneConfig& config, const InstallProgressCallback& progress)
+        : store_(store), config_(config), progress_(progress) {}
+
+    Result<InstallReport> run(UniqueFd root, const InstallSource& source) {
+        ZF_TRY(TreeWriter writer, TreeWriter::create(std::move(root)));
+        Status done;
+        if (const auto* directory = std::get_if<ImageDirectory>(&source)) {
+            done = from_directory(store_.root().at(directory->path), writer);
+        } else if (const auto* archive = std::get_if<ImageArchive>(&source)) {
+            done = from_archive(store_.root().at(archive->path), writer);
+        } else {
+            done = from_host(writer);
+        }
+        if (!done) return std::move(done).error();
+        report_.files = writer.files();
+        report_.bytes = writer.bytes();
+        return std::move(report_);
+    }
+
+private:
+    void tell(const char* step, const TreeWriter& writer) {
+        if (progress_) progress_({step, writer.files(), writer.bytes()});
+    }
+
+    Status from_directory(const std::string& path, TreeWriter& writer) {
+        tell("copying", writer);
+        ZF_TRY(const UniqueFd source, open_file(path, O_RDONLY | O_DIRECTORY));
+        ZF_TRY_STATUS(copy_directory(source.get(), writer, report_, progress_));
+        return finish_image(writer);
+    }
+
+    Status from_archive(const std::string& path, TreeWriter& writer) {
+        tell("unpacking", writer);
+        ZF_TRY(const UniqueFd archive, open_file(path, O_RDONLY));
+        ZF_TRY_STATUS(unpack_archive(archive.get(), writer, progress_));
+        return finish_image(writer);
+    }
+
+    Status finish_image(TreeWriter& writer) {
+        ZF_TRY_STATUS(check_image(writer));
+        ZF_TRY_STATUS(add_mount_points(writer));
+        tell("setting up", writer);
+        return writer.finish();
+    }
+
+    Status from_host(TreeWriter& writer) {
+        tell("copying", writer);
+        ZF_TRY(const UniqueFd host, open_directory(store_.root().directory()));
+        ZF_TRY(const DpkgDatabase database, DpkgDatabase::open(host.get()));
+        ZF_TRY(const HostPolicy policy, HostPolicy::load(host.get()));
+        ZF_TRY(auto aliases, read_aliases(host.get()));
+        const HostPackagesPlan plan =
+            plan_host_packages(database, policy, config_.inherited_directories, std::move(aliases));
+        ZF_TRY_STATUS(copy_host_packages(host.get(), database, plan, writer, report_, progress_));
+        tell("setting up", writer);
+        ZF_TRY_STATUS(write_zone_setup(host.get(), database, plan, config_.name, writer));
+        ZF_TRY_STATUS(writer.finish());
+        ZF_TRY_STATUS(run_setup_programs(host.get(), plan, store_.root().at(config_.zonepath) + "/root"));
+        if (::syncfs(writer.root()) != 0) return system_error("sync the zonepath's file system", errno);
+        return {};
+    }
+
+    const ZoneStore& store_;
+    const ZoneConfig& config_;
+    const InstallProgressCallback& progress_;
+    InstallReport report_;
+};
+
+// Back to configured with an empty zonepath; what failed first is what the user is told.
+Error undo(ZoneStore& store, const ZoneLock& lock, int zonepath, Error failure) {
+    Status removed = remove_tree_at(zonepath, "root");
+    Status state = removed ? store.change_state(lock, ZoneState::incomplete, ZoneState::configured) : Status();
+    if (removed && state) return failure;
+    const Error& second = removed ? state.error() : removed.error();
+    return Error(failure.code(), failure.text() + "; and cleaning up failed as well: " + second.text())
+        .remedy("zoneadm -z " + lock.name().str() + " uninstall -F");
+}
+
+}  // namespace
+
+Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock& lock, const InstallSource& source,
+                                   const InstallProgressCallback& progress) {
+    ZoneStore store = shared_store;
+    const ZoneName& name = lock.name();
+    ZF_TRY(const ZoneEntry entry, store.find(name));
+    if (entry.state != ZoneState::configured) {
+        return Error(Errc::conflict, "zone " + name.str() + " is " + std::string(state_name(entry.state)) +
+                                         ": only a configured zone can be installed");
+    }
+    ZF_TRY(const ZoneConfig config, store.config(name));
+    ZF_TRY_STATUS(check_source(source, config));
+    ZF_TRY(const UniqueFd zonepath, prepare_zonepath(store.root().at(config.zonepath), name.str()));
+    ZF_TRY_STATUS(store.change_state(lock, ZoneState::configured, ZoneState::incomplete));
+    const auto fill = [&]() -> Result<InstallReport> {
+        if (::mkdirat(zonepath.get(), "root", 0755) != 0) return system_error("make the zone's root", errno);
+        ZF_TRY(UniqueFd root, open_beneath(zonepath.get(), "root", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+        return Installer(store, config, progress).run(std::move(root), source);
+    };
+    auto report = fill();
+    if (!report) return undo(store, lock, zonepath.get(), std::move(report).error());
+    if (Status state = store.change_state(lock, ZoneState::incomplete, ZoneState::installed); !state) {
+        return undo(store, lock, zonepath.get(), std::move(state).error());
+    }
+    return report;
+}
+
+}  // namespace zoneferry

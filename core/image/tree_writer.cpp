@@ -1,0 +1,212 @@
+#include "core/image/tree_writer.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+
+#include "core/base/text.h"
+#include "core/image/limits.h"
+#include "core/image/path_rules.h"
+
+namespace zoneferry {
+namespace {
+
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+// Owner before mode (chown clears set-id bits), capabilities and ACLs after both, times last.
+Status apply(int fd, const EntryMetadata& metadata) {
+    if (::fchown(fd, metadata.uid, metadata.gid) != 0) return system_error("set the owner", errno);
+    if (::fchmod(fd, metadata.permissions & 07777) != 0) return system_error("set the mode", errno);
+    for (const Xattr& xattr : metadata.xattrs) {
+        if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0) {
+            return system_error("set the attribute " + printable(xattr.name), errno);
+        }
+    }
+    const timespec times[2] = {metadata.modified, metadata.modified};
+    if (::futimens(fd, times) != 0) return system_error("set the times", errno);
+    return {};
+}
+
+Status apply_to_name(int parent, const std::string& name, const EntryMetadata& metadata, bool is_symlink) {
+    if (::fchownat(parent, name.c_str(), metadata.uid, metadata.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+        return system_error("set the owner", errno);
+    }
+    // The name was just made by us and is no link: fchmodat, which always follows, changes only it.
+    if (!is_symlink && ::fchmodat(parent, name.c_str(), metadata.permissions & 07777, 0) != 0) {
+        return system_error("set the mode", errno);
+    }
+    const timespec times[2] = {metadata.modified, metadata.modified};
+    if (::utimensat(parent, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0) return system_error("set the times", errno);
+    return {};
+}
+
+}  // namespace
+
+Result<TreeWriter> TreeWriter::create(UniqueFd root) {
+    struct statvfs space {};
+    if (::fstatvfs(root.get(), &space) != 0) return system_error("measure the free space of the zonepath", errno);
+    const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
+    return TreeWriter(std::move(root), free_bytes > kImageReserveBytes ? free_bytes - kImageReserveBytes : 0);
+}
+
+Error TreeWriter::refused(const std::string& path, std::string_view doing, int error_number) const {
+    const std::string shown = "the entry \"" + printable(path) + "\"";
+    if (error_number == EEXIST) return Error(Errc::invalid, shown + " comes twice: refused");
+    if (error_number == ELOOP || error_number == ENOTDIR || error_number == EXDEV) {
+        return Error(Errc::invalid, shown + " leads through a link or a file: refused");
+    }
+    if (error_number == ENOSPC || error_number == EDQUOT) {
+        return Error(Errc::no_space, "no space is left for " + shown, error_number);
+    }
+    return system_error(std::string(doing) + " " + shown, error_number);
+}
+
+Status TreeWriter::count_entry(const std::string& path) {
+    if (++files_ > kImageFilesMax) return Error(Errc::invalid, "too many entries, at \"" + printable(path) + "\"");
+    return {};
+}
+
+Result<UniqueFd> TreeWriter::open_or_make_directory(const std::string& path) {
+    if (path.empty()) {
+        UniqueFd root(::openat(root_.get(), ".", kDirectoryFlags | O_CLOEXEC));
+        if (!root) return system_error("open the zone's root", errno);
+        return root;
+    }
+    auto found = open_beneath(root_.get(), path, kDirectoryFlags);
+    if (found) return found;
+    if (found.error().system_error() != ENOENT) return refused(path, "open", found.error().system_error());
+    ZF_TRY(const UniqueFd above, open_or_make_directory(std::string(parent_path(path))));
+    if (::mkdirat(above.get(), std::string(last_part(path)).c_str(), 0700) != 0) {
+        return refused(path, "make directory", errno);
+    }
+    if (directories_.size() >= kImageDirectoriesMax) return Error(Errc::invalid, "too many directories");
+    directories_.try_emplace(path);
+    return open_beneath(root_.get(), path, kDirectoryFlags);
+}
+
+Result<int> TreeWriter::parent_of(const std::string& path) {
+    const std::string_view wanted = parent_path(path);
+    if (!parent_ || wanted != parent_path_) {
+        ZF_TRY(parent_, open_or_make_directory(std::string(wanted)));
+        parent_path_ = wanted;
+    }
+    return parent_.get();
+}
+
+Status TreeWriter::directory(const std::string& path, EntryMetadata metadata) {
+    ZF_TRY_STATUS(count_entry(path));
+    ZF_TRY(const UniqueFd made, open_or_make_directory(path));
+    DirectoryRecord& record = directories_[path];
+    if (record.given) return refused(path, "make directory", EEXIST);
+    record = {std::move(metadata), true};
+    return {};
+}
+
+Result<UniqueFd> TreeWriter::begin_file(const std::string& path) {
+    ZF_TRY_STATUS(count_entry(path));
+    ZF_TRY(const int parent, parent_of(path));
+    UniqueFd file(::openat(parent, std::string(last_part(path)).c_str(),
+                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file) return refused(path, "make", errno);
+    return file;
+}
+
+Status TreeWriter::spend(const std::string& path, std::uint64_t bytes) {
+    if (bytes > budget_bytes_) {
+        return Error(Errc::no_space,
+                     "the zonepath's file system has no room for the image, at entry \"" + printable(path) + "\"")
+            .remedy("use a smaller image, or a zonepath on a larger file system");
+    }
+    budget_bytes_ -= bytes;
+    bytes_ += bytes;
+    return {};
+}
+
+Status TreeWriter::finish_file(const std::string& path, UniqueFd file, const EntryMetadata& metadata) {
+    Status done = apply(file.get(), metadata);
+    if (!done) return std::move(done).error().during("the entry \"" + printable(path) + "\"");
+    return {};
+}
+
+Status TreeWriter::symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) {
+    ZF_TRY_STATUS(count_entry(path));
+    if (target.empty() || target.size() > kImagePathBytesMax || target.find('\0') != std::string::npos) {
+        return Error(Errc::invalid, "the link \"" + printable(path) + "\" has an impossible target: refused");
+    }
+    ZF_TRY(const int parent, parent_of(path));
+    const std::string name(last_part(path));
+    if (::symlinkat(target.c_str(), parent, name.c_str()) != 0) return refused(path, "make the link", errno);
+    return apply_to_name(parent, name, metadata, true);
+}
+
+Status TreeWriter::hard_link(const std::string& path, const std::string& existing) {
+    ZF_TRY_STATUS(count_entry(path));
+    const auto refuse = [&] {
+        return Error(Errc::invalid, "the entry \"" + printable(path) + "\" is a hard link to \"" + printable(existing) +
+                                        "\", which is not in the image before it: refused");
+    };
+    UniqueFd source_parent;
+    if (const std::string above(parent_path(existing)); above.empty()) {
+        source_parent = UniqueFd(::fcntl(root_.get(), F_DUPFD_CLOEXEC, 0));
+    } else if (auto opened = open_beneath(root_.get(), above, kDirectoryFlags); opened) {
+        source_parent = *std::move(opened);
+    } else {
+        return refuse();
+    }
+    struct stat info {};
+    const std::string source(last_part(existing));
+    if (source.empty() || ::fstatat(source_parent.get(), source.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+        S_ISDIR(info.st_mode)) {
+        return refuse();
+    }
+    ZF_TRY(const int parent, parent_of(path));
+    if (::linkat(source_parent.get(), source.c_str(), parent, std::string(last_part(path)).c_str(), 0) != 0) {
+        return refused(path, "link", errno);
+    }
+    return {};
+}
+
+Status TreeWriter::fifo(const std::string& path, const EntryMetadata& metadata) {
+    ZF_TRY_STATUS(count_entry(path));
+    ZF_TRY(const int parent, parent_of(path));
+    const std::string name(last_part(path));
+    if (::mkfifoat(parent, name.c_str(), 0600) != 0) return refused(path, "make the fifo", errno);
+    return apply_to_name(parent, name, metadata, false);
+}
+
+bool TreeWriter::contains(const std::string& path) const {
+    if (path.empty()) return true;
+    return open_beneath(root_.get(), path, O_PATH | O_NOFOLLOW).has_value();
+}
+
+Status TreeWriter::text_file(const std::string& path, std::string_view content, mode_t permissions) {
+    ZF_TRY_STATUS(spend(path, content.size()));
+    ZF_TRY(UniqueFd file, begin_file(path));
+    ZF_TRY_STATUS(write_all(file.get(), as_bytes(content)));
+    EntryMetadata metadata;
+    metadata.permissions = permissions;
+    if (::clock_gettime(CLOCK_REALTIME, &metadata.modified) != 0) return system_error("read the clock", errno);
+    return finish_file(path, std::move(file), metadata);
+}
+
+Status TreeWriter::finish() {
+    parent_.reset();
+    timespec now{};
+    if (::clock_gettime(CLOCK_REALTIME, &now) != 0) return system_error("read the clock", errno);
+    // Children sort after their parents: from the back, so that a parent is closed when its children are done.
+    for (auto at = directories_.rbegin(); at != directories_.rend(); ++at) {
+        if (!at->second.given) at->second.metadata.modified = now;
+        ZF_TRY(const UniqueFd directory, open_or_make_directory(at->first));
+        Status done = apply(directory.get(), at->second.metadata);
+        if (!done) return std::move(done).error().during("the directory \"" + printable(at->first) + "\"");
+    }
+    directories_.clear();
+    if (::syncfs(root_.get()) != 0) return system_error("sync the zonepath's file system", errno);
+    return {};
+}
+
+}  // namespace zoneferry
