@@ -8,51 +8,28 @@
 
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "core/zone/config.h"
+#include "core/zone/zonepath.h"
 
 namespace zoneferry {
 namespace {
 
 constexpr std::uint64_t kMountinfoBytesMax = 64ULL << 20;  // 100,000 mounts of 600 bytes
 
-Result<UniqueFd> open_part(int directory, const std::string& part, const std::string& so_far) {
-    UniqueFd fd(::openat(directory, part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (fd) return fd;
-    const int reason = errno;
-    if (reason == ENOTDIR || reason == ELOOP) {
-        return Error(Errc::invalid,
-                     printable(so_far) + " is a symbolic link or no directory; a zonepath must not hold one")
-            .remedy("configure the zone with the real path");
-    }
-    return system_error("open " + printable(so_far), reason);
-}
-
-Error bad_mode(const std::string& path, const struct stat& info, const std::string& rule, const std::string& remedy) {
-    std::array<char, 16> mode{};
-    const auto end = std::to_chars(mode.data(), mode.data() + mode.size(), info.st_mode & 07777U, 8);
-    return Error(Errc::invalid, printable(path) + " has owner " + std::to_string(info.st_uid) + " and mode 0" +
-                                    std::string(mode.data(), end.ptr) + "; " + rule)
-        .remedy(remedy + " " + printable(path));
-}
-
-Status check_parent(int parent, const std::string& path) {
-    ZF_TRY(const struct stat info, stat_fd(parent));
+Status check_parent(int zonepath, const std::string& path) {
+    struct stat info {};
+    if (::fstatat(zonepath, "..", &info, 0) != 0) return system_error("stat the parent of " + path, errno);
     if (info.st_uid == 0 && (info.st_mode & 022U) == 0) return {};
-    return bad_mode(path, info, "the directory that holds a zonepath must belong to root and be writable for root only",
-                    "chown root, and chmod go-w");
+    const std::string parent = path.rfind('/') == 0 ? "/" : path.substr(0, path.rfind('/'));
+    return Error(Errc::permission,
+                 "the directory " + parent + ", which holds the zonepath, is not writable for root only")
+        .remedy("chown root " + parent + " && chmod go-w " + parent);
 }
 
-Status check_zonepath(int zonepath, const std::string& path) {
-    ZF_TRY(const struct stat info, stat_fd(zonepath));
-    if (info.st_uid != 0 || (info.st_mode & 07777U) != 0700) {
-        return bad_mode(path, info, "a zonepath must belong to root with mode 0700", "chown root, and chmod 700");
-    }
-    struct stat inner {};
-    if (::fstatat(zonepath, "root", &inner, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(inner.st_mode)) {
-        return Error(Errc::invalid, printable(path) + " holds no directory root, so there is no zone in it")
-            .remedy("move the zone's tree there first");
-    }
-    return {};
+Status check_tree(int zonepath, const std::string& path) {
+    struct stat info {};
+    if (::fstatat(zonepath, "root", &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode)) return {};
+    return Error(Errc::invalid, "zonepath " + path + " holds no directory root, so there is no zone in it")
+        .remedy("move the zone's tree there first");
 }
 
 // mountinfo writes blank, tab, newline and backslash as \ooo.
@@ -74,20 +51,10 @@ std::string unescaped(std::string_view text) {
 }  // namespace
 
 Result<UniqueFd> open_zone_tree(const HostRoot& root, const std::string& zonepath) {
-    if (!is_plain_path(zonepath) || zonepath == "/") {
-        return Error(Errc::invalid, "zonepath " + printable(zonepath) + " is not a plain absolute path");
-    }
-    ZF_TRY(UniqueFd current, open_directory(root.directory()));
-    std::string so_far;
-    UniqueFd parent;
-    for (const std::string_view part : split(std::string_view(zonepath).substr(1), '/')) {
-        so_far.append("/").append(part);
-        parent = std::move(current);
-        ZF_TRY(current, open_part(parent.get(), std::string(part), so_far));
-    }
-    ZF_TRY_STATUS(check_parent(parent.get(), so_far.substr(0, so_far.rfind('/'))));
-    ZF_TRY_STATUS(check_zonepath(current.get(), zonepath));
-    return current;
+    ZF_TRY(UniqueFd fd, open_zonepath(root, zonepath));  // from here on the path is plain and printable
+    ZF_TRY_STATUS(check_parent(fd.get(), zonepath));
+    ZF_TRY_STATUS(check_tree(fd.get(), zonepath));
+    return fd;
 }
 
 std::vector<std::string> mount_points_below(std::string_view mountinfo, std::string_view directory) {

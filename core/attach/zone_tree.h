@@ -1,8 +1,8 @@
-// The zonepath on disk, as detach and attach must find it, opened without following any link.
+// The zone's tree on disk, as detach and attach must find it, opened without following any link.
 //
-// Rules: absolute and plain; no component is a symbolic link; the directory belongs to root with mode 0700, so
-// that no user of the global zone can reach what a zone's root user planted; its parent is writable for root
-// only; <zonepath>/root is a directory.
+// Rules, beside those of core/zone/zonepath.h (no symbolic link, root's own, mode 0700): the directory that holds
+// the zonepath is writable for root only, else a user could put another tree in its place; <zonepath>/root is a
+// directory.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@
 
 namespace zoneferry {
 
-// Errc::not_found if it is not there, Errc::invalid with the rule it breaks and how to mend it.
+// The zonepath, open. Errc::not_found if it is not there, else the rule it breaks and how to mend it.
 Result<UniqueFd> open_zone_tree(const HostRoot& root, const std::string& zonepath);
 
 // Mount points strictly below an open directory, as mountinfo tells them.

@@ -1,9 +1,9 @@
 // Package databases of hosts that do not exist, made below a directory: what the readers are tested with.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -11,10 +11,12 @@
 
 namespace zoneferry {
 
-inline void write_file(const std::string& path, const std::string& content, mode_t mode = 0644) {
+// Plainly: durability would only make tests slow.
+inline void write_file(const std::string& path, const std::string& content) {
     ASSERT_TRUE(make_directories(path.substr(0, path.rfind('/')), 0755));
-    const Status written = replace_file(path, content, mode);
-    ASSERT_TRUE(written) << written.error().text();
+    const auto file = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    ASSERT_TRUE(file) << file.error().text();
+    ASSERT_TRUE(write_all(file->get(), as_bytes(content)));
 }
 
 struct FakeDpkgPackage {

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -333,7 +332,6 @@ TEST(Svr4Version, IsATotalOrder) {
 TEST_F(Packages, ReadsALargeHost) {
     std::vector<FakeDpkgPackage> packages;
     std::string contents;
-    std::vector<FakeSvr4Package> svr4;
     for (int i = 0; i < 3000; ++i) {
         FakeDpkgPackage package;
         package.name = "package-" + std::to_string(i);
@@ -343,22 +341,14 @@ TEST_F(Packages, ReadsALargeHost) {
         }
         packages.push_back(std::move(package));
     }
-    // Written plainly: durability would take minutes here.
-    ASSERT_TRUE(make_directories(at("/dpkg/var/lib/dpkg/info"), 0755));
-    const auto put = [](const std::string& path, const std::string& text) {
-        auto fd = open_file(path, O_WRONLY | O_CREAT, 0644);
-        ASSERT_TRUE(fd && write_all(fd->get(), as_bytes(text)));
-    };
-    put(at("/dpkg/var/lib/dpkg/status"), fake_dpkg_status(packages));
+    write_file(at("/dpkg/var/lib/dpkg/status"), fake_dpkg_status(packages));
     for (const FakeDpkgPackage& package : packages) {
         std::string list;
         for (const std::string& path : package.paths) list += path + "\n";
-        put(at("/dpkg/var/lib/dpkg/info/" + package.name + ".list"), list);
-        ASSERT_TRUE(make_directories(at("/svr4/var/sadm/pkg/" + package.name), 0755));
-        put(at("/svr4/var/sadm/pkg/" + package.name + "/pkginfo"), "VERSION=1\n");
+        write_file(at("/dpkg/var/lib/dpkg/info/" + package.name + ".list"), list);
+        write_file(at("/svr4/var/sadm/pkg/" + package.name + "/pkginfo"), "VERSION=1\n");
     }
-    ASSERT_TRUE(make_directories(at("/svr4/var/sadm/install"), 0755));
-    put(at("/svr4/var/sadm/install/contents"), contents);
+    write_file(at("/svr4/var/sadm/install/contents"), contents);
     for (const std::string system : {"dpkg", "svr4"}) {
         for (const DependencyScope& scope : {DependencyScope{{"/opt/nowhere", "/lib"}, {}}, kUsr}) {
             const auto start = std::chrono::steady_clock::now();
