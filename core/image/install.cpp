@@ -116,7 +116,8 @@ private:
         ZF_TRY_STATUS(check_image(writer));
         ZF_TRY_STATUS(add_mount_points(writer));
         tell("setting up", writer);
-        return writer.finish();
+        ZF_TRY_STATUS(writer.finish());
+        return writer.sync();
     }
 
     Status from_host(TreeWriter& writer) {
@@ -132,8 +133,7 @@ private:
         ZF_TRY_STATUS(write_zone_setup(host.get(), database, plan, config_.name, writer));
         ZF_TRY_STATUS(writer.finish());
         ZF_TRY_STATUS(run_setup_programs(host.get(), plan, store_.root().at(config_.zonepath) + "/root"));
-        if (::syncfs(writer.root()) != 0) return system_error("sync the zonepath's file system", errno);
-        return {};
+        return writer.sync();
     }
 
     const ZoneStore& store_;

@@ -7,6 +7,7 @@
 
 #include "core/base/files.h"
 #include "core/base/process.h"
+#include "core/image/archive_acl.h"
 #include "core/image/install.h"
 #include "tests/support/tar_builder.h"
 #include "tests/support/temp_directory.h"
@@ -159,6 +160,7 @@ import os, sys
 os.chdir(sys.argv[1])
 for d in ("etc", "usr/bin", "dev", "tmp", "var/odd"): os.makedirs(d)
 open("etc/os-release", "w").write("ID=test\n")
+open("etc/passwd", "w").write("root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n")
 open("dev/null", "w"); open("tmp/gone", "w")
 with open("var/sparse", "wb") as f:
     f.truncate(64 << 20); f.seek(1 << 20); f.write(b"a" * 70000); f.seek(40 << 20); f.write(b"b" * 5000)
@@ -222,6 +224,17 @@ TEST_F(InstallTest, UnpacksWhatTarPacksWithFullFidelity) {
         ASSERT_TRUE(remove_tree(host("/zones/web01/root")));
         ASSERT_TRUE(store_.change_state(*lock_, ZoneState::installed, ZoneState::configured));
     }
+}
+
+TEST(ArchiveAcl, FindsNumbersInTheImagesOwnAccounts) {
+    EXPECT_EQ(account_id("root:x:0:\nadm:x:4:syslog\n", "adm"), 4U);
+    EXPECT_EQ(account_id("adm:x:four:\n", "adm"), std::nullopt);
+    EXPECT_EQ(account_id("", "adm"), std::nullopt);
+    const ArchiveAcl acl{"system.posix_acl_access", {{0x08, 5, 0xffffffff, "adm"}, {0x01, 7, 0xffffffff, ""}}};
+    EXPECT_FALSE(encode_acl(acl, "adm:x:4:4::/:/bin/sh\n", ""));  // a user's name is no group's
+    const auto value = encode_acl(acl, "", "adm:x:4:\n");
+    ASSERT_TRUE(value);
+    EXPECT_EQ(*value, std::string("\2\0\0\0\1\0\7\0\xff\xff\xff\xff\x08\0\5\0\4\0\0\0", 20));
 }
 
 }  // namespace
