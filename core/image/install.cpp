@@ -12,6 +12,7 @@
 #include "core/image/directory_source.h"
 #include "core/image/host_packages.h"
 #include "core/image/zone_setup.h"
+#include "core/zone/owner_record.h"
 
 namespace zoneferry {
 namespace {
@@ -165,6 +166,9 @@ Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock
     }
     ZF_TRY(const ZoneConfig config, store.config(name));
     ZF_TRY_STATUS(check_source(source, config));
+    if (Status ours = may_boot(store.root(), name, config.zonepath); !ours) {
+        return std::move(ours).error().during("installing is refused");
+    }
     ZF_TRY(const UniqueFd zonepath, prepare_zonepath(store.root().at(config.zonepath), name.str()));
     ZF_TRY_STATUS(store.change_state(lock, ZoneState::configured, ZoneState::incomplete));
     const auto fill = [&]() -> Result<InstallReport> {
