@@ -46,6 +46,7 @@ int run_halt(VerbContext& context);
 int run_shutdown(VerbContext& context);
 int run_reboot(VerbContext& context);
 int run_verify(VerbContext& context);
+int run_install(VerbContext& context);
 int run_uninstall(VerbContext& context);
 int run_login(VerbContext& context);
 int run_mark(VerbContext& context);

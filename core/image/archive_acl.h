@@ -4,15 +4,39 @@
 //   sorted by tag and id; id is 0xffffffff where the tag has none.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include "core/image/tree_writer.h"
+#include "core/base/result.h"
 
 struct archive_entry;
 
 namespace zoneferry {
 
-// An ACL that names a user or group only by a name is Errc::invalid: whose it is, only the archive's maker knows.
-Result<std::vector<Xattr>> acl_xattrs(archive_entry* entry);
+struct AclEntry {
+    std::uint16_t tag = 0;  // the kernel's
+    std::uint16_t permissions = 0;
+    std::uint32_t id = 0xffffffff;
+    std::string name;  // of a user or group whose number the archive does not tell; else empty
+};
+
+struct ArchiveAcl {
+    std::string xattr;  // which of the two
+    std::vector<AclEntry> entries;
+};
+
+// The ACLs that say more than the mode does.
+Result<std::vector<ArchiveAcl>> read_acls(archive_entry* entry);
+
+// GNU tar writes names only, even with --numeric-owner. Whose they are, the image's own etc/passwd and etc/group say:
+// the number of NAME in such a file's text. Pure.
+std::optional<std::uint32_t> account_id(std::string_view accounts, std::string_view name);
+
+// The attribute's value; passwd and group are texts. A name in neither is Errc::invalid.
+Result<std::string> encode_acl(ArchiveAcl acl, std::string_view passwd, std::string_view group);
+bool has_names(const ArchiveAcl& acl);
 
 }  // namespace zoneferry

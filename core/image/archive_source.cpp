@@ -9,6 +9,8 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "core/base/text.h"
 #include "core/image/archive_acl.h"
@@ -66,7 +68,28 @@ public:
         }
     }
 
+    // ACLs that name accounts, once the image's own account files are there.
+    Status finish_acls() {
+        if (waiting_.empty()) return {};
+        const std::string passwd = account_file("etc/passwd");
+        const std::string group = account_file("etc/group");
+        for (const auto& [path, acl] : waiting_) {
+            auto value = encode_acl(acl, passwd, group);
+            if (!value) return std::move(value).error().during("the archive's entry \"" + printable(path) + "\"");
+            ZF_TRY_STATUS(writer_.set_xattr(path, {acl.xattr, *std::move(value)}));
+        }
+        return {};
+    }
+
 private:
+    // Empty if the image has none that can be read: then no name in it is known.
+    std::string account_file(const std::string& path) const {
+        const auto file = open_beneath(writer_.root(), path, O_RDONLY | O_NONBLOCK);
+        if (!file) return {};
+        auto text = read_to_end(file->get(), kHostFileBytesMax);
+        return text ? *std::move(text) : std::string();
+    }
+
     Result<EntryMetadata> metadata_of(archive_entry* entry, const std::string& path) {
         EntryMetadata metadata;
         metadata.permissions = ::archive_entry_perm(entry) & 07777;
@@ -96,9 +119,17 @@ private:
             }
             metadata.xattrs.push_back({name, std::string(static_cast<const char*>(value), size)});
         }
-        auto acls = acl_xattrs(entry);
+        auto acls = read_acls(entry);
         if (!acls) return std::move(acls).error().during("the archive's entry \"" + printable(path) + "\"");
-        for (Xattr& acl : *acls) metadata.xattrs.push_back(std::move(acl));
+        for (ArchiveAcl& acl : *acls) {
+            if (has_names(acl)) {
+                if (waiting_.size() >= kImageNamedAclsMax) return Error(Errc::invalid, "too many ACLs by name");
+                waiting_.emplace_back(path, std::move(acl));
+            } else {
+                ZF_TRY(std::string encoded, encode_acl(acl, "", ""));
+                metadata.xattrs.push_back({acl.xattr, std::move(encoded)});
+            }
+        }
         return {};
     }
 
@@ -127,6 +158,7 @@ private:
 
     archive* reader_;
     TreeWriter& writer_;
+    std::vector<std::pair<std::string, ArchiveAcl>> waiting_;
 };
 
 // A plain tar that was cut between two entries looks whole to libarchive, but lacks its two closing zero blocks.
@@ -162,6 +194,7 @@ Status unpack_archive(int fd, TreeWriter& writer, const InstallProgressCallback&
         if (progress && entries % kProgressEveryFiles == 0) progress({"unpacking", writer.files(), writer.bytes()});
     }
     if (entries == 0) return Error(Errc::invalid, "the archive is empty");
+    ZF_TRY_STATUS(unpacker.finish_acls());
     return check_end_marker(reader.get(), fd);
 }
 

@@ -12,6 +12,7 @@
 #include "core/image/directory_source.h"
 #include "core/image/host_packages.h"
 #include "core/image/zone_setup.h"
+#include "core/zone/owner_record.h"
 
 namespace zoneferry {
 namespace {
@@ -116,7 +117,8 @@ private:
         ZF_TRY_STATUS(check_image(writer));
         ZF_TRY_STATUS(add_mount_points(writer));
         tell("setting up", writer);
-        return writer.finish();
+        ZF_TRY_STATUS(writer.finish());
+        return writer.sync();
     }
 
     Status from_host(TreeWriter& writer) {
@@ -132,8 +134,7 @@ private:
         ZF_TRY_STATUS(write_zone_setup(host.get(), database, plan, config_.name, writer));
         ZF_TRY_STATUS(writer.finish());
         ZF_TRY_STATUS(run_setup_programs(host.get(), plan, store_.root().at(config_.zonepath) + "/root"));
-        if (::syncfs(writer.root()) != 0) return system_error("sync the zonepath's file system", errno);
-        return {};
+        return writer.sync();
     }
 
     const ZoneStore& store_;
@@ -165,6 +166,9 @@ Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock
     }
     ZF_TRY(const ZoneConfig config, store.config(name));
     ZF_TRY_STATUS(check_source(source, config));
+    if (Status ours = may_boot(store.root(), name, config.zonepath); !ours) {
+        return std::move(ours).error().during("installing is refused");
+    }
     ZF_TRY(const UniqueFd zonepath, prepare_zonepath(store.root().at(config.zonepath), name.str()));
     ZF_TRY_STATUS(store.change_state(lock, ZoneState::configured, ZoneState::incomplete));
     const auto fill = [&]() -> Result<InstallReport> {

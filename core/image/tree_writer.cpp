@@ -205,6 +205,19 @@ Status TreeWriter::finish() {
         if (!done) return std::move(done).error().during("the directory \"" + printable(at->first) + "\"");
     }
     directories_.clear();
+    return {};
+}
+
+Status TreeWriter::set_xattr(const std::string& path, const Xattr& xattr) {
+    auto entry = open_beneath(root_.get(), path.empty() ? "." : path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!entry) return refused(path, "open", entry.error().system_error());
+    if (::fsetxattr(entry->get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0) {
+        return refused(path, "set the attribute " + printable(xattr.name) + " of", errno);
+    }
+    return {};
+}
+
+Status TreeWriter::sync() const {
     if (::syncfs(root_.get()) != 0) return system_error("sync the zonepath's file system", errno);
     return {};
 }

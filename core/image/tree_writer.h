@@ -51,8 +51,12 @@ public:
     // A small file of our own making, with the parents it needs; replaces none.
     Status text_file(const std::string& path, std::string_view content, mode_t permissions);
 
-    // Sets what directories must have and makes all durable (syncfs).
+    // Adds or replaces an attribute of an entry that was written before.
+    Status set_xattr(const std::string& path, const Xattr& xattr);
+
+    // Sets what directories must have. The tree is not durable before sync().
     Status finish();
+    Status sync() const;
 
     std::uint64_t files() const { return files_; }
     std::uint64_t bytes() const { return bytes_; }
