@@ -89,11 +89,11 @@ Status TreeWriter::file(const FileRecord& record) {
     auto fd = open_beneath(top(), file_name_, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!fd) return naming(std::move(fd).error(), file_name_);
     ZF_TRY(const struct stat info, stat_fd(fd->get()));
-    if (!S_ISREG(info.st_mode) || static_cast<std::uint64_t>(info.st_size) < record.start) {
+    if (!S_ISREG(info.st_mode)) {
         return naming(Error(Errc::protocol, "there is no file here to continue"), file_name_);
     }
     file_ = *std::move(fd);
-    // What follows may be there from data that was never acknowledged; holes must be holes again.
+    // Longer: data that was never acknowledged; holes must be holes again. Shorter: [.., start) ends in a hole.
     if (::ftruncate(file_.get(), static_cast<off_t>(record.start)) != 0) {
         return naming(system_error("truncate", errno), file_name_);
     }

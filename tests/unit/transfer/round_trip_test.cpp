@@ -1,8 +1,10 @@
 // Whole passes in process, compared by our digest, by an independent python tool and by rsync. Needs root.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 
@@ -13,6 +15,12 @@
 
 namespace zoneferry {
 namespace {
+
+// How many random trees: some by default, ZONEFERRY_TEST_TREES=N for more.
+std::uint64_t tree_count(std::uint64_t usual) {
+    const char* wanted = std::getenv("ZONEFERRY_TEST_TREES");
+    return wanted == nullptr ? usual : std::strtoull(wanted, nullptr, 10);
+}
 
 class RoundTrip : public ::testing::Test {
 protected:
@@ -66,7 +74,7 @@ TEST_F(RoundTrip, NothingChangedSendsOneSmallSegment) {
 }
 
 TEST_F(RoundTrip, RandomTreesWithMutations) {
-    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    for (std::uint64_t seed = 0; seed < tree_count(12); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         RandomTree tree(paths.source, seed);
         tree.build(40);
@@ -86,7 +94,7 @@ TEST_F(RoundTrip, RandomTreesWithMutations) {
 
 // The link is cut at any segment, with changes between the tries, and a wrong or no acknowledgement behind.
 TEST_F(RoundTrip, InterruptedAnywhereItResumes) {
-    for (std::uint64_t seed = 1000; seed < 1060; ++seed) {
+    for (std::uint64_t seed = 1000; seed < 1000 + tree_count(12); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
         RandomTree tree(paths.source, seed);
         std::mt19937_64 random(seed);
@@ -233,6 +241,51 @@ TEST_F(RoundTrip, AcknowledgingWhatWasNeverSentIsRefused) {
     ASSERT_TRUE(sender);
     EXPECT_EQ((*sender)->acknowledge(5).error().code(), Errc::protocol);
     EXPECT_FALSE((*sender)->finish());
+}
+
+// Many trees need many syncs: in memory, where that file system has all that the trees use.
+class RoundTripInMemory : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0) GTEST_SKIP() << "needs root: owners, devices, trusted xattrs";
+        char path[] = "/dev/shm/zoneferry-test.XXXXXX";
+        if (::mkdtemp(path) == nullptr) GTEST_SKIP() << "there is no /dev/shm";
+        root = path;
+        if (::setxattr(path, "user.probe", "", 0, 0) != 0) GTEST_SKIP() << "/dev/shm keeps no user xattrs";
+        ASSERT_TRUE(make_directories(root + "/source", 0755));
+        ASSERT_TRUE(make_directories(root + "/staging", 0700));
+    }
+    void TearDown() override { EXPECT_TRUE(root.empty() || remove_tree(root)); }
+    PassPaths paths() const { return {root + "/source", root + "/staging", root + "/catalog"}; }
+    std::string root;
+};
+
+TEST_F(RoundTripInMemory, CutsAndChangesOfManyTrees) {
+    for (std::uint64_t seed = 5000; seed < 5000 + tree_count(150); ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        RandomTree tree(root + "/source", seed);
+        std::mt19937_64 random(seed);
+        tree.build(30);
+        for (int round = 0; round < 6; ++round) {
+            PassOptions options;
+            options.send.segment_bytes = 1 + random() % 30'000;
+            options.segments_between_acks = 1 + random() % 5;
+            const std::uint64_t cut_at = round % 3 == 2 ? UINT64_MAX : random() % 20;
+            options.link_holds = [cut_at](std::uint64_t number) { return number != cut_at; };
+            const auto done = run_pass(paths(), options);
+            if (done) {
+                ASSERT_TRUE(digests_equal(paths()));
+            } else {
+                ASSERT_EQ(done.error().code(), Errc::peer_lost) << done.error().text();
+            }
+            tree.mutate(static_cast<int>(random() % 10));
+        }
+        ASSERT_TRUE(run_pass(paths(), {}));
+        ASSERT_TRUE(digests_equal(paths()));
+        if (seed % 10 != 0) continue;
+        const auto result = run_process({"python3", ZONEFERRY_TREE_COMPARE, paths().source, paths().staging});
+        ASSERT_TRUE(result && result->exit_status == 0) << result->output;
+    }
 }
 
 }  // namespace
