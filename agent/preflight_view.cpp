@@ -15,7 +15,7 @@
 
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
-#include "core/attach/zonepath.h"
+#include "core/attach/zone_tree.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/packages/inventory.h"
