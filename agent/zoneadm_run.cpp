@@ -29,11 +29,13 @@ int stop(VerbContext& context, int grace_ms, const char* usage) {
     if (!held) return report_error(held.error());
     const auto now = context.runtime.status(held->entry.name);
     if (!now) return report_error(now.error());
-    if (held->entry.state != ZoneState::installed || (now->state == ZoneState::installed && !now->supervised)) {
+    // Also when nothing runs: a zoneadmd that was killed may have left links and groups.
+    const Status done = context.runtime.halt(held->lock, held->entry.name, grace_ms);
+    if (!done) return report_error(done.error());
+    if (now->state == ZoneState::installed) {
         return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is not running"));
     }
-    const Status done = context.runtime.halt(held->lock, held->entry.name, grace_ms);
-    return done ? 0 : report_error(done.error());
+    return 0;
 }
 
 }  // namespace

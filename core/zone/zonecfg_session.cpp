@@ -151,6 +151,7 @@ Status ConfigSession::load() {
     if (!loaded_) {
         ZF_TRY(config_, host_.load());
         loaded_ = true;
+        overwrite_ = config_.has_value();
         if (config_) resources_ = resources_of(*config_);
     }
     if (config_) return {};
