@@ -16,6 +16,8 @@ const std::vector<Verb>& zoneadm_verbs() {
         {"uninstall", "uninstall [-F]", true, run_uninstall},
         {"login", "login [COMMAND...]", true, run_login},
         {"mark", "mark incomplete", true, run_mark},
+        {"detach", "detach [-n]", true, run_detach},
+        {"attach", "attach [-F] | attach -n MANIFEST|-", false, run_attach},
     };
     return kVerbs;
 }

@@ -50,5 +50,7 @@ int run_install(VerbContext& context);
 int run_uninstall(VerbContext& context);
 int run_login(VerbContext& context);
 int run_mark(VerbContext& context);
+int run_detach(VerbContext& context);
+int run_attach(VerbContext& context);
 
 }  // namespace zoneferry

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/zonecfg_create_from.h"
 #include "core/base/files.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/store.h"
@@ -46,10 +47,8 @@ public:
         return config;
     }
 
-    // The hook of `create -a`: read the detached manifest's configuration here.
     Result<ZoneConfig> from_detached(const std::string& zonepath) override {
-        return Error(Errc::unsupported, "create -a " + zonepath + " is not there yet")
-            .remedy("create, then set every property");
+        return detached_configuration(store_.root(), zonepath, name_);
     }
 
     Status check_creatable() override {

@@ -10,7 +10,9 @@
 #include <netinet/if_ether.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -121,7 +123,8 @@ pid_t announce_addresses(const ZoneConfig& config, pid_t leader) {
     if (all.empty()) return 0;
     const pid_t child = ::fork();
     if (child != 0) return child < 0 ? 0 : child;
-    ::close_range(3, ~0U, 0);  // the parent's connections must end when the parent says so
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // announcing an address that has moved on would steal it back
+    ::close_range(3, ~0U, 0);            // the parent's connections must end when the parent says so
     bool entered = config.ip_type == IpType::shared;
     if (!entered) {
         const UniqueFd network(::open(("/proc/" + std::to_string(leader) + "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));

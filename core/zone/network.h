@@ -38,7 +38,8 @@ Status plumb_network(const ZoneConfig& config, pid_t leader);
 // Takes away links and addresses; what is gone already is no error.
 void unplumb_network(const ZoneConfig& config);
 // Starts a child that announces every address a few times and ends within three seconds; returns its pid, or 0 if there
-// is nothing to announce. Only for single-threaded programs (it forks and enters the zone's network namespace).
+// is nothing to announce. It dies with its parent, and must be killed before the addresses are taken away: an
+// announcement of an address that has moved on would steal it back. Only for single-threaded programs (it forks).
 pid_t announce_addresses(const ZoneConfig& config, pid_t leader);
 
 }  // namespace zoneferry

@@ -56,8 +56,10 @@ private:
     void read_clients(const std::vector<pollfd>& waits, std::size_t first);
     void on_signal();
     void begin_halt(int grace_ms);
+    std::optional<int> reap();
     void kill_if_late();
     void stop();
+    void end_announcer();
     void tell(const std::string& message);
     void step(const char* name);
 
@@ -79,6 +81,7 @@ private:
     UniqueFd nspawn_;  // pidfd
     pid_t nspawn_pid_ = 0;
     pid_t leader_ = 0;
+    pid_t announcer_ = 0;
     bool ready_ = false;
     bool halting_ = false;
     bool killed_ = false;
@@ -187,7 +190,7 @@ Status Supervisor::on_leader(pid_t leader) {
     leader_ = leader;
     step("start");
     ZF_TRY_STATUS(plumb_network(config_, leader));
-    (void)announce_addresses(config_, leader);
+    announcer_ = announce_addresses(config_, leader);
     step("network");
     say("running, its init is process " + std::to_string(leader));
     tell("running " + std::to_string(leader));
@@ -199,6 +202,7 @@ void Supervisor::begin_halt(int grace_ms) {
     kill_at_ms_ = halting_ ? std::min(kill_at_ms_, at_ms) : at_ms;
     if (!halting_ && nspawn_) ::kill(nspawn_pid_, SIGTERM);  // nspawn asks the zone's init to halt
     halting_ = true;
+    end_announcer();
 }
 
 void Supervisor::kill_if_late() {
@@ -248,13 +252,14 @@ void Supervisor::on_signal() {
     }
 }
 
-// Reaps every child; nspawn's status is returned, the others only announce.
-std::optional<int> reap(pid_t nspawn) {
+// Reaps every child; nspawn's status is returned.
+std::optional<int> Supervisor::reap() {
     std::optional<int> out;
     int status = 0;
     pid_t pid = 0;
     while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == nspawn) out = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        if (pid == announcer_) announcer_ = 0;
+        if (pid == nspawn_pid_) out = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
     return out;
 }
@@ -277,13 +282,21 @@ Result<int> Supervisor::watch() {
         if (waits[2].revents != 0) accept_client();
         if (waits[0].revents != 0) on_signal();
         kill_if_late();
-        if (const auto status = reap(nspawn_pid_); status) return *status;
+        if (const auto status = reap(); status) return *status;
     }
+}
+
+void Supervisor::end_announcer() {
+    if (announcer_ == 0) return;
+    ::kill(announcer_, SIGKILL);
+    ::waitpid(announcer_, nullptr, 0);
+    announcer_ = 0;
 }
 
 // After nspawn's end: nothing of the zone may stay.
 void Supervisor::stop() {
     nspawn_.reset();
+    end_announcer();
     if (console_) console_->drain();
     if (Status killed = cgroup_->kill_run(); !killed) say(killed.error().text());
     unplumb_network(config_);

@@ -173,7 +173,7 @@ private:
         }
         const std::string who = "package " + package_.name;
         if (!has_status_) return damaged(file_, package_.line, who + " has no Status field");
-        if (package_.state == DpkgState::not_installed) return {};
+        if (!package_.has_files()) return {};  // removed, or broken: nobody counts on its version
         if (!is_version(package_.version)) return damaged(file_, package_.line, who + " has no usable Version field");
         if (!is_package_name(package_.architecture)) {
             return damaged(file_, package_.line, who + " has no usable Architecture field");

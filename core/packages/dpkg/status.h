@@ -5,8 +5,8 @@
 //     Description: first line
 //      continued                         a line that begins with a blank continues the field
 //
-// Strict where silence would lose a package: every stanza must hold Package, Status and (unless nothing of
-// the package is left) Version and Architecture; no field twice; no line that is neither a field nor a
+// Strict where silence would lose a package: every stanza must hold Package, Status and (if the package's
+// files are there) Version and Architecture; no field twice; no line that is neither a field nor a
 // continuation; the file must end with a newline.
 #pragma once
 

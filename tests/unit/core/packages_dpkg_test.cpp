@@ -76,6 +76,7 @@ TEST(DpkgStatus, RefusesWhatCouldHideAPackage) {
     EXPECT_EQ(sentence(one + "\n" + one), "status line 6: package a comes twice");
     EXPECT_EQ(sentence(one + "\n\n\n"), "accepted");
     EXPECT_EQ(sentence("Package: a\nStatus: unknown ok not-installed\n"), "accepted");
+    EXPECT_EQ(sentence("Package: a\nStatus: deinstall ok config-files\nConfig-Version: 1\n"), "accepted");
 }
 
 // However a byte is changed: an error, or still two packages.

@@ -1,0 +1,128 @@
+// The verbs that give a zone up and take one: detach, attach. The dry runs make a pipe between two hosts:
+//
+//     zoneadm -z web01 detach -n | ssh host2 zoneadm attach -n -
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "agent/zoneadm_verbs.h"
+#include "core/attach/attach.h"
+#include "core/attach/detach.h"
+#include "core/base/text.h"
+
+namespace zoneferry {
+namespace {
+
+constexpr const char* kAttachUsage = "attach [-F] | attach -n MANIFEST|-";
+
+void tell(const char* what, const std::string& text) { std::fprintf(stderr, "zoneadm: %s%s\n", what, text.c_str()); }
+
+// Works on a running zone, takes no lock and changes nothing.
+int show_manifest(VerbContext& context) {
+    const auto config = context.store.config(*context.zone);
+    if (!config) return report_error(config.error());
+    const auto manifest = make_manifest(context.root, *config);
+    if (!manifest) return report_error(manifest.error());
+    for (const std::string& warning : manifest->inventory.warnings) tell("warning: ", warning);
+    const Status written = write_all(STDOUT_FILENO, as_bytes(manifest_text(*manifest)));
+    return written ? 0 : report_error(written.error());
+}
+
+Result<Manifest> manifest_from(const std::string& path) {
+    UniqueFd file;
+    if (path != "-") {
+        ZF_TRY(file, open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+        ZF_TRY(const struct stat info, stat_fd(file.get()));
+        if (!S_ISREG(info.st_mode)) return Error(Errc::invalid, printable(path) + " is not a regular file");
+    }
+    const std::string shown = path == "-" ? "the standard input" : printable(path);
+    auto text = read_to_end(file ? file.get() : STDIN_FILENO, kManifestBytesMax);
+    if (!text) return std::move(text).error().during("reading " + shown);
+    if (!text->starts_with("<?xml")) {
+        return Error(Errc::invalid, shown + " holds no manifest").remedy("write one with: zoneadm -z ZONE detach -n");
+    }
+    auto manifest = parse_manifest(*text);
+    if (!manifest) return std::move(manifest).error().during("reading " + shown);
+    return manifest;
+}
+
+int check_manifest(VerbContext& context, const std::string& path) {
+    const auto manifest = manifest_from(path);
+    if (!manifest) return report_error(manifest.error());
+    const auto check = check_attach(context.root, *manifest);
+    if (!check) return report_error(check.error());
+    for (const Finding& finding : check->findings) {
+        const bool is_listed = finding.code.starts_with("PKG_") || finding.code.starts_with("PATCH_");
+        if (!is_listed) tell(finding.severity == Severity::block ? "" : "note: ", finding.message);
+    }
+    std::fputs(differences_text(check->differences).c_str(), stderr);
+    return is_blocked(check->findings) ? 1 : 0;
+}
+
+struct AttachArguments {
+    bool force = false;
+    bool update = false;
+    std::string manifest;  // of -n
+};
+
+std::optional<AttachArguments> parse_attach(const std::vector<std::string>& words) {
+    AttachArguments arguments;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] == "-F")
+            arguments.force = true;
+        else if (words[i] == "-u")
+            arguments.update = true;
+        else if (words[i] == "-n" && i + 1 < words.size())
+            arguments.manifest = words[++i];
+        else
+            return std::nullopt;
+    }
+    if (!arguments.manifest.empty() && (arguments.force || arguments.update)) return std::nullopt;
+    return arguments;
+}
+
+int attach_held(VerbContext& context, const HeldZone& held, const AttachOptions& options) {
+    const auto outcome = attach_zone(context.root, held.lock, held.entry.name, options);
+    if (!outcome) return report_error(outcome.error());
+    for (const std::string& note : outcome->notes) tell("note: ", note);
+    if (outcome->attached) return 0;
+    std::fputs(differences_text(outcome->differences).c_str(), stderr);
+    return report_error(
+        Error(Errc::blocked, "zone " + held.entry.name.str() +
+                                 " was not attached: its packages are inconsistent with this host; "
+                                 "nothing was changed")
+            .remedy("bring this host to the source's packages, or attach without validation (attach -F)"));
+}
+
+}  // namespace
+
+int run_detach(VerbContext& context) {
+    if (context.arguments == std::vector<std::string>{"-n"}) return show_manifest(context);
+    if (!context.arguments.empty()) return report_usage("detach [-n]");
+    const auto held = hold_zone(context);
+    if (!held) return report_error(held.error());
+    const auto now = context.runtime.status(held->entry.name);
+    if (!now) return report_error(now.error());
+    const ZoneState state = now->supervised && now->state == ZoneState::installed ? ZoneState::down : now->state;
+    const Status detached = detach_zone(context.root, held->lock, held->entry.name, state);
+    return detached ? 0 : report_error(detached.error());
+}
+
+int run_attach(VerbContext& context) {
+    const auto arguments = parse_attach(context.arguments);
+    if (!arguments) return report_usage(kAttachUsage);
+    if (arguments->update) {
+        return report_error(Error(Errc::unsupported, "attach -u (update on attach) is not yet available")
+                                .remedy("attach without -u; it lists what differs"));
+    }
+    if (!arguments->manifest.empty()) return check_manifest(context, arguments->manifest);
+    if (!context.zone) return report_usage((std::string("-z ZONE ") + kAttachUsage).c_str());
+    const auto held = hold_zone(context);
+    if (!held) return report_error(held.error());
+    AttachOptions options;
+    options.force = arguments->force;
+    return attach_held(context, *held, options);
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,191 @@
+#include "core/attach/attach.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <cerrno>
+
+#include "core/attach/detach.h"
+#include "core/attach/zone_tree.h"
+#include "core/base/text.h"
+#include "core/packages/inventory.h"
+#include "core/zone/owner_record.h"
+
+namespace zoneferry {
+namespace {
+
+Status check_state(const ZoneEntry& entry) {
+    const std::string zone = "zone " + entry.name.str();
+    if (entry.state == ZoneState::incomplete) {
+        return Error(Errc::conflict, zone + " is incomplete and cannot be attached")
+            .remedy("zoneadm -z " + entry.name.str() + " uninstall");
+    }
+    if (entry.state != ZoneState::configured) return Error(Errc::conflict, zone + " is already installed");
+    return {};
+}
+
+// A forced attach does without a manifest, and without one that it cannot read.
+Result<std::optional<Manifest>> manifest_for(const HostRoot& root, const std::string& zonepath, bool force,
+                                             std::vector<std::string>& notes) {
+    auto manifest = read_manifest(root, zonepath);
+    if (manifest) return std::optional<Manifest>(*std::move(manifest));
+    const Errc code = manifest.error().code();
+    if (!force || (code != Errc::not_found && code != Errc::invalid)) return std::move(manifest).error();
+    notes.push_back("nothing is known about the host the zone was on: " + manifest.error().text());
+    return std::optional<Manifest>();
+}
+
+Error refused(const std::vector<Finding>& findings) {
+    std::vector<std::string> sentences;
+    std::string remedy;
+    for (const Finding& finding : findings) {
+        if (finding.severity != Severity::block) continue;
+        sentences.push_back(finding.message);
+        if (remedy.empty()) remedy = finding.remedy;
+    }
+    return Error(Errc::blocked, join(sentences, "; ") + "; nothing was changed").remedy(remedy);
+}
+
+void put_manifest_away(int zonepath, bool force, std::vector<std::string>& notes) {
+    if (force) {
+        if (::renameat(zonepath, kDetachedName, zonepath, kAttachedName) != 0 && errno != ENOENT) {
+            notes.push_back(system_error(std::string("rename ") + kDetachedName, errno).text());
+        }
+    } else {
+        for (const char* name : {kDetachedName, kAttachedName}) {
+            if (::unlinkat(zonepath, name, 0) != 0 && errno != ENOENT) {
+                notes.push_back(system_error(std::string("remove ") + name, errno).text());
+            }
+        }
+    }
+    (void)::fsync(zonepath);
+}
+
+Finding make_finding(const char* code, Severity severity, const char* subject, const std::string& source,
+                     const std::string& target, const std::string& message, const std::string& remedy) {
+    Finding finding;
+    finding.code = code;
+    finding.severity = severity;
+    finding.subject = subject;
+    finding.source = printable(source);
+    finding.target = printable(target);
+    finding.message = message;
+    finding.remedy = remedy;
+    return finding;
+}
+
+bool differ(const std::string& source, const std::string& target) {
+    return !source.empty() && !target.empty() && source != target;
+}
+
+}  // namespace
+
+bool is_same_machine(std::string_view source, std::string_view target) {
+    const auto is_sparc = [](std::string_view machine) { return machine == "sun4u" || machine == "sun4v"; };
+    return source == target || (is_sparc(source) && is_sparc(target));
+}
+
+std::vector<Finding> host_findings(const Manifest& source, const Inventory& local, const HostFacts& local_facts) {
+    std::vector<Finding> findings;
+    const HostFacts& from = source.source;
+    const auto block = [&](const char* code, const char* subject, const std::string& theirs, const std::string& ours,
+                           const std::string& what, const std::string& remedy) {
+        const std::string message = what + " of the source is " + printable(theirs) + ", here it is " + printable(ours);
+        findings.push_back(make_finding(code, Severity::block, subject, theirs, ours, message, remedy));
+    };
+    if (!is_native_brand(source.config.brand)) {
+        block("BRAND_UNSUPPORTED", "brand", source.config.brand, "native", "the zone's brand",
+              "only zones of brand native (or cluster) can be attached");
+    }
+    if (!from.machine.empty() && !is_same_machine(from.machine, local_facts.machine)) {
+        block("MACHINE_MISMATCH", "machine", from.machine, local_facts.machine, "the machine type",
+              "choose a target with the same processor");
+    }
+    if (source.inventory.system != local.system) {
+        block("PACKAGE_SYSTEM_MISMATCH", "package system", std::string(package_system_name(source.inventory.system)),
+              std::string(package_system_name(local.system)), "the package system",
+              "choose a target of the same kind of system");
+    } else if (differ(from.package_architecture, local_facts.package_architecture)) {
+        block("ARCHITECTURE_MISMATCH", "package architecture", from.package_architecture,
+              local_facts.package_architecture, "the packages' architecture", "choose a target of that architecture");
+    }
+    if (differ(from.os_name, local_facts.os_name)) {
+        findings.push_back(
+            make_finding("OS_DIFFERS", Severity::info, "operating system", from.os_name, local_facts.os_name,
+                         "the source runs " + printable(from.os_name) + ", this host " + printable(local_facts.os_name),
+                         "nothing; what the zone depends on is compared package by package"));
+    }
+    for (const std::string& warning : local.warnings) {
+        findings.push_back(make_finding("PACKAGE_STATE", Severity::warn, "packages", "", "", printable(warning),
+                                        "bring the host's packages in order first"));
+    }
+    return findings;
+}
+
+std::vector<Finding> attach_findings(const Manifest& source, const Inventory& local, const HostFacts& local_facts) {
+    std::vector<Finding> findings = host_findings(source, local, local_facts);
+    if (source.inventory.system != local.system) return findings;
+    std::vector<Finding> packages = differences_findings(compare(source.inventory, local), local.system);
+    findings.insert(findings.end(), packages.begin(), packages.end());
+    return findings;
+}
+
+Result<AttachCheck> check_attach(const HostRoot& root, const Manifest& manifest) {
+    ZF_TRY(const Inventory local, take_inventory(root, dependency_scope(manifest.config)));
+    ZF_TRY(const HostFacts facts, gather_host_facts(root));
+    AttachCheck check;
+    if (manifest.inventory.system == local.system) check.differences = compare(manifest.inventory, local);
+    check.findings = attach_findings(manifest, local, facts);
+    return check;
+}
+
+Result<AttachOutcome> attach_zone(const HostRoot& root, const ZoneLock& lock, const ZoneName& name,
+                                  const AttachOptions& options) {
+    ZF_CHECK(lock.name() == name);
+    AttachOutcome outcome;
+    ZoneStore store(root);
+    ZF_TRY(const ZoneEntry entry, store.find(name));
+    ZF_TRY_STATUS(check_state(entry));
+    ZF_TRY(const ZoneConfig config, store.config(name));
+    ZF_TRY_STATUS(verify_config(config));
+    ZF_TRY(const UniqueFd zonepath, open_zone_tree(root, config.zonepath));
+    ZF_TRY_STATUS(may_boot(root, name, config.zonepath));
+    ZF_TRY(std::optional<Manifest> manifest, manifest_for(root, config.zonepath, options.force, outcome.notes));
+    if (manifest) {
+        if (is_native_brand(manifest->config.brand) != is_native_brand(config.brand)) {
+            return Error(Errc::blocked, "the zone's brand was " + printable(manifest->config.brand) +
+                                            ", it is configured as " + printable(config.brand))
+                .remedy("zonecfg -z " + name.str() + " set brand=" + printable(manifest->config.brand));
+        }
+        ZF_TRY(const Inventory local, take_inventory(root, dependency_scope(config)));
+        ZF_TRY(const HostFacts facts, gather_host_facts(root));
+        const std::vector<Finding> findings = host_findings(*manifest, local, facts);
+        if (is_blocked(findings)) return refused(findings);
+        for (const Finding& finding : findings) outcome.notes.push_back(finding.message);
+        if (!options.force) outcome.differences = compare(manifest->inventory, local);
+        if (!outcome.differences.empty()) return outcome;
+    }
+    const auto uuid = options.uuid.empty() ? std::nullopt : std::optional<std::string>(options.uuid);
+    ZF_TRY_STATUS(store.change_state(lock, ZoneState::configured, ZoneState::installed, uuid));
+    outcome.attached = true;
+    put_manifest_away(zonepath.get(), options.force, outcome.notes);
+    return outcome;
+}
+
+Result<ZoneConfig> config_from_detached(const HostRoot& root, const std::string& zonepath, const ZoneName& name,
+                                        std::vector<std::string>& notes) {
+    ZF_TRY(Manifest manifest, read_manifest(root, zonepath));
+    ZoneConfig config = std::move(manifest.config);
+    config.name = name.str();
+    config.zonepath = zonepath;
+    ZF_TRY_STATUS(verify_config(config));
+    if (!config.limitpriv.empty()) notes.push_back("limitpriv is set by the source: " + printable(config.limitpriv));
+    for (const std::string& device : config.devices) {
+        notes.push_back("the source gave the zone the device " + printable(device));
+    }
+    for (const FsResource& fs : config.filesystems) {
+        notes.push_back("the zone will see " + printable(fs.special) + " of this host as " + printable(fs.directory));
+    }
+    return config;
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,241 @@
+#include "core/attach/manifest.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "core/base/text.h"
+#include "core/packages/limits.h"
+#include "core/packages/svr4/pkginfo.h"
+#include "core/zone/config_xml.h"
+
+namespace zoneferry {
+namespace {
+
+using Node = pugi::xml_node;
+
+constexpr const char* kDoctype = "zone PUBLIC \"-//Zoneferry//DTD Zone Manifest 1//EN\" \"zoneferry-manifest.dtd\"";
+
+struct HostField {
+    const char* attribute;
+    std::string HostFacts::*member;
+};
+constexpr std::array<HostField, 8> kHostFields = {{{"name", &HostFacts::host},
+                                                   {"id", &HostFacts::host_id},
+                                                   {"machine", &HostFacts::machine},
+                                                   {"package-system", &HostFacts::package_system},
+                                                   {"package-architecture", &HostFacts::package_architecture},
+                                                   {"kernel", &HostFacts::kernel_release},
+                                                   {"os", &HostFacts::os_name},
+                                                   {"runtime", &HostFacts::runtime}}};
+constexpr std::size_t kHostFieldBytesMax = 256;
+
+std::string text_of(const Node& node, const char* name) { return node.attribute(name).value(); }
+
+void set(Node node, const char* name, const std::string& value) {
+    node.append_attribute(name).set_value(value.c_str());
+}
+
+Error invalid(const std::string& sentence) { return Error(Errc::invalid, "manifest: " + sentence); }
+
+// What is compared and shown: not empty, short, and of printable characters only.
+bool is_plain(const std::string& text, std::size_t bytes_max) {
+    return !text.empty() && text.size() <= bytes_max && text.find(' ') == std::string::npos && printable(text) == text;
+}
+
+class ManifestReader {
+public:
+    Result<Manifest> read(const Node& zone) {
+        ZF_TRY(manifest_.config, read_zone_element(zone, {"host", "package", "patch", "dev-perm"}));
+        ZF_TRY_STATUS(verify_config(manifest_.config));
+        manifest_.inventory.system = PackageSystem::svr4;  // unless a host element says otherwise
+        for (const Node& child : zone.children()) {
+            const std::string_view name = child.name();
+            if (name == "host") ZF_TRY_STATUS(read_host(child));
+            if (name == "package") ZF_TRY_STATUS(read_package(child));
+            if (name == "patch") ZF_TRY_STATUS(read_patch(child));
+            if (name == "dev-perm") ZF_TRY_STATUS(read_device(child));
+        }
+        manifest_.source.package_system = package_system_name(manifest_.inventory.system);
+        ZF_TRY_STATUS(sort_inventory());
+        return std::move(manifest_);
+    }
+
+private:
+    Status read_host(const Node& node) {
+        if (has_host_) return invalid("<host> is there twice");
+        has_host_ = true;
+        ZF_TRY_STATUS(check_attributes(
+            node, {"name", "id", "machine", "package-system!", "package-architecture", "kernel", "os", "runtime"}));
+        ZF_TRY_STATUS(check_empty(node));
+        for (const HostField& field : kHostFields) {
+            std::string value = text_of(node, field.attribute);
+            if (value.size() > kHostFieldBytesMax || printable(value) != value) {
+                return invalid("attribute '" + std::string(field.attribute) + "' of <host> is too long or no text");
+            }
+            manifest_.source.*field.member = std::move(value);
+        }
+        const auto system = package_system_from_name(manifest_.source.package_system);
+        if (!system) {
+            return invalid("package system '" + printable(manifest_.source.package_system) + "' is not known here");
+        }
+        manifest_.inventory.system = *system;
+        return {};
+    }
+
+    Status read_package(const Node& node) {
+        ZF_TRY_STATUS(check_attributes(node, {"name!", "version!", "reason"}));
+        ZF_TRY_STATUS(check_empty(node));
+        Package package;
+        package.name = text_of(node, "name");
+        package.version = text_of(node, "version");
+        if (!is_plain(package.name, kPackageNameBytesMax)) {
+            return invalid("package name '" + printable(package.name.substr(0, 80)) + "' is not usable");
+        }
+        if (!is_plain(package.version, kPackageVersionBytesMax)) {
+            return invalid("the version of package " + package.name + " is not usable");
+        }
+        const auto reason = dependency_reason_from_name(text_of(node, "reason"));
+        if (!reason) return invalid("the reason of package " + package.name + " is none that is known here");
+        package.reason = *reason;
+        in_package_ = true;
+        keep_patches_ = names_.insert(package.name).second;
+        patches_.clear();
+        if (keep_patches_) manifest_.inventory.packages.push_back(std::move(package));
+        return {};
+    }
+
+    Status read_patch(const Node& node) {
+        if (!in_package_) return invalid("a <patch> stands before any <package>");
+        ZF_TRY_STATUS(check_attributes(node, {"id!"}));
+        ZF_TRY(const std::string id, patch_id(node));
+        Patch patch;
+        patch.id = PatchId::parse(id);
+        for (const Node& child : node.children()) {
+            if (child.type() == pugi::node_comment) continue;
+            const std::string_view name = child.name();
+            if (child.type() != pugi::node_element || (name != "obsoletes" && name != "incompatible")) {
+                return invalid("unknown content in <patch>: '" + printable(name.substr(0, 80)) + "'");
+            }
+            ZF_TRY_STATUS(check_attributes(child, {"id!"}));
+            ZF_TRY_STATUS(check_empty(child));
+            ZF_TRY(const std::string other, patch_id(child));
+            if (name == "obsoletes") patch.obsoletes.push_back(PatchId::parse(other).base);
+        }
+        std::sort(patch.obsoletes.begin(), patch.obsoletes.end(), patch_base_less);
+        patch.obsoletes.erase(std::unique(patch.obsoletes.begin(), patch.obsoletes.end()), patch.obsoletes.end());
+        if (!keep_patches_ || !patches_.insert(patch.id.base).second) return {};
+        manifest_.inventory.packages.back().patches.push_back(std::move(patch));
+        return {};
+    }
+
+    static Result<std::string> patch_id(const Node& node) {
+        std::string id = text_of(node, "id");
+        if (!is_plain(id, kPatchIdBytesMax) || id.front() == '-') {
+            return invalid("patch id '" + printable(id.substr(0, 80)) + "' is not usable");
+        }
+        return id;
+    }
+
+    Status read_device(const Node& node) {
+        ZF_TRY_STATUS(check_attributes(node, {"name!", "uid!", "gid!", "mode!", "acl!"}));
+        ZF_TRY_STATUS(check_empty(node));
+        DevicePermission device;
+        device.name = text_of(node, "name");
+        const auto uid = parse_number<std::uint32_t>(text_of(node, "uid"));
+        const auto gid = parse_number<std::uint32_t>(text_of(node, "gid"));
+        const auto mode = parse_number<std::uint32_t>(text_of(node, "mode"), 8);
+        if (!is_plain_path("/" + device.name)) {
+            return invalid("device name '" + printable(device.name.substr(0, 80)) + "' is no path below dev");
+        }
+        if (!uid || !gid || !mode || *mode > 07777) {
+            return invalid("uid, gid or mode of device " + printable(device.name) + " is no number in range");
+        }
+        if (manifest_.devices.size() == kDevicePermissionsMax) return invalid("there are too many <dev-perm>");
+        device.uid = *uid;
+        device.gid = *gid;
+        device.mode = *mode;
+        device.acl = text_of(node, "acl");
+        manifest_.devices.push_back(std::move(device));
+        return {};
+    }
+
+    Status sort_inventory() {
+        if (manifest_.inventory.packages.size() > kPackagesMax) return invalid("there are too many packages");
+        std::sort(manifest_.inventory.packages.begin(), manifest_.inventory.packages.end(),
+                  [](const Package& a, const Package& b) { return a.name < b.name; });
+        for (Package& package : manifest_.inventory.packages) {
+            std::sort(package.patches.begin(), package.patches.end(),
+                      [](const Patch& a, const Patch& b) { return patch_base_less(a.id.base, b.id.base); });
+        }
+        return {};
+    }
+
+    Manifest manifest_;
+    bool has_host_ = false;
+    bool in_package_ = false;
+    bool keep_patches_ = false;  // false below a package that came a second time
+    std::set<std::string> names_;
+    std::set<std::string> patches_;  // bases of the present package
+};
+
+void write_packages(const Inventory& inventory, Node zone) {
+    for (const Package& package : inventory.packages) {
+        Node node = zone.append_child("package");
+        set(node, "name", package.name);
+        set(node, "version", package.version);
+        if (package.reason != DependencyReason::unknown) {
+            set(node, "reason", std::string(dependency_reason_name(package.reason)));
+        }
+        for (const Patch& patch : package.patches) {
+            Node child = zone.append_child("patch");
+            set(child, "id", patch.id.text());
+            for (const std::string& base : patch.obsoletes) set(child.append_child("obsoletes"), "id", base);
+        }
+    }
+}
+
+std::string octal(std::uint32_t mode) {
+    std::array<char, 16> digits{};
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), mode, 8);
+    return {digits.data(), end.ptr};
+}
+
+void write_devices(const std::vector<DevicePermission>& devices, Node zone) {
+    for (const DevicePermission& device : devices) {
+        Node node = zone.append_child("dev-perm");
+        set(node, "name", device.name);
+        set(node, "uid", std::to_string(device.uid));
+        set(node, "gid", std::to_string(device.gid));
+        set(node, "mode", octal(device.mode));
+        set(node, "acl", device.acl);
+    }
+}
+
+}  // namespace
+
+Result<Manifest> parse_manifest(std::string_view xml) {
+    pugi::xml_document document;
+    if (Status loaded = load_xml(xml, document); !loaded) return std::move(loaded).error().during("manifest");
+    return ManifestReader().read(document.document_element());
+}
+
+std::string manifest_text(const Manifest& manifest) {
+    pugi::xml_document document;
+    Node zone = begin_zone_document(document);
+    for (Node child : document.children()) {
+        if (child.type() == pugi::node_doctype) child.set_value(kDoctype);
+    }
+    write_zone_element(manifest.config, zone);
+    Node host = zone.append_child("host");
+    for (const HostField& field : kHostFields) {
+        const std::string& value = manifest.source.*field.member;
+        if (!value.empty() && field.member != &HostFacts::package_system) set(host, field.attribute, value);
+    }
+    set(host, "package-system", std::string(package_system_name(manifest.inventory.system)));
+    write_packages(manifest.inventory, zone);
+    write_devices(manifest.devices, zone);
+    return xml_text(document);
+}
+
+}  // namespace zoneferry
