@@ -58,7 +58,8 @@ public:
                               const BootOptions& options = {});
 
     // Runs argv as root in the running zone (empty: a login shell) and waits; its exit status as a shell tells it. With
-    // tty the command gets a terminal of its own, relayed to ours: the zone never holds the host's terminal.
+    // tty the command gets a terminal of its own, relayed to ours: the zone never holds the host's terminal. Forks:
+    // only for single-threaded programs.
     Result<int> run_in_zone(const ZoneName& name, const std::vector<std::string>& argv, bool tty);
 
     std::string run_directory(const ZoneName& name) const { return root_.run_directory() + "/zones/" + name.str(); }

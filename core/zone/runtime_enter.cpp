@@ -71,7 +71,9 @@ void relay(int master) {
     }
 }
 
-[[noreturn]] void enter(pid_t leader, const std::vector<std::string>& command, const Terminal* terminal) {
+[[noreturn]] void enter(pid_t leader, const std::vector<std::string>& command, const Terminal* terminal, int cgroup) {
+    // Into the zone's group: its limits hold, and a halt takes this process too.
+    if (cgroup >= 0 && ::write(cgroup, "0", 1) != 1) ::_exit(126);
     if (terminal != nullptr) {
         ::setsid();
         const int slave = terminal->slave.get();
@@ -108,9 +110,11 @@ Result<int> Runtime::run_in_zone(const ZoneName& name, const std::vector<std::st
     if (tty) {
         ZF_TRY(terminal, open_terminal());
     }
+    ZF_TRY(const ZoneCgroup cgroup, cgroup_of(name));
+    const auto group = open_file(cgroup.run() + "/payload/init.scope/cgroup.procs", O_WRONLY);
     const pid_t child = ::fork();
     if (child < 0) return system_error("fork", errno);
-    if (child == 0) enter(now.leader, command, tty ? &terminal : nullptr);
+    if (child == 0) enter(now.leader, command, tty ? &terminal : nullptr, group ? group->get() : -1);
     if (tty) {
         terminal.slave.reset();
         relay(terminal.master.get());

@@ -6,8 +6,9 @@
 //                              '------- exit 133 ---------+-----> shutting down -> (none)
 //
 // It is the parent of systemd-nspawn, holds the zone's console and its network, and answers on the control socket. It
-// holds no descriptor of whoever started it. If it is killed, the cgroup and the record still find the zone, and
-// Runtime::halt or the next boot clean up.
+// holds no descriptor of whoever started it. If it is killed, the console hangs up and nspawn takes the
+// zone down (nothing runs unsupervised); record and cgroup find what is left, and Runtime::halt or the next boot clean
+// up.
 #pragma once
 
 #include "core/base/host_root.h"

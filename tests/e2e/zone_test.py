@@ -161,6 +161,7 @@ class ZoneTest(unittest.TestCase):
 
     def test_login_gives_status_input_and_output(self):
         self.zoneadm("-z", "sparse", "boot")
+        self.assertEqual(self.in_zone("sparse", "cat", "/proc/self/cgroup").stdout.split("\n")[-2], "0::/init.scope")
         result = self.in_zone("sparse", "sh", "-c", "cat; echo bad >&2; exit 7", check=False, input="hello")
         self.assertEqual((result.returncode, result.stdout, result.stderr), (7, "hello", "bad\n"))
         self.zoneadm("-z", "sparse", "halt")
@@ -195,13 +196,14 @@ class ZoneTest(unittest.TestCase):
         before = self.host.run(["ls", "-la", "/usr", "/usr/bin"]).stdout
         for name in ADDRESS:
             self.zoneadm("-z", name, "boot")
-            attacks = ["mknod /root/disk b 8 0", "mknod /dev/mem2 c 1 1", "mount -t devtmpfs none /mnt",
+            self.in_zone(name, "mkdir", "-p", "/root/m")
+            attacks = ["mknod /root/disk b 8 0", "mknod /dev/mem2 c 1 1", "mount -t devtmpfs none /root/m && ls /root/m/*",
                        "echo 1 > /proc/sys/kernel/panic", "echo b > /proc/sysrq-trigger", "dmesg -C",
-                       "cat /proc/1/root/../../../etc/zones/index", "ls /export/zones", "mount -t cgroup2 none /mnt && "
-                       "echo 1 > /mnt/../cgroup.kill", "date -s 2001-01-01", "hwclock -w"]
+                       "cat /proc/1/root/../../../etc/zones/index", "ls /export/zones", "mount -t cgroup2 none /root/m && "
+                       "ls -d /root/m/zones", "date -s 2001-01-01", "hwclock -w"]
             if name == "sparse":
-                attacks += ["touch /usr/evil", "mount -o remount,bind,rw /usr && touch /usr/evil", "umount /usr && touch /usr/evil",
-                            "mount --bind /usr /mnt && mount -o remount,bind,rw /mnt && touch /mnt/evil",
+                attacks += ["touch /usr/evil", "mount -o remount,bind,rw /usr && touch /usr/evil", "umount -i /usr && touch /usr/evil",
+                            "mount --bind /usr /root/m && mount -o remount,bind,rw /root/m && touch /root/m/evil",
                             "unshare -m sh -c 'mount -o remount,rw /usr && touch /usr/evil'", "chmod 0777 /usr/bin",
                             "setfattr -n user.x -v y /usr/bin"]
             for attack in attacks:
