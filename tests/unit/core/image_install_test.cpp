@@ -9,6 +9,7 @@
 #include "core/base/process.h"
 #include "core/image/archive_acl.h"
 #include "core/image/install.h"
+#include "core/image/tree_writer.h"
 #include "tests/support/tar_builder.h"
 #include "tests/support/temp_directory.h"
 
@@ -224,6 +225,19 @@ TEST_F(InstallTest, UnpacksWhatTarPacksWithFullFidelity) {
         ASSERT_TRUE(remove_tree(host("/zones/web01/root")));
         ASSERT_TRUE(store_.change_state(*lock_, ZoneState::installed, ZoneState::configured));
     }
+}
+
+TEST(TreeWriterTest, RefusesMoreThanTheFileSystemHasRoomFor) {
+    const TempDirectory directory;
+    auto root = open_directory(directory.path());
+    ASSERT_TRUE(root);
+    auto writer = TreeWriter::create(*std::move(root));
+    ASSERT_TRUE(writer);
+    EXPECT_TRUE(writer->spend("small", 4096));
+    const Status bomb = writer->spend("bomb", std::uint64_t{1} << 62U);
+    ASSERT_FALSE(bomb);
+    EXPECT_EQ(bomb.error().code(), Errc::no_space);
+    EXPECT_NE(bomb.error().text().find("bomb"), std::string::npos);
 }
 
 TEST(ArchiveAcl, FindsNumbersInTheImagesOwnAccounts) {
