@@ -80,9 +80,9 @@ TEST(Connection, SegmentsBothWaysUnderBackpressure) {
     ASSERT_TRUE(server);
     constexpr unsigned kCount = 64;
     constexpr std::size_t kBytes = 1 << 20;
-    std::thread there([&] { send_segments(**client, kCount, kBytes); });
-    std::thread back([&] { send_segments(*server, kCount, kBytes); });
-    std::thread reader([&] { receive_segments(**client, kCount, kBytes); });
+    std::jthread there([&] { send_segments(**client, kCount, kBytes); });
+    std::jthread back([&] { send_segments(*server, kCount, kBytes); });
+    std::jthread reader([&] { receive_segments(**client, kCount, kBytes); });
     receive_segments(*server, kCount, kBytes);
     reader.join();
     there.join();

@@ -92,7 +92,7 @@ TEST(Fault, BusyReaderIsNotTakenForDead) {
     ASSERT_TRUE(client) << client.error().text();
     const ConnectionPtr server = hosts.second_arrivals.take();
     constexpr unsigned kCount = 48;
-    std::thread sender([&] {
+    std::jthread sender([&] {
         Segment segment;
         segment.payload.resize(1 << 20);
         for (unsigned i = 0; i < kCount; ++i) {
@@ -116,8 +116,8 @@ TEST(Fault, BlockedCallersWakeWhenClosed) {
     const Result<ConnectionPtr> client = hosts.connect();
     ASSERT_TRUE(client) << client.error().text();
     const ConnectionPtr server = hosts.second_arrivals.take();
-    std::thread receiver([&] { EXPECT_EQ((*client)->receive(-1).error().code(), Errc::cancelled); });
-    std::thread sender([&] {
+    std::jthread receiver([&] { EXPECT_EQ((*client)->receive(-1).error().code(), Errc::cancelled); });
+    std::jthread sender([&] {
         Segment segment;
         segment.payload.resize(1 << 20);
         Status sent;

@@ -38,6 +38,7 @@ CertificateForm good_form() {
 
 // As a client it must not arrive; as a server it must not be taken for host2.
 void expect_refused(TwoHosts& hosts, const TrustStore& forged, const std::string& says) {
+    Arrivals arrivals;  // before the network: its callbacks use it to the end
     Network network;
     const Result<ConnectionPtr> client =
         network.connect("127.0.0.1", hosts.port, *forged.client_context(), "host2", kTestTimeoutMs);
@@ -45,7 +46,6 @@ void expect_refused(TwoHosts& hosts, const TrustStore& forged, const std::string
         EXPECT_FALSE((*client)->receive(kTestTimeoutMs)) << says;
     }
     EXPECT_TRUE(hosts.second_arrivals.is_empty()) << says;
-    Arrivals arrivals;
     const std::uint16_t port = *network.listen("127.0.0.1", 0, TwoHosts::contexts_of(forged), arrivals.keep());
     const Result<ConnectionPtr> server =
         hosts.first_network.connect("127.0.0.1", port, *hosts.first.client_context(), "host2", kTestTimeoutMs);
