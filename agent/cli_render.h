@@ -15,10 +15,10 @@ enum class Format { text, json };
 
 struct RenderOptions {
     Format format = Format::text;
-    bool quiet = false;     // errors only
-    bool live = false;      // stderr is a terminal: one live line
-    bool colour = false;    // stderr is a terminal that wants it
-    std::size_t width = 80; // of the terminal
+    bool quiet = false;      // errors only
+    bool live = false;       // stderr is a terminal: one live line
+    bool colour = false;     // stderr is a terminal that wants it
+    std::size_t width = 80;  // of the terminal
 };
 RenderOptions detect_terminal(Format format, bool quiet);
 

@@ -102,14 +102,16 @@ Status run_daemon(const HostRoot& root) {
     AgentContext context{root, std::move(settings), facts.host_id, clock, journal, board, trust, network};
     MoveDesk desk(context);
     Listener listener(context, desk);
-    if (const auto renewed = trust.has_identity() ? trust.renew_if_needed(clock.unix_ms()) : Result<bool>(false); !renewed) {
+    if (const auto renewed = trust.has_identity() ? trust.renew_if_needed(clock.unix_ms()) : Result<bool>(false);
+        !renewed) {
         spdlog::warn("{}", renewed.error().text());
     }
 
     ZF_TRY(std::unique_ptr<ControlServer> control,
            ControlServer::start(root.run_directory() + "/agent.sock",
                                 [&](const std::string& request, const SendLine& send) {
-                                    serve_request(context, desk, [&] { listener.begin_if_trusted(); }, request, send);
+                                    serve_request(
+                                        context, desk, [&] { listener.begin_if_trusted(); }, request, send);
                                 }));
     autoboot(context);
     desk.resume_all();

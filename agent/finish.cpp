@@ -109,9 +109,9 @@ Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& rec
         ZF_TRY_STATUS(set_owner(context, record, Ownership::released, record.epoch, record.peer));
     }
     ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
-    return context.journal.apply(record.id, MoveEvent{.kind = EventKind::discarded,
-                                                      .text = why.text(),
-                                                      .code = std::string(errc_name(why.code()))});
+    return context.journal.apply(
+        record.id,
+        MoveEvent{.kind = EventKind::discarded, .text = why.text(), .code = std::string(errc_name(why.code()))});
 }
 
 MoveNews end_news(const MoveRecord& record) {
@@ -134,7 +134,9 @@ MoveNews end_news(const MoveRecord& record) {
                 }
             }
             break;
-        case Phase::finalized: news.message = "zone " + record.zone + " is on " + there + "; the source's copy is deleted"; break;
+        case Phase::finalized:
+            news.message = "zone " + record.zone + " is on " + there + "; the source's copy is deleted";
+            break;
         case Phase::returned: news.message = "zone " + record.zone + " was brought back by a later move"; break;
         case Phase::aborted:
             news.exit_code = exit_code_of(errc_from_name(record.problem_code));
@@ -143,7 +145,8 @@ MoveNews end_news(const MoveRecord& record) {
             break;
         case Phase::discarded:
             news.exit_code = kExitSwitchFailed;
-            news.message = "the move was given up: " + record.problem + "; zone " + record.zone + " is on " + record.peer;
+            news.message =
+                "the move was given up: " + record.problem + "; zone " + record.zone + " is on " + record.peer;
             break;
         default: news.message = "move " + record.id + " is " + std::string(phase_name(record.phase)); break;
     }

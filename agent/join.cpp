@@ -44,8 +44,8 @@ Result<std::string> join(AgentContext& context, const std::string& text) {
     if (const auto* refusal = std::get_if<Refusal>(&message)) return refusal->to_error();
     const auto* reply = std::get_if<JoinReply>(&message);
     if (reply == nullptr) return Error(Errc::protocol, "the inviting host answered with something else");
-    ZF_TRY_STATUS(context.trust.complete_join(attempt, reply->certificate, reply->authority, reply->proof, exporter,
-                                              now_ms));
+    ZF_TRY_STATUS(
+        context.trust.complete_join(attempt, reply->certificate, reply->authority, reply->proof, exporter, now_ms));
     // The address that worked is where its agent listens.
     ZF_TRY(Peer peer, context.trust.peer(invitation.inviter));
     ZF_TRY(const PeerAddress at, split_peer_address(connection->peer().address));

@@ -122,39 +122,43 @@ struct Journal::State {
     ~State() { sqlite3_close(database); }
 
     Status configure() {
-        ZF_TRY_STATUS(run(database, "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA; PRAGMA locking_mode=EXCLUSIVE;"
-                                    "PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0"));
+        ZF_TRY_STATUS(run(database,
+                          "PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA; PRAGMA locking_mode=EXCLUSIVE;"
+                          "PRAGMA trusted_schema=OFF; PRAGMA mmap_size=0"));
         ZF_TRY(const std::int64_t version, ask_number(database, "PRAGMA user_version"));
         ZF_TRY(const std::int64_t application, ask_number(database, "PRAGMA application_id"));
         if (version == 0 && application == 0) return create();
         if (application != kApplicationId) return Error(Errc::corrupt, "this file is not a Zoneferry journal");
         if (version > kSchemaVersion) {
-            return Error(Errc::unsupported, "the journal was written by a newer Zoneferry (version " +
-                                                std::to_string(version) + ")");
+            return Error(Errc::unsupported,
+                         "the journal was written by a newer Zoneferry (version " + std::to_string(version) + ")");
         }
         return check();
     }
     Status create() {
-        return run(database, "BEGIN IMMEDIATE; CREATE TABLE moves(" + Columns().definitions +
-                                 ") STRICT;"
-                                 "CREATE TABLE events(move TEXT NOT NULL, seq INTEGER PRIMARY KEY, at_unix_ms INTEGER NOT "
-                                 "NULL, kind TEXT NOT NULL, text TEXT NOT NULL, code TEXT NOT NULL, number INTEGER NOT NULL,"
-                                 " flag INTEGER NOT NULL) STRICT;"
-                                 "CREATE INDEX events_of_move ON events(move, seq);"
-                                 "PRAGMA application_id=" +
-                                 std::to_string(kApplicationId) + "; PRAGMA user_version=" +
-                                 std::to_string(kSchemaVersion) + "; COMMIT");
+        return run(database,
+                   "BEGIN IMMEDIATE; CREATE TABLE moves(" + Columns().definitions +
+                       ") STRICT;"
+                       "CREATE TABLE events(move TEXT NOT NULL, seq INTEGER PRIMARY KEY, at_unix_ms INTEGER NOT "
+                       "NULL, kind TEXT NOT NULL, text TEXT NOT NULL, code TEXT NOT NULL, number INTEGER NOT NULL,"
+                       " flag INTEGER NOT NULL) STRICT;"
+                       "CREATE INDEX events_of_move ON events(move, seq);"
+                       "PRAGMA application_id=" +
+                       std::to_string(kApplicationId) + "; PRAGMA user_version=" + std::to_string(kSchemaVersion) +
+                       "; COMMIT");
     }
     Status check() {
         ZF_TRY(Statement statement, Statement::prepare(database, "PRAGMA quick_check"));
         ZF_TRY(const bool row, statement.step());
-        if (!row || statement.text(0) != "ok") return Error(Errc::corrupt, "quick_check: " + printable(statement.text(0)));
+        if (!row || statement.text(0) != "ok")
+            return Error(Errc::corrupt, "quick_check: " + printable(statement.text(0)));
         return {};
     }
     Status write_event(const std::string& move, const MoveEvent& event) {
         ZF_TRY(Statement insert,
-               Statement::prepare(database, "INSERT INTO events(move, at_unix_ms, kind, text, code, number, flag) "
-                                            "VALUES(?, ?, ?, ?, ?, ?, ?)"));
+               Statement::prepare(database,
+                                  "INSERT INTO events(move, at_unix_ms, kind, text, code, number, flag) "
+                                  "VALUES(?, ?, ?, ?, ?, ?, ?)"));
         insert.bind(move);
         insert.bind(clock->unix_ms());
         insert.bind(std::string(event_name(event.kind)));
@@ -251,10 +255,12 @@ Result<std::optional<MoveRecord>> Journal::find(const std::string& move_id) cons
 
 Result<MoveRecord> Journal::resolve(const std::string& move_or_zone) const {
     const std::lock_guard guard(state_->mutex);
-    ZF_TRY(std::vector<MoveRecord> by_zone, state_->select("WHERE zone = ? ORDER BY begun_unix_ms, rowid", {move_or_zone}));
+    ZF_TRY(std::vector<MoveRecord> by_zone,
+           state_->select("WHERE zone = ? ORDER BY begun_unix_ms, rowid", {move_or_zone}));
     if (!by_zone.empty()) return std::move(by_zone.back());
     ZF_TRY(std::vector<MoveRecord> by_id,
-           state_->select("WHERE substr(id, 1, length(?)) = ? ORDER BY begun_unix_ms, rowid", {move_or_zone, move_or_zone}));
+           state_->select("WHERE substr(id, 1, length(?)) = ? ORDER BY begun_unix_ms, rowid",
+                          {move_or_zone, move_or_zone}));
     if (move_or_zone.empty() || by_id.empty()) {
         return Error(Errc::not_found, "there is no move or moved zone '" + printable(move_or_zone) + "' on this host")
             .remedy("zoneferry list");
@@ -270,8 +276,9 @@ Result<std::vector<MoveRecord>> Journal::all() const {
 
 Result<std::vector<JournalEntry>> Journal::history(const std::string& move_id) const {
     const std::lock_guard guard(state_->mutex);
-    ZF_TRY(Statement statement, Statement::prepare(state_->database, "SELECT at_unix_ms, kind, text FROM events "
-                                                                     "WHERE move = ? ORDER BY seq"));
+    ZF_TRY(Statement statement, Statement::prepare(state_->database,
+                                                   "SELECT at_unix_ms, kind, text FROM events "
+                                                   "WHERE move = ? ORDER BY seq"));
     statement.bind(move_id);
     std::vector<JournalEntry> entries;
     while (true) {

@@ -10,8 +10,8 @@ void MoveBoard::publish(MoveNews news) {
     news.seq = ++last_seq_;
     std::deque<MoveNews>& list = news_[news.move_id];
     // Progress replaces progress: a slow watcher sees the newest, and memory does not grow with time.
-    const bool replaces = news.type == MoveNews::Type::progress && !list.empty() &&
-                          list.back().type == MoveNews::Type::progress;
+    const bool replaces =
+        news.type == MoveNews::Type::progress && !list.empty() && list.back().type == MoveNews::Type::progress;
     if (replaces) list.pop_back();
     list.push_back(std::move(news));
     if (list.size() > kNewsMax) list.pop_front();

@@ -50,8 +50,8 @@ Status MoveDesk::abort(const std::string& move_id, const std::string& reason) {
             .remedy("on " + record->peer + ": zoneferry abort " + move_id);
     }
     if (!can_abort(*record)) {
-        return Error(Errc::conflict, "move " + move_id + " is " + std::string(phase_name(record->phase)) +
-                                         " and cannot be aborted")
+        return Error(Errc::conflict,
+                     "move " + move_id + " is " + std::string(phase_name(record->phase)) + " and cannot be aborted")
             .remedy("zoneferry rollback " + move_id);
     }
     const std::lock_guard guard(mutex_);

@@ -33,7 +33,8 @@ public:
     class Claim {
     public:
         Claim(MoveDesk& desk, std::string move_id) : desk_(&desk), move_id_(std::move(move_id)) {}
-        Claim(Claim&& other) noexcept : desk_(std::exchange(other.desk_, nullptr)), move_id_(std::move(other.move_id_)) {}
+        Claim(Claim&& other) noexcept
+            : desk_(std::exchange(other.desk_, nullptr)), move_id_(std::move(other.move_id_)) {}
         Claim& operator=(Claim&&) = delete;
         Claim(const Claim&) = delete;
         Claim& operator=(const Claim&) = delete;

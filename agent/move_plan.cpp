@@ -121,8 +121,8 @@ Result<MoveRecord> fold(MoveRecord record, const MoveEvent& event) {
         return row.role == record.role && row.event == event.kind && row.from == record.phase;
     });
     if (found == kTransitions.end()) {
-        return Error(Errc::conflict, "move " + record.id + " is " + std::string(phase_name(record.phase)) +
-                                         " on the " + std::string(role_name(record.role)) + ": " +
+        return Error(Errc::conflict, "move " + record.id + " is " + std::string(phase_name(record.phase)) + " on the " +
+                                         std::string(role_name(record.role)) + ": " +
                                          std::string(event_name(event.kind)) + " cannot follow");
     }
     record.phase = found->to;

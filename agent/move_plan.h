@@ -27,17 +27,17 @@ enum class EventKind {
     pass_begun,  // number: unused
     prepared,
     running_pass_done,
-    quiesced,    // number: unix ms at which the halt began
+    quiesced,  // number: unix ms at which the halt began
     sent,
-    verified,    // text: the digest
+    verified,  // text: the digest
     staged,
     released,
     owned,
-    activated,   // number: unix ms; flag: the zone runs; text: what went wrong, if anything
-    aborting,    // text: why; code
+    activated,  // number: unix ms; flag: the zone runs; text: what went wrong, if anything
+    aborting,   // text: why; code
     aborted,
-    ready,       // text: the manifest
-    discarded,   // text: why
+    ready,      // text: the manifest
+    discarded,  // text: why
     returned,
     finalized,
 };

@@ -23,7 +23,12 @@ std::string join_address(const PeerAddress& address) {
 }
 
 std::string listening_address(const std::string& remote, std::uint32_t port) {
-    return remote.substr(0, remote.rfind(':')) + ":" + std::to_string(port);
+    std::string host = remote.substr(0, remote.rfind(':'));
+    // A dual-stack listener shows IPv4 peers as mapped addresses.
+    constexpr std::string_view kMapped = "::ffff:";
+    if (host.starts_with("[") && host.ends_with("]")) host = host.substr(1, host.size() - 2);
+    if (host.starts_with(kMapped) && host.find('.') != std::string::npos) host.erase(0, kMapped.size());
+    return join_address({host, static_cast<std::uint16_t>(port)});
 }
 
 Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& peer, const std::string& address) {

@@ -125,8 +125,8 @@ void judge_resources(const TargetView& view, Findings& out) {
 }  // namespace
 
 std::uint64_t space_needed_bytes(std::uint64_t tree_bytes, std::uint64_t tree_entries) {
-    constexpr std::uint64_t kPerEntry = 1024;              // inode, directory entry, short xattrs
-    constexpr std::uint64_t kReserve = 64ULL << 20U;       // what the host keeps
+    constexpr std::uint64_t kPerEntry = 1024;         // inode, directory entry, short xattrs
+    constexpr std::uint64_t kReserve = 64ULL << 20U;  // what the host keeps
     return tree_bytes + tree_bytes / 50 + tree_entries * kPerEntry + kReserve;
 }
 

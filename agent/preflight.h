@@ -30,9 +30,9 @@ struct AddressConflict {
 // What the target offers it.
 struct TargetView {
     HostFacts host;
-    std::string zone_state;        // of a zone with the same name; empty: none
-    bool is_kept_copy = false;     // that zone is the released copy which a rollback replaces
-    std::string incoming_move;     // another move that brings a zone of this name; empty: none
+    std::string zone_state;     // of a zone with the same name; empty: none
+    bool is_kept_copy = false;  // that zone is the released copy which a rollback replaces
+    std::string incoming_move;  // another move that brings a zone of this name; empty: none
     bool zonepath_exists = false;
     std::string zonepath_problem;  // a sentence, e.g. "/export is writable by others"; empty: sound
     std::string file_system;       // type of the file system below the zonepath: "ext4"

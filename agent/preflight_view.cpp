@@ -42,7 +42,7 @@ std::string nearest_existing(const HostRoot& root, std::string path) {
 
 std::string file_system_name(long type) {
     constexpr std::array kNames{
-        std::pair{0xEF53L, "ext4"},     std::pair{0x58465342L, "xfs"},     std::pair{0x9123683EL, "btrfs"},
+        std::pair{0xEF53L, "ext4"},      std::pair{0x58465342L, "xfs"},     std::pair{0x9123683EL, "btrfs"},
         std::pair{0x01021994L, "tmpfs"}, std::pair{0x794c7630L, "overlay"}, std::pair{0x6969L, "nfs"},
         std::pair{0x65735546L, "fuse"},
     };

@@ -19,12 +19,8 @@ const char* severity_name(Severity severity) {
 }
 
 Json facts_json(const HostFacts& facts) {
-    return Json{{"host", facts.host},
-                {"machine", facts.machine},
-                {"kernel", facts.kernel_release},
-                {"os", facts.os_name},
-                {"runtime", facts.runtime},
-                {"packages", facts.package_system}};
+    return Json{{"host", facts.host},  {"machine", facts.machine}, {"kernel", facts.kernel_release},
+                {"os", facts.os_name}, {"runtime", facts.runtime}, {"packages", facts.package_system}};
 }
 
 }  // namespace

@@ -34,10 +34,12 @@ Status take_text(const toml::node& node, const std::string& key, std::string& in
 }
 
 template <class Number>
-Status take_number(const toml::node& node, const std::string& key, std::int64_t lowest, std::int64_t highest, Number& into) {
+Status take_number(const toml::node& node, const std::string& key, std::int64_t lowest, std::int64_t highest,
+                   Number& into) {
     const auto number = node.value_exact<std::int64_t>();
     if (!number || *number < lowest || *number > highest) {
-        return Error(Errc::invalid, key + " must be a number from " + std::to_string(lowest) + " to " + std::to_string(highest));
+        return Error(Errc::invalid,
+                     key + " must be a number from " + std::to_string(lowest) + " to " + std::to_string(highest));
     }
     into = static_cast<Number>(*number);
     return {};
@@ -73,7 +75,8 @@ Status read_settings(const std::string& path, Settings& settings) {
     ZF_TRY(const std::string text, read_file(path, kFileBytesMax));
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) {
-        return Error(Errc::invalid, where(path, parsed.error().source()) + ": " + std::string(parsed.error().description()));
+        return Error(Errc::invalid,
+                     where(path, parsed.error().source()) + ": " + std::string(parsed.error().description()));
     }
     for (const auto& [key, node] : parsed.table()) {
         Status taken = take(std::string(key.str()), node, settings);

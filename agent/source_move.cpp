@@ -21,9 +21,7 @@ namespace {
 constexpr int kRetryFirstMs = 500;
 constexpr int kRetryMostMs = 10'000;
 
-bool is_transient(Errc code) {
-    return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out;
-}
+bool is_transient(Errc code) { return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out; }
 
 }  // namespace
 
@@ -50,6 +48,8 @@ void SourceMove::run() {
         }
         if (!go_on_after(step, std::move(done).error())) return;
     }
+    lock_.reset();  // before anybody is told that the zone is free again
+    session_.reset();
     if (is_over(record_)) tell_end();
 }
 
@@ -101,7 +101,8 @@ bool SourceMove::go_on_after(SourceStep step, Error error) {
 
 bool SourceMove::pause_before_retry() {
     const int shift = std::min(failures_, 6);
-    const std::int64_t wait_ms = std::min<std::int64_t>(kRetryMostMs, static_cast<std::int64_t>(kRetryFirstMs) << shift);
+    const std::int64_t wait_ms =
+        std::min<std::int64_t>(kRetryMostMs, static_cast<std::int64_t>(kRetryFirstMs) << shift);
     const std::int64_t until_ms = context_.clock.monotonic_ms() + wait_ms;
     while (!context_.stopping && !(abort_requested_ && can_abort(record_))) {
         if (context_.clock.monotonic_ms() >= until_ms) return true;
@@ -111,8 +112,8 @@ bool SourceMove::pause_before_retry() {
 }
 
 void SourceMove::decide_abort(const Error& error) {
-    Status noted = journal(MoveEvent{
-        .kind = EventKind::aborting, .text = error.text(), .code = std::string(errc_name(error.code()))});
+    Status noted = journal(
+        MoveEvent{.kind = EventKind::aborting, .text = error.text(), .code = std::string(errc_name(error.code()))});
     if (!noted) {
         tell_note(noted.error().text());
         context_.stopping = context_.stopping || noted.error().code() == Errc::corrupt;
@@ -171,7 +172,7 @@ Status SourceMove::prepare() {
     ZF_TRY_STATUS(make_directories(move_directory(context_.root, record_.id), 0700));
     ZF_TRY_STATUS(ensure_prepared());
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::prepared}));
-    tell_phase("prepared: " + record_.peer + " has reserved name, space and staging");
+    tell_phase(record_.peer + " has reserved name, space and staging");
     return {};
 }
 
@@ -253,7 +254,7 @@ Status SourceMove::release() {
         return Error(Errc::conflict, "zone " + record_.zone + " is not halted any more");
     }
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::released}));
-    tell_phase("released: from now on only " + record_.peer + " may run the zone");
+    tell_phase("from now on only " + record_.peer + " may run the zone");
     return {};
 }
 
@@ -268,7 +269,9 @@ Status SourceMove::grant() {
     request.epoch = record_.epoch + 1;
     request.boot = record_.was_running;
     ZF_TRY([[maybe_unused]] const Owned owned, session_->ask<Owned>(std::move(request)));
-    return journal(MoveEvent{.kind = EventKind::owned});
+    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::owned}));
+    tell_phase(record_.peer + " owns the zone and is starting it");
+    return {};
 }
 
 Status SourceMove::detach_here() {

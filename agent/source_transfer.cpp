@@ -39,7 +39,7 @@ Status follow_answers(PeerSession& session, TreeSender& sender, std::uint32_t pa
 Status SourceMove::run_pass(bool is_final, PassTime& took) {
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::pass_begun}));
-    tell_phase(is_final ? "last pass, the zone is halted" : "sending while the zone runs");
+    tell_phase("pass " + std::to_string(record_.passes) + (is_final ? ", the zone is halted" : ", the zone runs"));
     PassBegin begin;
     begin.move_id = record_.id;
     begin.pass = record_.passes;

@@ -24,8 +24,8 @@ struct Gathered {
 
 std::string plan_hash(const std::string& manifest, const CheckReport& report) {
     Sha256 hash;
-    for (const std::string& part :
-         {manifest, report.source.host_id, report.target.host_id, report.target.kernel_release, report.target.runtime}) {
+    for (const std::string& part : {manifest, report.source.host_id, report.target.host_id,
+                                    report.target.kernel_release, report.target.runtime}) {
         hash.update(part);
         hash.update(std::string_view("\0", 1));
     }

@@ -68,8 +68,8 @@ Status refuse_older_epoch(AgentContext& context, const PrepareRequest& request, 
                           const std::string& zonepath) {
     ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, zonepath));
     if (!owner || owner->zone_uuid != request.zone_uuid || owner->epoch <= request.epoch) return {};
-    return Error(Errc::not_owner, "this host knows a newer owner of zone " + name.str() + ": " + printable(owner->host) +
-                                      ", epoch " + std::to_string(owner->epoch));
+    return Error(Errc::not_owner, "this host knows a newer owner of zone " + name.str() + ": " +
+                                      printable(owner->host) + ", epoch " + std::to_string(owner->epoch));
 }
 
 }  // namespace
@@ -123,7 +123,8 @@ Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecor
         return Error(Errc::invalid, "the received tree has no directory 'root'");
     }
     ZF_TRY_STATUS(replace_file_at(staging.get(), "SUNWdetached.xml", text, 0644));
-    if (::fchmod(staging.get(), 0700) != 0 || ::syncfs(staging.get()) != 0) return system_error("syncing staging", errno);
+    if (::fchmod(staging.get(), 0700) != 0 || ::syncfs(staging.get()) != 0)
+        return system_error("syncing staging", errno);
     if (record.phase == Phase::incoming) {
         ZF_TRY([[maybe_unused]] const MoveRecord after,
                context.journal.apply(record.id, MoveEvent{.kind = EventKind::ready, .text = text}));
@@ -243,8 +244,8 @@ StatusReply status_of_move(AgentContext& context, const std::string& move_id, co
     reply.phase = phase_name(record.phase);
     reply.problem = record.problem;
     reply.epoch = record.epoch;
-    const bool taken = record.phase == Phase::owned || record.phase == Phase::activated ||
-                       record.phase == Phase::finalized;
+    const bool taken =
+        record.phase == Phase::owned || record.phase == Phase::activated || record.phase == Phase::finalized;
     if (record.role != Role::target || !taken) return reply;
     reply.epoch = record.epoch + 1;
     reply.owned = true;

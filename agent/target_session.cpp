@@ -110,8 +110,7 @@ Status TargetSession::on(const CheckRequest& request) {
     const MoveDemand demand{manifest.config, request.source, request.tree_bytes, request.tree_entries,
                             !request.return_of.empty()};
     CheckReply reply;
-    ZF_TRY(reply.findings,
-           check_target(context_, manifest, demand, request.move_id, request.return_of, request.force));
+    ZF_TRY(reply.findings, check_target(context_, manifest, demand, request.move_id, request.return_of, request.force));
     ZF_TRY(reply.target, gather_host_facts(context_.root));
     return connection_->send(std::move(reply));
 }
@@ -146,7 +145,8 @@ Status TargetSession::on(const PassBegin& request) {
     ZF_TRY(pass.receiver, TreeReceiver::start(std::move(staging), options));
     pass.began_ms = pass.synced_ms = context_.clock.monotonic_ms();
     pass_.emplace(std::move(pass));
-    tell(record, request.is_final ? "receiving the last pass" : "receiving while the zone runs at " + peer_);
+    tell(record, "receiving pass " + std::to_string(request.pass) +
+                     (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
     PassReady reply;
     reply.pass = request.pass;
     return connection_->send(std::move(reply));

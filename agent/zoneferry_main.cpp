@@ -57,8 +57,9 @@ int talk_to_agent(const HostRoot& root, const Json& request, Renderer& renderer)
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             renderer.clear_live_line();
-            return fail(Error(Errc::unreachable, "the agent ended before it answered; a move that has begun goes on "
-                                                 "when it starts again"));
+            return fail(Error(Errc::unreachable,
+                              "the agent ended before it answered; a move that has begun goes on "
+                              "when it starts again"));
         }
         pending.append(buffer.data(), static_cast<std::size_t>(got));
         std::size_t end = 0;
@@ -142,7 +143,8 @@ Result<Json> request_of(const CLI::App& app, const Words& words) {
 void describe(CLI::App& app, Words& words) {
     app.require_subcommand(1);
     app.add_option("--root", words.root, "root of the global zone")->envname("ZONEFERRY_ROOT");
-    app.add_option("--format", words.format, "text or json (one object a line)")->check(CLI::IsMember({"text", "json"}));
+    app.add_option("--format", words.format, "text or json (one object a line)")
+        ->check(CLI::IsMember({"text", "json"}));
     app.add_flag("-q,--quiet", words.quiet, "errors only");
     app.fallthrough();
 
