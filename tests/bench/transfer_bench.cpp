@@ -81,6 +81,7 @@ Result<PassSummary> copy(const std::string& source, const std::string& scratch, 
 }
 
 int run(const std::string& source, const std::string& scratch, int level, unsigned threads) {
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     (void)make_directories(scratch + "/staging", 0700);
     (void)make_directories(scratch + "/tar", 0700);
     for (const char* pass : {"full copy", "second pass"}) {
