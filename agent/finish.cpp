@@ -68,6 +68,18 @@ Status ask_if_healthy(AgentContext& context, const MoveRecord& record) {
     return {};
 }
 
+// The copy may go only while the owner record still says what the release made it say. A person may have taken the zone
+// back by hand since (docs/recovery.md): then this copy is the zone.
+Status check_still_released(AgentContext& context, const MoveRecord& record, const ZoneName& name) {
+    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, record.zonepath));
+    const bool still_released =
+        owner && owner->state == Ownership::released && owner->host == record.peer && owner->epoch == record.epoch + 1;
+    if (still_released) return {};
+    return Error(Errc::conflict, "the copy of zone " + record.zone + " on this host is not the one that move " +
+                                     record.id + " released any more, so it is kept")
+        .remedy("zoneadm list -cv, on both hosts");
+}
+
 }  // namespace
 
 Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record) {
@@ -75,10 +87,11 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
         return Error(Errc::conflict, "move " + record.id + " is " + std::string(phase_name(record.phase)) +
                                          " on this host: only a completed move's source can be finalized");
     }
-    ZF_TRY_STATUS(ask_if_healthy(context, record));
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
     ZoneStore store(context.root);
     ZF_TRY(const ZoneLock lock, store.lock(name));
+    if (path_exists(context.root.at(record.zonepath))) ZF_TRY_STATUS(check_still_released(context, record, name));
+    ZF_TRY_STATUS(ask_if_healthy(context, record));
     // The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone.
     const std::string trash = trash_path(context.root, record.zonepath, record.id);
     if (::rename(context.root.at(record.zonepath).c_str(), trash.c_str()) != 0 && errno != ENOENT) {
