@@ -23,11 +23,11 @@ class Agent:
         self.process = None
         self.log_path = host.root.parent / f"{host.name}.agent.log"
 
-    def start(self, wrapper=()):
+    def start(self, wrapper=(), env=None):
         """wrapper: words before the program (strace ...). Returns once the control socket answers."""
         log = open(self.log_path, "a", encoding="utf8")
         with log:
-            self.process = self.host.popen([*wrapper, "zoneferryd"], stdout=log, stderr=log)
+            self.process = self.host.popen([*wrapper, "zoneferryd"], env=env, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while True:
             if self.host.run(["zoneferry", "--format", "json", "version"], check=False).returncode == 0:
