@@ -50,10 +50,10 @@ class Agent:
         return self.log_path.read_text(encoding="utf8", errors="replace") if self.log_path.exists() else ""
 
 
-def start_agents(hosts):
+def start_agents(hosts, **settings):
     agents = {}
     for host in hosts:
-        write_settings(host)
+        write_settings(host, **settings)
         host.path(ZONES).mkdir(mode=0o755, parents=True, exist_ok=True)
         agents[host.name] = Agent(host).start()
     return agents
