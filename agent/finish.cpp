@@ -148,7 +148,8 @@ MoveNews end_news(const MoveRecord& record) {
             }
             break;
         case Phase::finalized:
-            news.message = "zone " + record.zone + " is on " + there + "; the source's copy is deleted";
+            news.message = "zone " + record.zone + (record.running ? " runs on " : " is on ") + there +
+                           "; the source's copy is deleted";
             break;
         case Phase::returned: news.message = "zone " + record.zone + " was brought back by a later move"; break;
         case Phase::aborted:

@@ -315,15 +315,16 @@ Status SourceMove::confirm() {
 }
 
 Status SourceMove::abort() {
-    // The target is told, but not waited for: it asks by itself when it comes back (see janitor.h).
+    ZF_TRY_STATUS(ensure_lock());
+    ZF_TRY_STATUS(give_back_here(context_, record_, *lock_));
+    // The zone is back; the target may be out of reach. It is told, but not waited for: it asks by itself when it
+    // comes back (see janitor.h).
     if (ensure_session()) {
         AbortRequest request;
         request.move_id = record_.id;
         request.reason = record_.problem;
         if (!session_->ask<AbortReply>(std::move(request))) session_.reset();
     }
-    ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(give_back_here(context_, record_, *lock_));
     ZF_TRY_STATUS(remove_tree(move_directory(context_.root, record_.id)));
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted}));
     lock_.reset();

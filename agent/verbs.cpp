@@ -52,6 +52,7 @@ MoveWish wish_of(const Request& request) {
 Json tell_check(const Request& request, const MoveWish& wish, const CheckReport& report) {
     for (const Finding& finding : report.findings) request.tell(finding_json(finding));
     request.tell(check_json(wish, report));
+    if (report.peer_error) return end_json(*report.peer_error);
     if (!is_blocked(report.findings)) return end_json(kExitOk, "the move would work");
     return end_json(kExitBlocked, "the move would not work; nothing was touched on either host");
 }
