@@ -44,6 +44,8 @@ Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::
     CheckReport& report = all.report;
     ZF_TRY(report.source, gather_host_facts(context.root));
     report.running = view.state == "running";
+    ZF_TRY(const Peer peer, context.trust.peer(wish.peer));
+    if (!peer.may_receive) return Error(Errc::untrusted, wish.peer + " may not receive zones from this host");
     // The peer first: without it there is nothing to check, and measuring a large tree takes its time.
     ZF_TRY(PeerSession session, PeerSession::open(context, wish.peer, wish.peer_address));
     all.address = session.address();
