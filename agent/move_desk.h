@@ -20,7 +20,7 @@ public:
     explicit MoveDesk(AgentContext& context) : context_(context) {}
     ~MoveDesk() { stop(); }
 
-    // Journals a new source move and runs it.
+    // Journals a new source move and runs it; Errc::busy while another one of that zone is under way.
     Status start(const MoveRecord& record);
     // After a start of the agent: goes on with every move that is not over.
     void resume_all();
@@ -45,6 +45,8 @@ public:
         std::string move_id_;
     };
     Result<Claim> claim(const std::string& move_id, std::shared_ptr<Connection> connection);
+    // The same for work that can wait: Errc::busy while a session has it.
+    Result<Claim> try_claim(const std::string& move_id);
     bool is_claimed(const std::string& move_id) const;
 
 private:

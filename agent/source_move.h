@@ -63,6 +63,7 @@ private:
     Status journal(MoveEvent event);
     bool go_on_after(SourceStep step, Error error);  // false: leave the move to a later start
     void decide_abort(const Error& error);
+    bool wants_abort() const;
     bool pause_before_retry();  // false: the agent stops
     std::string zone_tree() const { return context_.root.at(record_.zonepath); }
 

@@ -55,6 +55,8 @@ Finding peer_finding(const std::string& peer, const Error& error) {
 
 Status ask_target(AgentContext& context, const MoveWish& wish, const std::string& move_id, const MoveDemand& demand,
                   const std::string& manifest, Gathered& all) {
+    ZF_TRY(const Peer peer, context.trust.peer(wish.peer));
+    if (!peer.may_receive) return Error(Errc::untrusted, wish.peer + " may not receive zones from this host");
     ZF_TRY(PeerSession session, PeerSession::open(context, wish.peer, wish.peer_address));
     all.address = session.address();
     CheckRequest request;
