@@ -35,6 +35,14 @@ void SourceMove::request_abort(const std::string& reason) {
 }
 
 void SourceMove::run() {
+    run_steps();
+    lock_.reset();  // before anybody is told that the zone is free again
+    session_.reset();
+    if (is_over(record_)) tell_end();
+    done_ = true;
+}
+
+void SourceMove::run_steps() {
     while (!context_.stopping) {
         if (wants_abort()) {
             decide_abort(Error(Errc::cancelled, abort_reason_));
@@ -48,9 +56,6 @@ void SourceMove::run() {
         }
         if (!go_on_after(step, std::move(done).error())) return;
     }
-    lock_.reset();  // before anybody is told that the zone is free again
-    session_.reset();
-    if (is_over(record_)) tell_end();
 }
 
 Status SourceMove::perform(SourceStep step) {

@@ -68,7 +68,7 @@ Json follow(const Request& request, const std::string& move_id) {
             if (news.type == MoveNews::Type::end) return news_json(news);
             if (!request.tell(news_json(news))) return end_json(kExitDetached, "the watcher has gone");
         }
-        if (!fresh.empty()) continue;
+        if (!fresh.empty() || request.desk.is_working_on(move_id)) continue;
         const auto record = request.context.journal.find(move_id);
         if (record && *record && is_over(**record)) return news_json(end_news(**record));
     }
