@@ -78,7 +78,9 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
 Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::string& move_id) {
     Gathered all;
     ZF_TRY(const ZoneName name, ZoneName::create(wish.zone));
-    ZF_TRY(all.config, ZoneStore(context.root).config(name));
+    const ZoneStore store(context.root);
+    ZF_TRY([[maybe_unused]] const ZoneEntry entry, store.find(name));  // says that there is no such zone
+    ZF_TRY(all.config, store.config(name));
     ZF_TRY(const SourceView view, view_source(context, all.config));
     CheckReport& report = all.report;
     ZF_TRY(report.source, gather_host_facts(context.root));
