@@ -123,6 +123,7 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     ZF_TRY_STATUS(refuse_older_epoch(context, request, name, manifest.config.zonepath));
 
     MoveRecord record = record_from(request, manifest.config, peer, peer_address);
+    record.begun_unix_ms = context.clock.unix_ms();
     ZF_TRY_STATUS(context.journal.add(record));
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
     ZF_TRY_STATUS(make_staging(staging_path(context.root, record.zonepath, record.id)));
