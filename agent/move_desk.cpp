@@ -12,6 +12,7 @@ namespace zoneferry {
 void MoveDesk::run_in_thread(MoveRecord record) {
     const std::lock_guard guard(mutex_);
     const std::string id = record.id;
+    std::erase_if(running_, [](const auto& entry) { return entry.second.move->is_done(); });
     if (stopped_ || running_.contains(id)) return;  // begun while resume_all was on its way
     Running& entry = running_[id];
     entry.move = std::make_unique<SourceMove>(context_, std::move(record));
@@ -102,6 +103,12 @@ Result<MoveDesk::Claim> MoveDesk::try_claim(const std::string& move_id) {
     const std::lock_guard guard(mutex_);
     if (!claims_.try_emplace(move_id).second) return Error(Errc::busy, "a session works on move " + move_id);
     return Claim(*this, move_id);
+}
+
+bool MoveDesk::is_working_on(const std::string& move_id) const {
+    const std::lock_guard guard(mutex_);
+    const auto found = running_.find(move_id);
+    return claims_.contains(move_id) || (found != running_.end() && !found->second.move->is_done());
 }
 
 bool MoveDesk::is_claimed(const std::string& move_id) const {

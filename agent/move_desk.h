@@ -48,6 +48,8 @@ public:
     // The same for work that can wait: Errc::busy while a session has it.
     Result<Claim> try_claim(const std::string& move_id);
     bool is_claimed(const std::string& move_id) const;
+    // A thread or a session works on it now: more news of it will come.
+    bool is_working_on(const std::string& move_id) const;
 
 private:
     void run_in_thread(MoveRecord record);

@@ -238,17 +238,17 @@ Result<SourceView> view_source(AgentContext& context, const ZoneConfig& config) 
     return view;
 }
 
+Result<std::vector<Finding>> check_packages(AgentContext& context, const Manifest& manifest, bool force) {
+    ZF_TRY_STATUS(verify_config(manifest.config));
+    ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
+    ZF_TRY(const Inventory local, take_inventory(context.root, dependency_scope(manifest.config)));
+    return force ? host_findings(manifest, local, facts) : attach_findings(manifest, local, facts);
+}
+
 Result<std::vector<Finding>> check_target(AgentContext& context, const Manifest& manifest, const MoveDemand& demand,
                                           const std::string& move_id, const std::string& return_of, bool force) {
-    ZF_TRY_STATUS(verify_config(demand.config));
+    ZF_TRY(std::vector<Finding> findings, check_packages(context, manifest, force));
     ZF_TRY(const TargetView view, view_target(context, demand, move_id, return_of));
-    ZF_TRY(const Inventory local, take_inventory(context.root, dependency_scope(demand.config)));
-    std::vector<Finding> findings = attach_findings(manifest, local, view.host);
-    if (force) {
-        std::erase_if(findings, [](const Finding& finding) {
-            return finding.code.starts_with("PKG_") || finding.code.starts_with("PATCH_");
-        });
-    }
     for (Finding& finding : judge_target(demand, view)) findings.push_back(std::move(finding));
     return findings;
 }

@@ -15,6 +15,9 @@ Result<TargetView> view_target(AgentContext& context, const MoveDemand& demand, 
                                const std::string& return_of);
 Result<SourceView> view_source(AgentContext& context, const ZoneConfig& config);
 
+// Packages, machine and brand: what an attach of this zone would ask here.
+Result<std::vector<Finding>> check_packages(AgentContext& context, const Manifest& manifest, bool force);
+
 // All that the target finds: packages, machine and brand (core/attach), then the host itself.
 Result<std::vector<Finding>> check_target(AgentContext& context, const Manifest& manifest, const MoveDemand& demand,
                                           const std::string& move_id, const std::string& return_of, bool force);

@@ -35,6 +35,14 @@ void SourceMove::request_abort(const std::string& reason) {
 }
 
 void SourceMove::run() {
+    run_steps();
+    lock_.reset();  // before anybody is told that the zone is free again
+    session_.reset();
+    if (is_over(record_)) tell_end();
+    done_ = true;
+}
+
+void SourceMove::run_steps() {
     while (!context_.stopping) {
         if (wants_abort()) {
             decide_abort(Error(Errc::cancelled, abort_reason_));
@@ -48,9 +56,6 @@ void SourceMove::run() {
         }
         if (!go_on_after(step, std::move(done).error())) return;
     }
-    lock_.reset();  // before anybody is told that the zone is free again
-    session_.reset();
-    if (is_over(record_)) tell_end();
 }
 
 Status SourceMove::perform(SourceStep step) {
@@ -327,15 +332,16 @@ Status SourceMove::confirm() {
 }
 
 Status SourceMove::abort() {
-    // The target is told, but not waited for: it asks by itself when it comes back (see janitor.h).
+    ZF_TRY_STATUS(ensure_lock());
+    ZF_TRY_STATUS(give_back_here(context_, record_, *lock_));
+    // The zone is back; the target may be out of reach. It is told, but not waited for: it asks by itself when it
+    // comes back (see janitor.h).
     if (ensure_session()) {
         AbortRequest request;
         request.move_id = record_.id;
         request.reason = record_.problem;
         if (!session_->ask<AbortReply>(std::move(request))) session_.reset();
     }
-    ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(give_back_here(context_, record_, *lock_));
     ZF_TRY_STATUS(remove_tree(move_directory(context_.root, record_.id)));
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted}));
     lock_.reset();

@@ -259,7 +259,10 @@ Status TargetSession::on(const Grant& request) {
         tell(record, activated.error().text());
         return std::move(activated).error();
     }
-    if (const auto after = context_.journal.find(record.id); after && *after) context_.board.publish(end_news(**after));
+    // A rollback is over for its watchers when the source has deleted its copy, too (FinalizeRequest).
+    const bool deletes_source = !record.return_of.empty() && activated->problem.empty();
+    const auto after = context_.journal.find(record.id);
+    if (!deletes_source && after && *after) context_.board.publish(end_news(**after));
     return connection_->send(*std::move(activated));
 }
 
@@ -289,6 +292,9 @@ Status TargetSession::on(const FinalizeRequest& request) {
         return Error(Errc::not_found, "this host knows no move " + printable(request.move_id));
     }
     ZF_TRY_STATUS(forget_way_back(context_, *record));
+    if (const auto after = context_.journal.find(record->id); after && *after) {
+        context_.board.publish(end_news(**after));
+    }
     return connection_->send(FinalizeReply());
 }
 
