@@ -15,6 +15,7 @@ public:
     Janitor(AgentContext& context, MoveDesk& desk);
 
 private:
+    void remove_rubbish();  // what a deletion has left that a crash interrupted
     void sweep();
     void ask_about(const MoveRecord& record);
     AgentContext& context_;
