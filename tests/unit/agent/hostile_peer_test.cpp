@@ -166,6 +166,11 @@ TEST_F(TwoAgents, WhatAppearedAtTheZonepathSinceThePromiseIsKept) {
     EXPECT_EQ(two.phase("ab"), Phase::owned) << "ours, and put in place as soon as that is possible";
     ASSERT_TRUE(remove_tree(two.path("/zones/web01")));
     two.restart();
+    {
+        const Janitor janitor(two.context(), two.desk());
+        two.wait_for("ab", MoveNews::Type::end);
+        two.desk().stop();
+    }
     EXPECT_EQ(two.phase("ab"), Phase::activated);
     EXPECT_EQ(two.state("web01"), "installed");
 }
