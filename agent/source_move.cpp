@@ -1,5 +1,7 @@
 #include "agent/source_move.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -13,6 +15,7 @@
 #include "core/base/text.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
+#include "transfer/sender.h"
 #include "transfer/tree_digest.h"
 
 namespace zoneferry {
@@ -21,7 +24,10 @@ namespace {
 constexpr int kRetryFirstMs = 500;
 constexpr int kRetryMostMs = 10'000;
 
-bool is_transient(Errc code) { return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out; }
+// busy: an older session of this very move has not let go yet, or somebody has the zone's lock for a moment.
+bool is_transient(Errc code) {
+    return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out || code == Errc::busy;
+}
 
 }  // namespace
 
@@ -32,6 +38,19 @@ void SourceMove::request_abort(const std::string& reason) {
     if (abort_requested_) return;
     abort_reason_ = reason;
     abort_requested_ = true;
+    const std::lock_guard guard(interrupt_mutex_);
+    if (sending_ != nullptr) sending_->cancel();
+}
+
+void SourceMove::interrupt() {
+    const std::lock_guard guard(interrupt_mutex_);
+    if (sending_ != nullptr) sending_->cancel();
+    if (talking_to_) talking_to_->close();
+}
+
+void SourceMove::report_fault(const Error& error) {
+    spdlog::error("move {}: {}", record_.id, error.text());
+    tell_note(error.text(), "restart the agent: the move goes on from its journal");
 }
 
 void SourceMove::run() {
@@ -147,6 +166,11 @@ Status SourceMove::ensure_session() {
     if (session_) return {};
     ZF_TRY(PeerSession session, PeerSession::open(context_, record_.peer, record_.peer_address));
     session_.emplace(std::move(session));
+    {
+        const std::lock_guard guard(interrupt_mutex_);
+        talking_to_ = session_->shared_connection();
+    }
+    if (context_.stopping) return Error(Errc::cancelled, "the agent is stopping");
     session_is_prepared_ = false;
     return {};
 }
@@ -324,7 +348,7 @@ Status SourceMove::confirm() {
                                     .flag = activated_.running}));
     const bool healthy = activated_.problem.empty() && activated_.running == record_.was_running;
     if (healthy) mark_returned(context_, record_);
-    if (healthy && record_.keep_source == KeepSource::remove) {
+    if (wants_deletion(record_)) {
         lock_.reset();
         ZF_TRY(record_, finalize_move(context_, record_));
     }
