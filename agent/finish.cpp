@@ -154,6 +154,20 @@ Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& rec
         MoveEvent{.kind = EventKind::discarded, .text = why.text(), .code = std::string(errc_name(why.code()))});
 }
 
+namespace {
+
+// An undone move had begun: a code that says "nothing was touched" (3, 5) or "it can go on" (9) would not be true.
+int exit_code_of_undone(Errc cause) {
+    switch (cause) {
+        case Errc::blocked: return kExitAttachFailed;
+        case Errc::verify_failed: return kExitVerifyFailed;
+        case Errc::untrusted: return kExitUntrusted;
+        default: return kExitSwitchFailed;
+    }
+}
+
+}  // namespace
+
 MoveNews end_news(const MoveRecord& record) {
     MoveNews news{.type = MoveNews::Type::end,
                   .move_id = record.id,
@@ -180,8 +194,7 @@ MoveNews end_news(const MoveRecord& record) {
             break;
         case Phase::returned: news.message = "zone " + record.zone + " was brought back by a later move"; break;
         case Phase::aborted:
-            news.exit_code = exit_code_of(errc_from_name(record.problem_code));
-            if (news.exit_code == kExitBlocked) news.exit_code = kExitAttachFailed;
+            news.exit_code = exit_code_of_undone(errc_from_name(record.problem_code));
             news.message = "not moved: " + record.problem + "; zone " + record.zone + " is on this host as before";
             break;
         case Phase::discarded:

@@ -80,7 +80,7 @@ class KillTest(FaultTest):
                 with self.subTest(event=event, moment=moment):
                     start, done = self.crash_and_recover("target", f"{moment}:{event}")
                     here = self.finish(start)
-                    self.assertEqual(done.returncode, 0 if here is not start else 9, done)
+                    self.assertEqual(done.returncode, 0 if here is not start else 12, done)
                     if event in ("owned", "activated"):
                         self.assertIsNot(here, start)
 

@@ -93,7 +93,7 @@ class LinkTest(FaultTest):
         self.host1.cut_link()
         self.addCleanup(self.host1.heal_link)
         end = move.end()  # after quiesced_retry_s of trying
-        self.assertEqual(end["exit_code"], 9, end)
+        self.assertEqual(end["exit_code"], 12, end)
         self.assertIn("zone halted is on this host as before", end["message"])
         self.assertEqual(zone_states(self.host1)["halted"], "running")
         self.assertEqual([m["phase"] for m in moves(self.host2) if m["zone"] == "halted"], ["incoming"])
