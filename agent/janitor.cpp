@@ -17,7 +17,7 @@ constexpr std::int64_t kSweepEveryMs = 15'000;
 
 Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), desk_(desk) {
     thread_ = std::jthread([this] {
-        remove_rubbish();
+        if (Status done = guarded([this] { remove_rubbish(); }); !done) spdlog::error("{}", done.error().text());
         std::int64_t next_ms = 0;
         while (!context_.stopping && !context_.board.is_closed()) {
             const std::int64_t now_ms = context_.clock.monotonic_ms();
@@ -51,27 +51,35 @@ void Janitor::sweep() {
             if (const auto after = finalize_move(context_, record)) context_.board.publish(end_news(*after));
         }
         if (record.role != Role::target || is_over(record) || desk_.is_claimed(record.id)) continue;
-        ask_about(record);
+        look_after(record.id);
+    }
+}
+
+void Janitor::look_after(const std::string& move_id) {
+    const auto claim = desk_.try_claim(move_id);
+    if (!claim) return;
+    const auto record = context_.journal.find(move_id);  // as it is now that nobody else works on it
+    if (!record || !*record || is_over(**record)) return;
+    if ((*record)->phase == Phase::owned) {
+        const auto done = activate_move(context_, **record);
+        if (!done) return tell_activation_failed(context_, **record, done.error());
+        // A rollback is over for its watchers when the source has deleted its copy, too (FinalizeRequest).
+        const bool deletes_source = !(*record)->return_of.empty() && done->problem.empty();
+        const auto after = context_.journal.find(move_id);
+        if (!deletes_source && after && *after) context_.board.publish(end_news(**after));
+    } else {
+        ask_about(**record);
     }
 }
 
 void Janitor::ask_about(const MoveRecord& record) {
-    const auto claim = desk_.claim(record.id, nullptr);
-    if (!claim) return;
-    if (record.phase == Phase::owned) {
-        const auto done = activate_move(context_, record);
-        if (!done) return tell_activation_failed(context_, record, done.error());
-        if (const auto after = context_.journal.find(record.id); after && *after) {
-            context_.board.publish(end_news(**after));
-        }
-        return;
-    }
     auto session = PeerSession::open(context_, record.peer, record.peer_address);
     if (!session) return;  // in doubt: it stays as it is
     StatusRequest request;
     request.move_id = record.id;
     const auto reply = session->ask<StatusReply>(std::move(request));
     if (!reply) return;
+    if (!reply->known && record.phase != Phase::incoming) return;
     if (reply->known && reply->phase != phase_name(Phase::aborted)) return;  // the source will come back to us
     const Error why(Errc::cancelled, reply->known ? record.peer + " aborted it: " + reply->problem
                                                   : record.peer + " knows nothing of this move");

@@ -44,9 +44,12 @@ public:
     // run() has ended by an exception: told to log and watchers; the move goes on when the agent starts again.
     void report_fault(const Error& error);
 
+    // Thread-safe: run() has come to its end.
+    bool is_done() const { return done_; }
     const std::string& id() const { return record_.id; }
 
 private:
+    void run_steps();
     Status perform(SourceStep step);
     Status prepare();
     Status running_pass();
@@ -68,6 +71,7 @@ private:
     Status journal(MoveEvent event);
     bool go_on_after(SourceStep step, Error error);  // false: leave the move to a later start
     void decide_abort(const Error& error);
+    bool wants_abort() const;
     bool pause_before_retry();  // false: the agent stops
     std::string zone_tree() const { return context_.root.at(record_.zonepath); }
 
@@ -91,6 +95,7 @@ private:
     std::mutex interrupt_mutex_;
     TreeSender* sending_ = nullptr;           // guarded: what interrupt() wakes
     std::shared_ptr<Connection> talking_to_;  // guarded
+    std::atomic<bool> done_ = false;
     std::atomic<bool> abort_requested_ = false;
     std::string abort_reason_;
     Activated activated_;
