@@ -33,6 +33,9 @@ Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), des
 void Janitor::remove_rubbish() {
     const auto records = context_.journal.all();
     for (const MoveRecord& record : records ? *records : std::vector<MoveRecord>()) {
+        // A crash right after the zone was back may have left the move that it undoes as it was.
+        const bool is_back = record.phase == Phase::activated || record.phase == Phase::finalized;
+        if (record.role == Role::target && is_back && record.problem.empty()) mark_returned(context_, record);
         if (record.phase != Phase::finalized && record.phase != Phase::aborted) continue;
         for (const std::string& place :
              {trash_path(context_.root, record.zonepath, record.id), move_directory(context_.root, record.id)}) {
