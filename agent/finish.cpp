@@ -140,6 +140,7 @@ void mark_returned(AgentContext& context, const MoveRecord& record) {
     if (record.return_of.empty()) return;
     // Refused by the plan when it is noted already; both are fine.
     (void)context.journal.apply(record.return_of, MoveEvent{.kind = EventKind::returned});
+    (void)remove_tree(move_directory(context.root, record.return_of));  // its catalogs; tried again at every start
 }
 
 Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
