@@ -51,6 +51,12 @@ int run_reboot(VerbContext& context) {
     if (!context.arguments.empty()) return report_usage("reboot");
     auto held = hold_zone(context);
     if (!held) return report_error(held.error());
+    const auto now = context.runtime.status(held->entry.name);
+    if (!now) return report_error(now.error());
+    if (now->state == ZoneState::installed) {
+        return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is not running")
+                                .remedy("zoneadm -z " + held->entry.name.str() + " boot"));
+    }
     return report_boot(held->entry.name, context.runtime.reboot(held->lock, held->entry, held->config));
 }
 

@@ -114,6 +114,21 @@ Status ZoneStore::save_config(const ZoneLock& lock, const ZoneConfig& config) {
     });
 }
 
+Status ZoneStore::change_zonepath(const ZoneLock& lock, const std::string& zonepath) {
+    ZF_TRY(ZoneConfig changed, config(lock.name()));
+    changed.zonepath = zonepath;
+    ZF_TRY_STATUS(verify_config(changed));
+    ZF_TRY_STATUS(check_overlap(changed));
+    return change_index([&](ZoneIndex& index) -> Status {
+        const ZoneEntry* found = index.find(lock.name());
+        if (found == nullptr) return Error(Errc::not_found, "there is no zone " + lock.name().str());
+        ZoneEntry entry = *found;
+        entry.zonepath = zonepath;
+        ZF_TRY_STATUS(index.modify(entry));
+        return write_config(changed);
+    });
+}
+
 Status ZoneStore::change_state(const ZoneLock& lock, ZoneState expected, ZoneState wanted,
                                const std::optional<std::string>& uuid) {
     ZF_CHECK(wanted <= ZoneState::installed);

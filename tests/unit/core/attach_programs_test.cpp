@@ -21,7 +21,10 @@ protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "needs root: zonepaths belong to root";
         ASSERT_EQ(::chmod(directory_.path().c_str(), 0755), 0);
-        for (const char* host : {"h1", "h2"}) ASSERT_TRUE(make_directories(root(host) + "/zones", 0755));
+        for (const char* host : {"h1", "h2"}) {
+            ASSERT_TRUE(make_directories(root(host) + "/zones", 0755));
+            ASSERT_TRUE(make_directories(root(host) + "/usr", 0755));
+        }
         make_dpkg_host(root("h1"), {{"tool", "1.0", {"/usr", "/usr/tool"}}});
         make_dpkg_host(root("h2"), {{"tool", "1.1", {"/usr", "/usr/tool"}}});
     }
