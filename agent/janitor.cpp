@@ -31,23 +31,30 @@ void Janitor::sweep() {
     for (const MoveRecord& record : *records) {
         if (context_.stopping) return;
         if (record.role != Role::target || is_over(record) || desk_.is_claimed(record.id)) continue;
-        ask_about(record);
+        look_after(record.id);
+    }
+}
+
+void Janitor::look_after(const std::string& move_id) {
+    const auto claim = desk_.try_claim(move_id);
+    if (!claim) return;
+    const auto record = context_.journal.find(move_id);  // as it is now that nobody else works on it
+    if (!record || !*record || is_over(**record)) return;
+    if ((*record)->phase == Phase::owned) {
+        (void)activate_move(context_, **record);
+    } else {
+        ask_about(**record);
     }
 }
 
 void Janitor::ask_about(const MoveRecord& record) {
-    const auto claim = desk_.claim(record.id, nullptr);
-    if (!claim) return;
-    if (record.phase == Phase::owned) {
-        (void)activate_move(context_, record);
-        return;
-    }
     auto session = PeerSession::open(context_, record.peer, record.peer_address);
     if (!session) return;  // in doubt: it stays as it is
     StatusRequest request;
     request.move_id = record.id;
     const auto reply = session->ask<StatusReply>(std::move(request));
     if (!reply) return;
+    if (!reply->known && record.phase != Phase::incoming) return;
     if (reply->known && reply->phase != phase_name(Phase::aborted)) return;  // the source will come back to us
     const Error why(Errc::cancelled, reply->known ? record.peer + " aborted it: " + reply->problem
                                                   : record.peer + " knows nothing of this move");

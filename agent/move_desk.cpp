@@ -11,15 +11,25 @@ namespace zoneferry {
 
 void MoveDesk::run_in_thread(MoveRecord record) {
     const std::lock_guard guard(mutex_);
-    if (stopped_) return;
     const std::string id = record.id;
+    std::erase_if(running_, [](const auto& entry) { return entry.second.move->is_done(); });
+    if (stopped_ || running_.contains(id)) return;  // begun while resume_all was on its way
     Running& entry = running_[id];
     entry.move = std::make_unique<SourceMove>(context_, std::move(record));
     entry.thread = std::jthread([move = entry.move.get()] { move->run(); });
 }
 
 Status MoveDesk::start(const MoveRecord& record) {
-    ZF_TRY_STATUS(context_.journal.add(record));
+    {
+        const std::lock_guard one_at_a_time(context_.beginning);
+        ZF_TRY(const std::vector<MoveRecord> moves, context_.journal.all());
+        for (const MoveRecord& other : moves) {
+            if (other.role != Role::source || other.zone != record.zone || is_over(other)) continue;
+            return Error(Errc::busy, "move " + other.id + " of zone " + record.zone + " is under way")
+                .remedy("zoneferry status " + other.id);
+        }
+        ZF_TRY_STATUS(context_.journal.add(record));
+    }
     run_in_thread(record);
     return {};
 }
@@ -87,6 +97,18 @@ Result<MoveDesk::Claim> MoveDesk::claim(const std::string& move_id, std::shared_
     }
     claims_[move_id] = std::move(connection);
     return Claim(*this, move_id);
+}
+
+Result<MoveDesk::Claim> MoveDesk::try_claim(const std::string& move_id) {
+    const std::lock_guard guard(mutex_);
+    if (!claims_.try_emplace(move_id).second) return Error(Errc::busy, "a session works on move " + move_id);
+    return Claim(*this, move_id);
+}
+
+bool MoveDesk::is_working_on(const std::string& move_id) const {
+    const std::lock_guard guard(mutex_);
+    const auto found = running_.find(move_id);
+    return claims_.contains(move_id) || (found != running_.end() && !found->second.move->is_done());
 }
 
 bool MoveDesk::is_claimed(const std::string& move_id) const {

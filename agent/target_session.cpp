@@ -68,7 +68,9 @@ Status TargetSession::greet() {
     peer_ = connection_->peer().host;
     ZF_TRY([[maybe_unused]] const Peer known, context_.trust.authorize(peer_, connection_->peer().fingerprint));
     if (hello->host != peer_) return Error(Errc::untrusted, "Hello names another host than the certificate");
+    if (hello->listen_port > 65'535) return Error(Errc::protocol, "Hello names an impossible port");
     peer_port_ = hello->listen_port;
+    clock_skew_ms_ = hello->clock_unix_ms - context_.clock.unix_ms();
     ZF_TRY(Agreement agreement, agree(*hello));
     HelloAck ack;
     ack.protocol = agreement.protocol;
@@ -103,12 +105,24 @@ Result<MoveRecord> TargetSession::own_record(const std::string& move_id) const {
     return *record;
 }
 
+Status TargetSession::take(const std::string& move_id) {
+    if (claimed_id_ == move_id) return {};
+    pass_.reset();
+    claim_.reset();
+    claimed_id_.clear();
+    ZF_TRY(MoveDesk::Claim claim, desk_.claim(move_id, connection_));
+    claim_.emplace(std::move(claim));
+    claimed_id_ = move_id;
+    return {};
+}
+
 Status TargetSession::on(const CheckRequest& request) {
     ZF_TRY(const Peer peer, context_.trust.peer(peer_));
     if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
-    const MoveDemand demand{manifest.config, request.source, request.tree_bytes, request.tree_entries,
-                            !request.return_of.empty()};
+    const MoveDemand demand{
+        manifest.config, request.source, request.tree_bytes, request.tree_entries, !request.return_of.empty(),
+        clock_skew_ms_};
     CheckReply reply;
     ZF_TRY(reply.findings, check_target(context_, manifest, demand, request.move_id, request.return_of, request.force));
     ZF_TRY(reply.target, gather_host_facts(context_.root));
@@ -119,12 +133,12 @@ Status TargetSession::on(const PrepareRequest& request) {
     ZF_TRY(const Peer peer, context_.trust.peer(peer_));
     if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     if (!is_move_id(request.move_id)) return Error(Errc::protocol, "a move id has hexadecimal digits only");
-    if (claimed_id_ != request.move_id) {
-        claim_.reset();
-        ZF_TRY(MoveDesk::Claim claim, desk_.claim(request.move_id, connection_));
-        claim_.emplace(std::move(claim));
-        claimed_id_ = request.move_id;
+    // Before the session that works on it is closed: another peer's move is none of this one's business.
+    ZF_TRY(const std::optional<MoveRecord> known, context_.journal.find(request.move_id));
+    if (known && (known->role != Role::target || known->peer != peer_)) {
+        return Error(Errc::conflict, "move " + request.move_id + " is known here as another one");
     }
+    ZF_TRY_STATUS(take(request.move_id));
     const std::string address = listening_address(connection_->peer().address, peer_port_);
     ZF_TRY(const Reservation reservation, reserve_move(context_, request, peer_, address));
     tell(reservation.record, "name, space and staging are reserved for " + request.zone + " from " + peer_);
@@ -199,6 +213,7 @@ Status TargetSession::on(const PassEnd& request) {
 
 Status TargetSession::on(const VerifyRequest& request) {
     ZF_TRY(const MoveRecord record, own_record(request.move_id));
+    pass_.reset();  // what is compared now is not written any more
     ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
     DigestOptions options;
     options.excluded = excluded_names();
@@ -217,6 +232,7 @@ Status TargetSession::on(const StageRequest& request) {
     if (record.phase != Phase::incoming && record.phase != Phase::ready) {
         return Error(Errc::conflict, "move " + record.id + " is past staging");
     }
+    pass_.reset();
     StageReply reply;
     ZF_TRY(reply.findings, promise_move(context_, record, request.manifest));
     reply.ready = reply.findings.empty();
@@ -229,13 +245,10 @@ Status TargetSession::on(const Grant& request) {
     if (!found || found->peer != peer_ || found->role != Role::target) {
         return Error(Errc::not_found, "this host knows no move " + printable(request.move_id));
     }
-    if (claimed_id_ != request.move_id) {
-        claim_.reset();
-        ZF_TRY(MoveDesk::Claim claim, desk_.claim(request.move_id, connection_));
-        claim_.emplace(std::move(claim));
-        claimed_id_ = request.move_id;
-    }
-    ZF_TRY(const MoveRecord record, own_move(context_, *found, request));
+    ZF_TRY_STATUS(take(request.move_id));
+    pass_.reset();
+    ZF_TRY(const std::optional<MoveRecord> claimed, context_.journal.find(request.move_id));
+    ZF_TRY(const MoveRecord record, own_move(context_, claimed.value_or(*found), request));
     Owned owned;
     owned.epoch = request.epoch;
     ZF_TRY_STATUS(connection_->send(std::move(owned)));
@@ -254,12 +267,16 @@ Status TargetSession::on(const Grant& request) {
 }
 
 Status TargetSession::on(const StatusRequest& request) {
-    return connection_->send(status_of_move(context_, request.move_id, peer_));
+    ZF_TRY(StatusReply reply, status_of_move(context_, request.move_id, peer_));
+    return connection_->send(std::move(reply));
 }
 
 Status TargetSession::on(const AbortRequest& request) {
+    ZF_TRY(const std::optional<MoveRecord> found, context_.journal.find(request.move_id));
+    if (!found || found->role != Role::target || found->peer != peer_) return connection_->send(AbortReply());
+    ZF_TRY_STATUS(take(request.move_id));  // nobody writes into staging while it is removed
     ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(request.move_id));
-    if (record && record->role == Role::target && record->peer == peer_ && !is_over(*record)) {
+    if (record && !is_over(*record)) {
         if (record->phase == Phase::owned) return Error(Errc::conflict, "this host owns the zone already");
         pass_.reset();
         ZF_TRY(const MoveRecord after,

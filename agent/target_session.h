@@ -51,6 +51,8 @@ private:
     // The move, if it is a move of this peer's that this session has prepared or may speak of.
     Result<MoveRecord> own_record(const std::string& move_id) const;
     Status acknowledge();
+    // This session is the one that works on the move from now on.
+    Status take(const std::string& move_id);
     void tell(const MoveRecord& record, const std::string& message);
 
     AgentContext& context_;
@@ -58,6 +60,7 @@ private:
     std::shared_ptr<Connection> connection_;
     std::string peer_;
     std::uint32_t peer_port_ = 0;
+    std::int64_t clock_skew_ms_ = 0;  // the peer's clock less ours
     std::optional<MoveDesk::Claim> claim_;
     std::string claimed_id_;
     std::optional<Pass> pass_;

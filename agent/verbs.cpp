@@ -52,6 +52,7 @@ MoveWish wish_of(const Request& request) {
 Json tell_check(const Request& request, const MoveWish& wish, const CheckReport& report) {
     for (const Finding& finding : report.findings) request.tell(finding_json(finding));
     request.tell(check_json(wish, report));
+    if (report.peer_error) return end_json(*report.peer_error);
     if (!is_blocked(report.findings)) return end_json(kExitOk, "the move would work");
     return end_json(kExitBlocked, "the move would not work; nothing was touched on either host");
 }
@@ -67,7 +68,7 @@ Json follow(const Request& request, const std::string& move_id) {
             if (news.type == MoveNews::Type::end) return news_json(news);
             if (!request.tell(news_json(news))) return end_json(kExitDetached, "the watcher has gone");
         }
-        if (!fresh.empty()) continue;
+        if (!fresh.empty() || request.desk.is_working_on(move_id)) continue;
         const auto record = request.context.journal.find(move_id);
         if (record && *record && is_over(**record)) return news_json(end_news(**record));
     }

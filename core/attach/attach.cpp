@@ -166,9 +166,9 @@ Status compare_at_a_glance(const HostRoot& root, const Manifest& manifest, Attac
             outcome.notes.push_back(finding.message);
     }
     if (is_blocked(of_brand)) return refused(of_brand);
-    const std::string system(package_system_name(manifest.inventory.system));
-    if (facts && !facts->package_system.empty() && facts->package_system != system)
-        outcome.notes.push_back("the package system of the source is " + system + ", here it is " +
+    const std::string theirs(package_system_name(manifest.inventory.system));
+    if (facts && !facts->package_system.empty() && facts->package_system != theirs)
+        outcome.notes.push_back("the package system of the source is " + theirs + ", here it is " +
                                 facts->package_system);
     return {};
 }
