@@ -5,6 +5,7 @@
 
 #include "agent/zoneadm_verbs.h"
 #include "core/base/text.h"
+#include "core/zone/owner_record.h"
 
 namespace zoneferry {
 namespace {
@@ -51,6 +52,9 @@ int run_reboot(VerbContext& context) {
     if (!context.arguments.empty()) return report_usage("reboot");
     auto held = hold_zone(context);
     if (!held) return report_error(held.error());
+    // Whose zone it is matters more than whether it runs.
+    if (const Status ours = may_boot(context.root, held->entry.name, held->config.zonepath); !ours)
+        return report_error(ours.error());
     const auto now = context.runtime.status(held->entry.name);
     if (!now) return report_error(now.error());
     if (now->state == ZoneState::installed) {
