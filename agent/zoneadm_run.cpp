@@ -34,7 +34,8 @@ int stop(VerbContext& context, int grace_ms, const char* usage) {
     const Status done = context.runtime.halt(held->lock, held->entry.name, grace_ms);
     if (!done) return report_error(done.error());
     if (now->state == ZoneState::installed) {
-        return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is not running"));
+        return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is not running")
+                                .remedy("zoneadm list shows the running ones"));
     }
     return 0;
 }

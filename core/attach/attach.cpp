@@ -19,7 +19,11 @@ Status check_state(const ZoneEntry& entry) {
         return Error(Errc::conflict, zone + " is incomplete and cannot be attached")
             .remedy("zoneadm -z " + entry.name.str() + " uninstall");
     }
-    if (entry.state != ZoneState::configured) return Error(Errc::conflict, zone + " is already installed");
+    if (entry.state != ZoneState::configured) {
+        return Error(Errc::conflict, zone + " is already installed")
+            .remedy("zoneadm -z " + entry.name.str() +
+                    " boot; to attach another tree detach or uninstall this one first");
+    }
     return {};
 }
 

@@ -48,7 +48,8 @@ Status check_image(const TreeWriter& writer) {
         }
     }
     if (!writer.contains("etc/os-release") && !writer.contains("usr/lib/os-release")) {
-        return Error(Errc::invalid, "the image is no Linux system's root: it has no os-release file");
+        return Error(Errc::invalid, "the image is no Linux system's root: it has no os-release file")
+            .remedy("give the root of a whole Linux system");
     }
     return {};
 }
@@ -154,7 +155,9 @@ Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock
     ZF_TRY(const ZoneEntry entry, store.find(name));
     if (entry.state != ZoneState::configured) {
         return Error(Errc::conflict, "zone " + name.str() + " is " + std::string(state_name(entry.state)) +
-                                         ": only a configured zone can be installed");
+                                         ": only a configured zone can be filled; nothing was changed")
+            .remedy(entry.state == ZoneState::incomplete ? "zoneadm -z " + name.str() + " uninstall"
+                                                         : "configure another zone: zonecfg -z NEW_ZONE");
     }
     ZF_TRY(const ZoneConfig config, store.config(name));
     ZF_TRY_STATUS(check_source(source, config));
