@@ -152,8 +152,14 @@ TEST_F(Place, ACloneIsRefusedWhereSomethingIs) {
     ASSERT_EQ(::symlink("/", at("/zones/web02").c_str()), 0);
     EXPECT_THAT(text_of(clone("web02")), HasSubstr("symbolic link"));
     ASSERT_EQ(::unlink(at("/zones/web02").c_str()), 0);
-    ASSERT_EQ(::chmod(at("/zones").c_str(), 0777), 0);
-    EXPECT_THAT(text_of(clone("web02")), HasSubstr("not writable for root only"));
+    EXPECT_EQ(state("web02"), ZoneState::configured);
+    ASSERT_TRUE(make_directories(at("/open"), 0777));
+    ASSERT_EQ(::chmod(at("/open").c_str(), 0777), 0);
+    ZoneConfig config;
+    config.name = "web02";
+    config.zonepath = "/open/web02";
+    ASSERT_TRUE(store().save_config(*store().lock(name("web02")), config));
+    EXPECT_THAT(text_of(clone("web02")), HasSubstr("/open, which holds the zonepath, is not writable for root only"));
     EXPECT_EQ(state("web02"), ZoneState::configured);
 }
 
@@ -223,6 +229,21 @@ TEST_F(Place, AMoveBetweenFileSystemsCopiesEverythingComparesAndRemoves) {
     EXPECT_EQ(::getxattr(at("/other/web01/root/usr/tool").c_str(), "trusted.note", &value, 1), 1);
     EXPECT_EQ(value, 'y');
     EXPECT_EQ(store().config(name("web01"))->zonepath, "/other/web01");
+}
+
+TEST_F(Place, ACopyThatDiffersIsThrownAway) {
+    ASSERT_TRUE(make_directories(at("/other"), 0755));
+    if (!bind_over("/other")) GTEST_SKIP() << "needs the right to mount";
+    const auto spoil = [&](const InstallProgress& progress) {
+        if (progress.step == "comparing") write_file(at("/other/web01/root/usr/tool"), "fool");
+    };
+    const auto moved = relocate_zone(store(), *store().lock(name("web01")), "/other/web01", spoil);
+    ASSERT_FALSE(moved);
+    EXPECT_EQ(moved.error().code(), Errc::verify_failed);
+    EXPECT_EQ(*read_file(at("/zones/web01/root/usr/tool"), 10), "tool");
+    EXPECT_FALSE(path_exists(at("/other/web01")));
+    EXPECT_EQ(store().config(name("web01"))->zonepath, "/zones/web01");
+    EXPECT_TRUE(relocate("/other/web01"));
 }
 
 TEST_F(Place, ACopyThatCannotBeMadeLeavesTheZoneWhereItWas) {
