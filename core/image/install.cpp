@@ -155,7 +155,7 @@ Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock
     ZF_TRY(const ZoneEntry entry, store.find(name));
     if (entry.state != ZoneState::configured) {
         return Error(Errc::conflict, "zone " + name.str() + " is " + std::string(state_name(entry.state)) +
-                                         ": only a configured zone can be filled; nothing was changed")
+                                         ": only a configured zone can be installed; nothing was changed")
             .remedy(entry.state == ZoneState::incomplete ? "zoneadm -z " + name.str() + " uninstall"
                                                          : "configure another zone: zonecfg -z NEW_ZONE");
     }
