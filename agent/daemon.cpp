@@ -118,15 +118,16 @@ Status run_daemon(const HostRoot& root) {
         spdlog::warn("{}", renewed.error().text());
     }
 
+    autoboot(context);
+    listener.begin_if_trusted();
+    desk.resume_all();
+    // Whoever gets an answer from the socket finds everything else at work.
     ZF_TRY(std::unique_ptr<ControlServer> control,
            ControlServer::start(root.run_directory() + "/agent.sock",
                                 [&](const std::string& request, const SendLine& send) {
                                     serve_request(
                                         context, desk, [&] { listener.begin_if_trusted(); }, request, send);
                                 }));
-    autoboot(context);
-    desk.resume_all();
-    listener.begin_if_trusted();
     auto janitor = std::make_unique<Janitor>(context, desk);
     spdlog::info("agent of {} is ready", context.settings.name);
 

@@ -1,8 +1,12 @@
 #include "agent/janitor.h"
 
+#include <spdlog/spdlog.h>
+
 #include "agent/finish.h"
+#include "agent/guarded.h"
 #include "agent/peer_session.h"
 #include "agent/target_move.h"
+#include "core/base/files.h"
 
 namespace zoneferry {
 namespace {
@@ -13,11 +17,12 @@ constexpr std::int64_t kSweepEveryMs = 15'000;
 
 Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), desk_(desk) {
     thread_ = std::jthread([this] {
+        if (Status done = guarded([this] { remove_rubbish(); }); !done) spdlog::error("{}", done.error().text());
         std::int64_t next_ms = 0;
         while (!context_.stopping && !context_.board.is_closed()) {
             const std::int64_t now_ms = context_.clock.monotonic_ms();
             if (now_ms >= next_ms) {
-                sweep();
+                if (Status done = guarded([this] { sweep(); }); !done) spdlog::error("{}", done.error().text());
                 next_ms = now_ms + kSweepEveryMs;
             }
             context_.board.wait("", 0, 500);  // returns early when the agent stops
@@ -25,11 +30,29 @@ Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), des
     });
 }
 
+void Janitor::remove_rubbish() {
+    const auto records = context_.journal.all();
+    for (const MoveRecord& record : records ? *records : std::vector<MoveRecord>()) {
+        // A crash right after the zone was back may have left the move that it undoes as it was.
+        const bool is_back = record.phase == Phase::activated || record.phase == Phase::finalized;
+        if (record.role == Role::target && is_back && record.problem.empty()) mark_returned(context_, record);
+        if (record.phase != Phase::finalized && record.phase != Phase::aborted) continue;
+        for (const std::string& place :
+             {trash_path(context_.root, record.zonepath, record.id), move_directory(context_.root, record.id)}) {
+            if (Status done = remove_tree(place); !done) spdlog::warn("{}", done.error().text());
+        }
+    }
+}
+
 void Janitor::sweep() {
     const auto records = context_.journal.all();
     if (!records) return;
     for (const MoveRecord& record : *records) {
         if (context_.stopping) return;
+        if (wants_deletion(record)) {
+            // Decided when the move began, and cut off by a crash or a lost link.
+            if (const auto after = finalize_move(context_, record)) context_.board.publish(end_news(*after));
+        }
         if (record.role != Role::target || is_over(record) || desk_.is_claimed(record.id)) continue;
         look_after(record.id);
     }
@@ -41,7 +64,12 @@ void Janitor::look_after(const std::string& move_id) {
     const auto record = context_.journal.find(move_id);  // as it is now that nobody else works on it
     if (!record || !*record || is_over(**record)) return;
     if ((*record)->phase == Phase::owned) {
-        (void)activate_move(context_, **record);
+        const auto done = activate_move(context_, **record);
+        if (!done) return tell_activation_failed(context_, **record, done.error());
+        // A rollback is over for its watchers when the source has deleted its copy, too (FinalizeRequest).
+        const bool deletes_source = !(*record)->return_of.empty() && done->problem.empty();
+        const auto after = context_.journal.find(move_id);
+        if (!deletes_source && after && *after) context_.board.publish(end_news(**after));
     } else {
         ask_about(**record);
     }

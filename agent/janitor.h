@@ -17,6 +17,7 @@ public:
     Janitor(AgentContext& context, MoveDesk& desk);
 
 private:
+    void remove_rubbish();  // what a deletion has left that a crash interrupted
     void sweep();
     void look_after(const std::string& move_id);
     void ask_about(const MoveRecord& record);

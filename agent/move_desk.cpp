@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/finish.h"
+#include "agent/guarded.h"
 #include "agent/target_move.h"
 #include "core/base/files.h"
 
@@ -16,7 +17,10 @@ void MoveDesk::run_in_thread(MoveRecord record) {
     if (stopped_ || running_.contains(id)) return;  // begun while resume_all was on its way
     Running& entry = running_[id];
     entry.move = std::make_unique<SourceMove>(context_, std::move(record));
-    entry.thread = std::jthread([move = entry.move.get()] { move->run(); });
+    entry.thread = std::jthread([move = entry.move.get()] {
+        const Status done = guarded([move] { move->run(); });
+        if (!done) move->report_fault(done.error());
+    });
 }
 
 Status MoveDesk::start(const MoveRecord& record) {
@@ -39,16 +43,6 @@ void MoveDesk::resume_all() {
     if (!records) return;
     for (const MoveRecord& record : *records) {
         if (record.role == Role::source && !is_over(record)) run_in_thread(record);
-        if (record.role == Role::target && next_target_step(record) == TargetStep::activate) {
-            // We own it: it is attached and booted whether or not the source is there.
-            const auto done = activate_move(context_, record);
-            if (const auto after = context_.journal.find(record.id); done && after && *after) {
-                context_.board.publish(end_news(**after));
-            }
-        }
-        if (record.phase == Phase::finalized) {  // an interrupted deletion
-            (void)remove_tree(trash_path(context_.root, record.zonepath, record.id));
-        }
     }
 }
 
@@ -83,6 +77,7 @@ void MoveDesk::stop() {
     }
     context_.stopping = true;
     context_.board.close();
+    for (const auto& [id, running] : ending) running.move->interrupt();
     ending.clear();  // joins
 }
 

@@ -22,7 +22,7 @@ public:
 
     // Journals a new source move and runs it; Errc::busy while another one of that zone is under way.
     Status start(const MoveRecord& record);
-    // After a start of the agent: goes on with every move that is not over.
+    // After a start of the agent: goes on with every move that this host leads. Incoming ones are the janitor's.
     void resume_all();
     // Gives a source move up; Errc::conflict when it is released or over.
     Status abort(const std::string& move_id, const std::string& reason);

@@ -58,6 +58,10 @@ void take_over(MoveRecord& record, const MoveEvent& event) {
             record.running = event.flag;
             record.problem = event.text;
             break;
+        case EventKind::aborted:
+            record.running = event.flag;
+            if (!event.text.empty()) record.problem += "; " + event.text;
+            break;
         case EventKind::aborting:
         case EventKind::discarded:
             record.problem = event.text;
@@ -169,6 +173,11 @@ bool is_over(const MoveRecord& record) {
 
 bool is_in_doubt(const MoveRecord& record) {
     return record.role == Role::source ? record.phase == Phase::released : record.phase == Phase::ready;
+}
+
+bool wants_deletion(const MoveRecord& record) {
+    return record.role == Role::source && record.phase == Phase::activated &&
+           record.keep_source == KeepSource::remove && record.problem.empty() && record.running == record.was_running;
 }
 
 bool wants_another_running_pass(const std::vector<PassTime>& passes) {

@@ -1,5 +1,7 @@
 #include "agent/source_move.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -13,15 +15,20 @@
 #include "core/base/text.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
+#include "transfer/sender.h"
 #include "transfer/tree_digest.h"
 
 namespace zoneferry {
 namespace {
 
+constexpr int kStartTries = 3;  // of a zone that shall run at home again after an undo
 constexpr int kRetryFirstMs = 500;
 constexpr int kRetryMostMs = 10'000;
 
-bool is_transient(Errc code) { return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out; }
+// busy: an older session of this very move has not let go yet, or somebody has the zone's lock for a moment.
+bool is_transient(Errc code) {
+    return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out || code == Errc::busy;
+}
 
 }  // namespace
 
@@ -32,6 +39,19 @@ void SourceMove::request_abort(const std::string& reason) {
     if (abort_requested_) return;
     abort_reason_ = reason;
     abort_requested_ = true;
+    const std::lock_guard guard(interrupt_mutex_);
+    if (sending_ != nullptr) sending_->cancel();
+}
+
+void SourceMove::interrupt() {
+    const std::lock_guard guard(interrupt_mutex_);
+    if (sending_ != nullptr) sending_->cancel();
+    if (talking_to_) talking_to_->close();
+}
+
+void SourceMove::report_fault(const Error& error) {
+    spdlog::error("move {}: {}", record_.id, error.text());
+    tell_note(error.text(), "restart the agent: the move goes on from its journal");
 }
 
 void SourceMove::run() {
@@ -147,6 +167,11 @@ Status SourceMove::ensure_session() {
     if (session_) return {};
     ZF_TRY(PeerSession session, PeerSession::open(context_, record_.peer, record_.peer_address));
     session_.emplace(std::move(session));
+    {
+        const std::lock_guard guard(interrupt_mutex_);
+        talking_to_ = session_->shared_connection();
+    }
+    if (context_.stopping) return Error(Errc::cancelled, "the agent is stopping");
     session_is_prepared_ = false;
     return {};
 }
@@ -324,7 +349,7 @@ Status SourceMove::confirm() {
                                     .flag = activated_.running}));
     const bool healthy = activated_.problem.empty() && activated_.running == record_.was_running;
     if (healthy) mark_returned(context_, record_);
-    if (healthy && record_.keep_source == KeepSource::remove) {
+    if (wants_deletion(record_)) {
         lock_.reset();
         ZF_TRY(record_, finalize_move(context_, record_));
     }
@@ -333,7 +358,9 @@ Status SourceMove::confirm() {
 
 Status SourceMove::abort() {
     ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(give_back_here(context_, record_, *lock_));
+    ZF_TRY(const bool is_ours, take_back(context_, record_, *lock_));
+    Status started = is_ours ? start_again(context_, record_, *lock_) : Status();
+    if (!started && failures_ < kStartTries) return started;  // again, after a pause
     // The zone is back; the target may be out of reach. It is told, but not waited for: it asks by itself when it
     // comes back (see janitor.h).
     if (ensure_session()) {
@@ -343,7 +370,10 @@ Status SourceMove::abort() {
         if (!session_->ask<AbortReply>(std::move(request))) session_.reset();
     }
     ZF_TRY_STATUS(remove_tree(move_directory(context_.root, record_.id)));
-    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted}));
+    // A zone that cannot start here any more is the user's to mend: it is ours, and its lock is free.
+    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted,
+                                    .text = started ? std::string() : started.error().text(),
+                                    .flag = record_.was_running && started.has_value()}));
     lock_.reset();
     return {};
 }

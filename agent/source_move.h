@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,6 +39,10 @@ public:
     void run();
     // Thread-safe: gives the move up at its next step, if it can still be given up.
     void request_abort(const std::string& reason);
+    // Thread-safe: ends what the move waits for (a slow link, an answer), so that it looks around.
+    void interrupt();
+    // run() has ended by an exception: told to log and watchers; the move goes on when the agent starts again.
+    void report_fault(const Error& error);
 
     // Thread-safe: run() has come to its end.
     bool is_done() const { return done_; }
@@ -88,6 +93,9 @@ private:
     std::uint64_t raw_bytes_ = 0;
     std::vector<std::pair<std::string, std::int64_t>> times_ms_;  // "halt" -> ms, for the report
     std::atomic<bool> done_ = false;
+    std::mutex interrupt_mutex_;
+    TreeSender* sending_ = nullptr;           // guarded: what interrupt() wakes
+    std::shared_ptr<Connection> talking_to_;  // guarded
     std::atomic<bool> abort_requested_ = false;
     std::string abort_reason_;
     Activated activated_;

@@ -78,13 +78,21 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
 Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::string& move_id) {
     Gathered all;
     ZF_TRY(const ZoneName name, ZoneName::create(wish.zone));
-    ZF_TRY(all.config, ZoneStore(context.root).config(name));
+    const ZoneStore store(context.root);
+    ZF_TRY([[maybe_unused]] const ZoneEntry entry, store.find(name));  // says that there is no such zone
+    if (wish.peer == context.settings.name) {
+        return Error(Errc::usage, wish.peer + " is this host: a zone moves to another one")
+            .remedy("zoneferry trust list");
+    }
+    ZF_TRY(all.config, store.config(name));
     ZF_TRY(const SourceView view, view_source(context, all.config));
     CheckReport& report = all.report;
     ZF_TRY(report.source, gather_host_facts(context.root));
     report.running = view.state == "running";
     ZF_TRY(const Manifest manifest, make_manifest(context.root, all.config));
-    if (auto tree = open_directory(context.root.at(all.config.zonepath))) {
+    // With a mount inside it cannot be measured, and the findings say so.
+    auto tree = open_directory(context.root.at(all.config.zonepath));
+    if (tree && view.mounts_inside.empty()) {
         ZF_TRY(const TreeTotals totals, measure_tree(*std::move(tree), excluded_names()));
         report.tree_bytes = totals.allocated_bytes;
         report.tree_entries = totals.entries;

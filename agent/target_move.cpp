@@ -1,6 +1,7 @@
 #include "agent/target_move.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,6 +124,7 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     ZF_TRY_STATUS(refuse_older_epoch(context, request, name, manifest.config.zonepath));
 
     MoveRecord record = record_from(request, manifest.config, peer, peer_address);
+    record.begun_unix_ms = context.clock.unix_ms();
     ZF_TRY_STATUS(context.journal.add(record));
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
     ZF_TRY_STATUS(make_staging(staging_path(context.root, record.zonepath, record.id)));
@@ -257,6 +259,20 @@ Result<Activated> activate_move(AgentContext& context, const MoveRecord& record)
     return done;
 }
 
+void tell_activation_failed(AgentContext& context, const MoveRecord& record, const Error& error) {
+    MoveNews news{.type = MoveNews::Type::note,
+                  .move_id = record.id,
+                  .zone = record.zone,
+                  .phase = std::string(phase_name(record.phase)),
+                  .message = "zone " + record.zone +
+                             " belongs to this host but could not be put in place: " + error.text() + "; trying again",
+                  .remedy = error.remedy_text()};
+    const auto last = context.board.latest(record.id);
+    if (last && last->message == news.message) return;
+    spdlog::error("{}", news.message);
+    context.board.publish(std::move(news));
+}
+
 Status forget_way_back(AgentContext& context, const MoveRecord& record) {
     ZF_TRY_STATUS(remove_tree(kept_path(context.root, record.zonepath, record.id)));
     if (record.phase != Phase::activated) return {};
@@ -285,6 +301,8 @@ Result<StatusReply> status_of_move(AgentContext& context, const std::string& mov
     reply.attached = record.phase != Phase::owned && entry && entry->state == ZoneState::installed;
     const auto status = Runtime(context.root).status(*name);
     reply.running = status && status->state == ZoneState::running;
+    const auto last = context.board.latest(move_id);
+    if (record.phase == Phase::owned && last && last->type == MoveNews::Type::note) reply.problem = last->message;
     return reply;
 }
 

@@ -21,6 +21,7 @@ public:
     void run();
 
 private:
+    void converse();
     struct Pass {
         std::uint32_t number = 0;
         bool is_final = false;
@@ -50,9 +51,9 @@ private:
 
     // The move, if it is a move of this peer's that this session has prepared or may speak of.
     Result<MoveRecord> own_record(const std::string& move_id) const;
+    // This session works on the move from now on; an older one lets go of it first.
+    Status take_over(const std::string& move_id);
     Status acknowledge();
-    // This session is the one that works on the move from now on.
-    Status take(const std::string& move_id);
     void tell(const MoveRecord& record, const std::string& message);
 
     AgentContext& context_;

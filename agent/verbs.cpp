@@ -1,11 +1,14 @@
 #include "agent/verbs.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "agent/exit_codes.h"
 #include "agent/finish.h"
+#include "agent/guarded.h"
 #include "agent/join.h"
 #include "agent/peer_session.h"
 #include "agent/report.h"
@@ -124,6 +127,9 @@ Result<Json> serve_abort(const Request& request) {
     if (last.value("phase", "") == "aborted") {
         last["exit_code"] = static_cast<int>(kExitOk);
         last["message"] = "aborted; zone " + record.zone + " is on this host as before";
+    } else if (last.value("exit_code", 0) == kExitOk) {
+        last["exit_code"] = static_cast<int>(kExitBusy);
+        last["message"] = "too late to abort: " + last.value("message", "");
     }
     return last;
 }
@@ -256,8 +262,13 @@ void serve_request(AgentContext& context, MoveDesk& desk, const std::function<vo
         send(json_line(end_json(kExitUsage, "this agent knows no verb '" + printable(verb) + "'")));
         return;
     }
-    const Result<Json> last = found->second(request);
-    send(json_line(last ? *last : end_json(last.error())));
+    const Status done = guarded([&] {
+        const Result<Json> last = found->second(request);
+        send(json_line(last ? *last : end_json(last.error())));
+    });
+    if (done) return;
+    spdlog::error("{}: {}", verb, done.error().text());
+    send(json_line(end_json(done.error())));
 }
 
 }  // namespace zoneferry

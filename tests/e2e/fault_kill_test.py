@@ -80,7 +80,7 @@ class KillTest(FaultTest):
                 with self.subTest(event=event, moment=moment):
                     start, done = self.crash_and_recover("target", f"{moment}:{event}")
                     here = self.finish(start)
-                    self.assertEqual(done.returncode, 0 if here is not start else 9, done)
+                    self.assertEqual(done.returncode, 0 if here is not start else 12, done)
                     if event in ("owned", "activated"):
                         self.assertIsNot(here, start)
 
@@ -142,7 +142,11 @@ class KillTest(FaultTest):
                 self.assertIs(self.assert_sane(ZONE), home)
                 self.assertEqual((home.path(zone_path(ZONE)) / "root/srv/written-away").read_text(), event)
                 self.assertTrue(wait_for(lambda: ZONE not in zone_states(away)), zone_states(away))
-                self.assertEqual([move["phase"] for move in moves(home) if move["role"] == "source"][-1], "returned")
+                def first_move():
+                    return [move["phase"] for move in moves(home) if move["role"] == "source"][-1]
+                wait_for(lambda: first_move() == "returned", 20)
+                self.assertEqual(first_move(), "returned")
+                self.assertEqual(faults.footprint(home)["moves"], [])
                 self.assertEqual(home.path("/export/zones").joinpath(ZONE).exists(), True)
 
 

@@ -17,7 +17,24 @@ def take_by_hand(host, name):
         path.write_text(re.sub(r"host=.*", f"host={host.name}", re.sub(r"state=.*", "state=owned", text)))
 
 
-class RecoveryTest(FaultTest):
+class RecoveryCase(FaultTest):
+    def release_without_answer(self, name):
+        """host1 has released the zone, host2 is away: in doubt."""
+        self.assertEqual(self.agents["host1"].stop(), 0)
+        self.agents["host1"].start(env={"ZONEFERRY_CRASH_AT": "source:after:released"})
+        self.assertEqual(ferry(self.host1, "move", name, "host2", check=False).returncode, 5)
+        self.agents["host1"].process.wait(timeout=60)
+        self.agents["host2"].kill()
+        self.agents["host1"].start()
+        done = ferry(self.host1, "status", name, check=False)
+        self.assertEqual(done.returncode, 13, done)
+        self.assertIn("IN DOUBT", done.stdout)
+        self.assertNotEqual(self.host1.run(["zoneadm", "-z", name, "boot"], check=False).returncode, 0)
+        refused = ferry(self.host1, "abort", name, check=False)
+        self.assertEqual(refused.returncode, 7, refused)
+
+
+class RecoveryTest(RecoveryCase):
     def test_lost_target_and_damaged_journal(self):
         self.zone(ZONE)
         ferry(self.host1, "move", ZONE, "host2")
@@ -46,41 +63,11 @@ class RecoveryTest(FaultTest):
 
         self.damage_the_journal()
 
-    def release_without_answer(self, name):
-        """host1 has released the zone, host2 is away: in doubt."""
-        self.assertEqual(self.agents["host1"].stop(), 0)
-        self.agents["host1"].start(env={"ZONEFERRY_CRASH_AT": "source:after:released"})
-        self.assertEqual(ferry(self.host1, "move", name, "host2", check=False).returncode, 5)
-        self.agents["host1"].process.wait(timeout=60)
-        self.agents["host2"].kill()
-        self.agents["host1"].start()
-        done = ferry(self.host1, "status", name, check=False)
-        self.assertEqual(done.returncode, 13, done)
-        self.assertIn("IN DOUBT", done.stdout)
-        self.assertNotEqual(self.host1.run(["zoneadm", "-z", name, "boot"], check=False).returncode, 0)
-        refused = ferry(self.host1, "abort", name, check=False)
-        self.assertEqual(refused.returncode, 7, refused)
-
     def test_in_doubt_ends_when_the_target_is_back(self):
         self.zone("doubt")
         self.release_without_answer("doubt")
         self.agents["host2"].start()
         self.assertIs(self.assert_sane("doubt"), self.host2)
-
-    def test_in_doubt_with_a_lost_target(self):
-        self.zone("gone")
-        self.release_without_answer("gone")
-        self.assertEqual(self.agents["host1"].stop(), 0)
-        take_by_hand(self.host1, "gone")
-        journal = self.host1.path("/var/lib/zoneferry/journal.db")
-        journal.rename(journal.with_suffix(".old"))
-        self.agents["host1"].start()
-        self.host1.run(["zoneadm", "-z", "gone", "boot"])
-        self.assertEqual(zone_states(self.host1)["gone"], "running")
-        # Were it not lost: the target asks, learns that host1 knows no such move, and discards what it had.
-        self.agents["host2"].start()
-        self.assertTrue(faults.wait_for(lambda: faults.moves(self.host2)[-1]["phase"] == "discarded"))
-        self.assertNotIn("gone", faults.owner_states(self.host2))
 
     def damage_the_journal(self):
         self.assertEqual(self.agents["host1"].stop(), 0)
@@ -98,6 +85,24 @@ class RecoveryTest(FaultTest):
         # The zone can move as before: its owner record was never in the journal.
         self.assertEqual(ferry(self.host1, "move", ZONE, "host2").returncode, 0)
         self.assertIs(self.assert_sane(ZONE), self.host2)
+
+
+class LostTargetInDoubtTest(RecoveryCase):  # leaves a move in doubt: hosts of its own
+    def test_in_doubt_with_a_lost_target(self):
+        self.zone("gone")
+        self.release_without_answer("gone")
+        self.assertEqual(self.agents["host1"].stop(), 0)
+        take_by_hand(self.host1, "gone")
+        journal = self.host1.path("/var/lib/zoneferry/journal.db")
+        journal.rename(journal.with_suffix(".old"))
+        self.agents["host1"].start()
+        self.host1.run(["zoneadm", "-z", "gone", "boot"])
+        self.assertEqual(zone_states(self.host1)["gone"], "running")
+        # Were it not lost: what it has promised it keeps, in doubt, and it does not run it.
+        self.agents["host2"].start()
+        self.assertEqual(ferry(self.host2, "status", "gone", check=False).returncode, 13)
+        self.assertNotIn("gone", zone_states(self.host2))
+        self.assertEqual(faults.owner_states(self.host2)["gone"], "incoming")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ struct World {
     Tree target_tree = Tree::none;
     bool target_attached = false;
     bool target_runs = false;
+    // Another move of the same zone, begun at the same moment and being undone; aborted: there is none.
+    Phase rival = Phase::aborted;
     std::uint32_t sent = 0;
 
     bool has(Kind kind) const { return (sent >> kind & 1U) != 0; }
@@ -70,6 +72,7 @@ std::uint64_t key_of(const World& world) {
     const auto add = [&](unsigned bits, std::uint64_t value) { key = key << bits | value; };
     add(5, static_cast<std::uint64_t>(world.source));
     add(5, static_cast<std::uint64_t>(world.target));
+    add(5, static_cast<std::uint64_t>(world.rival));
     add(3, static_cast<std::uint64_t>(world.source_owner));
     add(3, static_cast<std::uint64_t>(world.target_owner));
     for (const bool bit : {world.target_is_known, world.was_running, world.cold, world.pass_done, world.source_copy,
@@ -86,7 +89,7 @@ struct Mistakes {
     bool source_gives_up_late = false;   // an abort although RELEASED
     bool release_without_ready = false;  // released as soon as the tree is verified
     bool grant_before_owner = false;     // told to the target before the own owner record says so
-    bool finalize_unasked = false;       // the source's copy is deleted on its own word
+    bool rival_undoes_unasked = false;   // an undo that does not ask whose the zone is now
 };
 
 MoveRecord source_record(const World& world) {
@@ -131,6 +134,7 @@ public:
 
     void all() {
         people();
+        rival();
         source();
         source_hears();
         target();
@@ -174,7 +178,7 @@ private:
         if (mistakes_.source_gives_up_late && world_.source == Phase::released) {
             step("MISTAKE: late abort", [](World& w) { w.source = Phase::aborting; });
         }
-        if (world_.source == Phase::activated && (world_.has(kStatusHealthy) || mistakes_.finalize_unasked)) {
+        if (world_.source == Phase::activated && world_.has(kStatusHealthy)) {
             step("finalize: told", [](World& w) { w.send(kFinalize); });
             if (world_.has(kFinalize)) {
                 step("finalize: deleted", [](World& w) {
@@ -184,6 +188,18 @@ private:
             }
             if (!world_.source_copy) journal_source("finalized", EventKind::finalized);
         }
+    }
+
+    void rival() {
+        MoveRecord record = source_record(world_);
+        record.phase = world_.rival;
+        const auto folded = fold(record, MoveEvent{.kind = EventKind::aborted});
+        if (!folded) return;
+        const bool is_ours = world_.source_owner == Owner::none || world_.source_owner == Owner::owned;
+        if (is_ours || mistakes_.rival_undoes_unasked) {
+            step("rival: owned again", [](World& w) { w.source_owner = Owner::owned; });
+        }
+        step("rival: aborted", [&](World& w) { w.rival = folded->phase; });
     }
 
     void source() {
@@ -334,10 +350,13 @@ public:
     Exploration run() {
         for (const bool was_running : {false, true}) {
             for (const bool cold : {false, true}) {
-                World first;
-                first.was_running = first.source_runs = was_running;
-                first.cold = cold;
-                visit(first, 0, "begun");
+                for (const Phase rival : {Phase::aborted, Phase::aborting}) {
+                    World first;
+                    first.was_running = first.source_runs = was_running;
+                    first.cold = cold;
+                    first.rival = rival;
+                    visit(first, 0, "begun");
+                }
             }
         }
         for (std::size_t index = 0; index < worlds_.size() && result_.broken.empty(); ++index) {
@@ -426,6 +445,12 @@ TEST(HandoverModel, ATargetThatDecidesAloneIsFound) {
 TEST(HandoverModel, AnAbortAfterTheReleaseIsFound) {
     Mistakes mistakes;
     mistakes.source_gives_up_late = true;
+    EXPECT_NE(Explorer(mistakes).run().broken, "");
+}
+
+TEST(HandoverModel, AnUndoThatDoesNotAskWhoseTheZoneIsIsFound) {
+    Mistakes mistakes;
+    mistakes.rival_undoes_unasked = true;
     EXPECT_NE(Explorer(mistakes).run().broken, "");
 }
 

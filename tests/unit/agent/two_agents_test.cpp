@@ -63,6 +63,7 @@ TEST_F(TwoAgents, ARollbackBringsTheZoneBackAndCanBeDoneOnce) {
     EXPECT_TRUE(path_exists(one.path("/zones/web01/root/etc/new"))) << "what was written there came along";
     EXPECT_EQ(one.phase(id_of(there)), Phase::returned);
     EXPECT_EQ(two.phase(id_of(there)), Phase::returned);
+    EXPECT_EQ(one.journal().resolve("web01")->id, id_of(back)) << "the newest move of the zone";
     EXPECT_FALSE(path_exists(two.path("/zones/web01"))) << "a rollback deletes the copy it leaves";
     EXPECT_NE(end_of(one.ask({{"verb", "rollback"}, {"move", id_of(there)}}))["exit_code"], kExitOk);
     EXPECT_NE(end_of(one.ask({{"verb", "finalize"}, {"move", id_of(there)}}))["exit_code"], kExitOk)
