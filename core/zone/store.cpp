@@ -49,11 +49,10 @@ std::string ZoneStore::config_path(const ZoneName& name) const {
 Result<ZoneConfig> ZoneStore::config(const ZoneName& name) const {
     const std::string path = config_path(name);
     ZF_TRY(const std::string text, read_file(path, kXmlBytesMax));
-    auto config = parse_zone_document(text);
-    if (!config) return std::move(config).error().during("reading " + path);
-    if (config->name != name.str()) {
+    ZF_TRY(ZoneConfig config, parse_zone_document(text, path));
+    if (config.name != name.str()) {
         return Error(Errc::corrupt,
-                     path + " is the configuration of " + printable(config->name) + ", not of " + name.str());
+                     path + " is the configuration of " + printable(config.name) + ", not of " + name.str());
     }
     return config;
 }
