@@ -37,8 +37,17 @@ void set(Node node, const char* name, const std::string& value) {
 }
 
 // What is compared and shown: not empty, short, and of printable characters only.
+bool is_shown_as_it_is(const std::string& text, std::size_t bytes_max) {
+    return !text.empty() && text.size() <= bytes_max && printable(text) == text;
+}
+
 bool is_plain(const std::string& text, std::size_t bytes_max) {
-    return !text.empty() && text.size() <= bytes_max && text.find(' ') == std::string::npos && printable(text) == text;
+    return text.find(' ') == std::string::npos && is_shown_as_it_is(text, bytes_max);
+}
+
+// An SVR4 version may hold blanks ("1.0 beta"), but not around it.
+bool is_version(const std::string& text) {
+    return trim(text) == text && is_shown_as_it_is(text, kPackageVersionBytesMax);
 }
 
 // Where a child of <zone> must stand.
@@ -110,7 +119,7 @@ private:
         if (!is_plain(package.name, kPackageNameBytesMax)) {
             return xml_.error(node, "package name '" + printable(package.name.substr(0, 80)) + "' is not usable");
         }
-        if (!is_plain(package.version, kPackageVersionBytesMax)) {
+        if (!is_version(package.version)) {
             return xml_.error(node, "the version of package " + package.name + " is not usable");
         }
         const auto reason = dependency_reason_from_name(text_of(node, "reason"));

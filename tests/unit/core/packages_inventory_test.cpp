@@ -113,7 +113,7 @@ TEST_F(Packages, DamagedDpkgDatabasesAreErrorsThatNameThePlace) {
 
     make_dpkg_host(directory_.path(), two);
     write_file(at("/var/lib/dpkg/info/b.list"), "/.\n/usr\n/us");
-    EXPECT_THAT(error(kUsr), HasSubstr("b.list ends in the middle"));
+    EXPECT_THAT(error(kUsr), HasSubstr("b.list line 3: ends in the middle"));
     write_file(at("/var/lib/dpkg/info/b.list"), "/.\nrubbish\n");
     EXPECT_THAT(error(kUsr), HasSubstr("b.list line 2"));
 
