@@ -18,6 +18,14 @@ Result<ZoneIndex> ZoneStore::read_index() const {
     return ZoneIndex::parse(text);
 }
 
+// What the unreadable lines of the index say is unknown, so nothing is said that they could make false.
+Status ZoneStore::check_whole(const ZoneIndex& index) const {
+    if (index.damage().empty()) return {};
+    return Error(Errc::corrupt, root_.zones_directory() + "/index " + index.damage().front() +
+                                    "; a zone could be missing from what can be read")
+        .remedy("mend that line by hand: NAME:STATE:ZONEPATH:UUID");
+}
+
 template <class Change>
 Status ZoneStore::change_index(Change change) {
     ZF_TRY_STATUS(make_directories(root_.zones_directory(), 0755));
@@ -30,6 +38,12 @@ Status ZoneStore::change_index(Change change) {
 
 Result<std::vector<ZoneEntry>> ZoneStore::list() const {
     ZF_TRY(const ZoneIndex index, read_index());
+    ZF_TRY_STATUS(check_whole(index));
+    return index.entries();
+}
+
+Result<std::vector<ZoneEntry>> ZoneStore::list_readable() const {
+    ZF_TRY(const ZoneIndex index, read_index());
     return index.entries();
 }
 
@@ -37,6 +51,7 @@ Result<ZoneEntry> ZoneStore::find(const ZoneName& name) const {
     ZF_TRY(const ZoneIndex index, read_index());
     const ZoneEntry* entry = index.find(name);
     if (entry == nullptr) {
+        ZF_TRY_STATUS(check_whole(index));
         return Error(Errc::not_found, "there is no zone " + name.str() + " on this host").remedy("zoneadm list -c");
     }
     return *entry;
@@ -89,6 +104,7 @@ Status ZoneStore::create(const ZoneLock& lock, const ZoneConfig& config) {
     ZF_TRY_STATUS(verify_config(config));
     ZF_TRY_STATUS(check_overlap(config));
     return change_index([&](ZoneIndex& index) -> Status {
+        ZF_TRY_STATUS(check_whole(index));
         ZF_TRY_STATUS(index.add({lock.name(), ZoneState::configured, config.zonepath, ""}));
         return write_config(config);
     });

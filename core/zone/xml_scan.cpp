@@ -119,7 +119,8 @@ private:
     }
 
     void take_declaration() {
-        const bool is_xml = at_ == start_ && here("<?xml") && kBlanks.find(text_[at_ + 5]) != std::string_view::npos;
+        const std::string_view behind = text_.substr(at_).substr(0, 6);
+        const bool is_xml = at_ == start_ && here("<?xml") && behind.find_first_of(kBlanks) == 5;
         if (!is_xml) return fail(at_, "processing instructions are not allowed");
         (void)skip_past(at_, "?>", "the XML declaration");
     }

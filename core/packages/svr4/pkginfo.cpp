@@ -105,8 +105,9 @@ private:
         }
         for (const std::string_view flag : {"SUNW_PKG_ALLZONES=true", "SUNW_PKG_THISZONE=true"}) {
             const std::size_t at = line.find(flag);
-            if (at == 0 || at == std::string_view::npos) continue;
-            return damaged(file_, line_number_, "holds " + std::string(flag) + " behind something else");
+            const bool is_joined = at == 0 && line.find('=', flag.size()) != std::string_view::npos;
+            if (!is_joined && (at == 0 || at == std::string_view::npos)) continue;
+            return damaged(file_, line_number_, "holds " + std::string(flag) + " together with something else");
         }
         if (line == "SUNW_PKG_ALLZONES=true") package_.all_zones = true;
         if (line == "SUNW_PKG_THISZONE=true") package_.this_zone = true;
