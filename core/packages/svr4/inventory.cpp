@@ -120,12 +120,12 @@ private:
 };
 
 // One sentence for all of them: a host has a handful.
-std::string without_path_warning(const std::vector<std::string>& names) {
+std::string without_path_warning(std::vector<std::string> names) {
     constexpr std::size_t kShown = 5;
-    const std::vector<std::string> shown(names.begin(), names.begin() + std::min(names.size(), kShown));
-    return std::to_string(names.size()) + " installed package(s) own no path in " + kContents + " (" +
-           join(shown, ", ") + (names.size() > kShown ? ", ..." : "") +
-           "): normal if they only bring scripts; if not, the file was cut off";
+    const std::size_t count = names.size();
+    names.resize(std::min(count, kShown));
+    return std::to_string(count) + " installed package(s) own no path in " + kContents + " (" + join(names, ", ") +
+           (count > kShown ? ", ..." : "") + "): normal if they only bring scripts; if not, the file was cut off";
 }
 
 // Adds what a dependent package needs, to any depth; one that is not installed is left out, as on Solaris.
@@ -210,8 +210,8 @@ Result<Inventory> take_svr4_inventory(int root, const ScopeMatcher& scope, const
             inventory.warnings.push_back("package " + name + " is only partly installed according to " + kContents);
         }
     }
-    if (const auto names = contents.without_path(); !names.empty()) {
-        inventory.warnings.push_back(without_path_warning(names));
+    if (auto names = contents.without_path(); !names.empty()) {
+        inventory.warnings.push_back(without_path_warning(std::move(names)));
     }
     drop_obsoleted_patches(inventory.packages);
     return inventory;

@@ -1,8 +1,8 @@
 // The index and the store: comments kept, states guarded, one operation at a time.
 #include <gtest/gtest.h>
 
-#include "core/zone/store.h"
 #include "core/base/files.h"
+#include "core/zone/store.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
