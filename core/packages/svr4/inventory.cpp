@@ -19,6 +19,7 @@ namespace {
 
 constexpr const char* kContents = "/var/sadm/install/contents";
 constexpr const char* kPackages = "/var/sadm/pkg";
+constexpr const char* kGlobalOnly = "/var/sadm/install/gz-only-packages";
 
 using Installed = std::map<std::string, Svr4Package, std::less<>>;
 
@@ -44,6 +45,23 @@ Result<Installed> read_installed(int packages) {
     }
     if (installed.empty()) return Error(Errc::corrupt, std::string(kPackages) + " holds no package");
     return installed;
+}
+
+// Packages of the global zone alone, whatever they say themselves: one name a line, '#' begins a comment line.
+Result<std::set<std::string, std::less<>>> read_global_only(int root) {
+    std::set<std::string, std::less<>> names;
+    const auto text = read_in_root(root, kGlobalOnly, kPolicyBytesMax);
+    if (!text && text.error().code() == Errc::not_found) return names;
+    if (!text) return text.error();
+    std::string_view rest = *text;
+    std::string_view line;
+    for (std::size_t number = 1; next_line(rest, line); ++number) {
+        const std::string_view name = trim(line);
+        if (name.empty() || name.front() == '#') continue;
+        if (!is_svr4_package_name(name)) return damaged(kGlobalOnly, number, "is no package name");
+        names.emplace(name);
+    }
+    return names;
 }
 
 // What the contents file says about each installed package.
@@ -189,11 +207,12 @@ void drop_obsoleted_patches(std::vector<Package>& packages) {
 Result<Inventory> take_svr4_inventory(int root, const ScopeMatcher& scope, const HostPolicy& policy) {
     ZF_TRY(const UniqueFd packages, open_in_root(root, kPackages, O_RDONLY | O_DIRECTORY));
     ZF_TRY(const Installed installed, read_installed(packages.get()));
+    ZF_TRY(const auto global_only, read_global_only(root));
     ContentsReader contents(installed, scope);
     if (scope.has_inherited()) ZF_TRY_STATUS(contents.read(root));
     Chooser chooser(packages.get(), installed);
     for (const auto& [name, package] : installed) {
-        if (package.this_zone || policy.is_this_zone(name)) continue;
+        if (package.this_zone || policy.is_this_zone(name) || global_only.contains(name)) continue;
         if (package.all_zones || policy.is_all_zones(name)) {
             ZF_TRY_STATUS(chooser.choose(name, DependencyReason::all_zones));
         } else if (contents.of(name).in_scope) {

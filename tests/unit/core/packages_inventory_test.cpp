@@ -200,6 +200,20 @@ TEST_F(Packages, Svr4BringsInWhatDependentPackagesNeed) {
     EXPECT_THAT(names({}), ElementsAre("SUNWlow required", "SUNWmid required", "SUNWtop all-zones"));
 }
 
+TEST_F(Packages, Svr4SkipsWhatBelongsToTheGlobalZoneOnly) {
+    make_svr4_host(directory_.path(),
+                   {{"SUNWall", "1", {"SUNW_PKG_ALLZONES=true"}},
+                    {"SUNWgz", "1", {"SUNW_PKG_ALLZONES=true"}},
+                    {"SUNWneeded", "1", {"SUNW_PKG_ALLZONES=true"}},
+                    {"SUNWtop", "1", {}, "P SUNWneeded x\n"}},
+                   "/usr d none 0755 root sys SUNWgz SUNWtop\n/zz d none 0755 root sys SUNWall SUNWneeded\n");
+    write_file(at("/var/sadm/install/gz-only-packages"), "# the host's own\n\nSUNWgz\n SUNWneeded \n");
+    EXPECT_THAT(names(kUsr), ElementsAre("SUNWall all-zones", "SUNWneeded required", "SUNWtop inherited"));
+    EXPECT_THAT(names({}), ElementsAre("SUNWall all-zones"));
+    write_file(at("/var/sadm/install/gz-only-packages"), "SUNWgz\nSUNW*\n");
+    EXPECT_THAT(error({}), HasSubstr("gz-only-packages line 2: is no package name"));
+}
+
 TEST_F(Packages, DamagedSvr4DatabasesAreErrorsThatNameThePlace) {
     make_svr4_host(directory_.path(), svr4_packages(), kContentsText);
     write_file(at("/var/sadm/pkg/SUNWvol/pkginfo"), "NAME=x\n");
