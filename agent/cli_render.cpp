@@ -159,9 +159,10 @@ void Renderer::show_end(const Json& json) {
     } else if (!options_.quiet) {
         if (!message.empty()) print(message);
         if (json.contains("wire_bytes")) {
+            const std::uint64_t passes = number_of(json, "passes");
             print("sent " + format_bytes(number_of(json, "raw_bytes")) + " as " +
-                  format_bytes(number_of(json, "wire_bytes")) + " in " + std::to_string(number_of(json, "passes")) +
-                  " passes");
+                  format_bytes(number_of(json, "wire_bytes")) + " in " + std::to_string(passes) +
+                  (passes == 1 ? " pass" : " passes"));
         }
         if (json.contains("down_ms")) print(downtime_text(json));
         if (const std::string remedy = text_of(json, "remedy"); !remedy.empty()) talk("  -> " + remedy);
@@ -183,6 +184,7 @@ void Renderer::show_finding(const Json& json) {
 }
 
 void Renderer::show_check(const Json& json) const {
+    if (options_.quiet && text_of(json, "verdict") == "ready") return;
     print(text_of(json, "zone") + " -> " + text_of(json, "host") + ": " + text_of(json, "verdict") + "  (" +
           format_bytes(number_of(json, "bytes")) + ", " + std::to_string(number_of(json, "entries")) + " entries, " +
           (is_true(json, "running") ? "running" : "halted") + ", plan " + text_of(json, "plan") + ")");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 
 #include "agent/journal.h"
 #include "agent/move_board.h"
@@ -23,6 +24,7 @@ struct AgentContext {
     TrustStore& trust;
     Network& network;
     std::atomic<bool> stopping = false;  // set once: every loop ends at its next journaled point
+    std::mutex beginning;  // held from looking whether a name is free until the journal has the move that takes it
 };
 
 // Where a move keeps its catalogs: ROOT/var/lib/zoneferry/moves/ID.

@@ -1,5 +1,6 @@
 #include "agent/control_server.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -68,6 +69,7 @@ ControlServer::ControlServer(UniqueFd listener, std::string path, ServeRequest s
 }
 
 ControlServer::~ControlServer() {
+    stopping_ = true;
     ::shutdown(listener_.get(), SHUT_RDWR);
     acceptor_.join();
     ::unlink(path_.c_str());
@@ -84,8 +86,11 @@ void ControlServer::accept_clients() {
     while (true) {
         UniqueFd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         if (!client) {
-            if (errno == EINTR || errno == ECONNABORTED) continue;
-            return;  // shut down
+            if (stopping_) return;
+            // Out of descriptors or memory: the door opens again when clients leave.
+            constexpr int kLookAgainMs = 100;
+            if (errno != EINTR && errno != ECONNABORTED) (void)::poll(nullptr, 0, kLookAgainMs);
+            continue;
         }
         if (!is_root(client.get())) continue;
         const std::lock_guard guard(mutex_);
@@ -93,7 +98,7 @@ void ControlServer::accept_clients() {
         Client& entry = clients_.emplace_back();
         entry.fd = client.get();
         entry.thread = std::jthread([this, &entry, held = std::move(client)]() mutable {
-            serve_client(UniqueFd(::dup(held.get())));
+            serve_client(UniqueFd(::fcntl(held.get(), F_DUPFD_CLOEXEC, 0)));
             const std::lock_guard lock(mutex_);
             entry.done = true;
             held.reset();

@@ -5,6 +5,7 @@
 // Closing the socket changes nothing about a move.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -38,6 +39,7 @@ private:
     UniqueFd listener_;
     std::string path_;
     ServeRequest serve_;
+    std::atomic<bool> stopping_ = false;
     std::mutex mutex_;
     std::list<Client> clients_;
     std::jthread acceptor_;

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 #include <memory>
@@ -74,6 +75,15 @@ void autoboot(AgentContext& context) {
     }
 }
 
+// A move holds many descriptors (directories, catalogs, connections, one thread's pipes); the soft limit is for
+// programs that use select().
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) spdlog::warn("{}", system_error("setrlimit", errno).text());
+}
+
 int wait_for_the_end() {
     sigset_t ends;
     sigemptyset(&ends);
@@ -87,6 +97,7 @@ int wait_for_the_end() {
 }  // namespace
 
 Status run_daemon(const HostRoot& root) {
+    raise_descriptor_limit();
     ZF_TRY_STATUS(make_directories(root.state_directory(), 0700));
     ZF_TRY_STATUS(make_directories(root.state_directory() + "/moves", 0700));
     ZF_TRY_STATUS(make_directories(root.run_directory(), 0755));
@@ -99,8 +110,8 @@ Status run_daemon(const HostRoot& root) {
     ZF_TRY(Journal journal, Journal::open(root.state_directory() + "/journal.db", clock));
     ZF_TRY(TrustStore trust, TrustStore::open(root.state_directory() + "/trust"));
     MoveBoard board;
-    Network network;
-    AgentContext context{root, std::move(settings), facts.host_id, clock, journal, board, trust, network};
+    auto network = std::make_unique<Network>();
+    AgentContext context{root, std::move(settings), facts.host_id, clock, journal, board, trust, *network};
     MoveDesk desk(context);
     Listener listener(context, desk);
     if (const auto renewed = trust.has_identity() ? trust.renew_if_needed(clock.unix_ms()) : Result<bool>(false);
@@ -108,21 +119,27 @@ Status run_daemon(const HostRoot& root) {
         spdlog::warn("{}", renewed.error().text());
     }
 
+    autoboot(context);
+    listener.begin_if_trusted();
+    desk.resume_all();
+    // Whoever gets an answer from the socket finds everything else at work.
     ZF_TRY(std::unique_ptr<ControlServer> control,
            ControlServer::start(root.run_directory() + "/agent.sock",
                                 [&](const std::string& request, const SendLine& send) {
                                     serve_request(
                                         context, desk, [&] { listener.begin_if_trusted(); }, request, send);
                                 }));
-    autoboot(context);
-    desk.resume_all();
-    listener.begin_if_trusted();
-    const auto janitor = std::make_unique<Janitor>(context, desk);
+    auto janitor = std::make_unique<Janitor>(context, desk);
     spdlog::info("agent of {} is ready", context.settings.name);
 
     const int signal = wait_for_the_end();
     spdlog::info("ending on signal {}: moves stop at their next journaled point", signal);
     desk.stop();
+    // Whoever makes connections ends first, then the network, whose end waits for the sessions of peers: they work
+    // with the desk and the context, and one of them may be in the middle of a long step.
+    control.reset();
+    janitor.reset();
+    network.reset();
     return {};
 }
 

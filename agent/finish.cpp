@@ -29,7 +29,32 @@ Status set_owner(AgentContext& context, const MoveRecord& record, Ownership stat
     return OwnerStore(context.root).save(owner, beside_tree ? record.zonepath : std::string());
 }
 
+namespace {
+
+// True while this move may speak for the zone: nobody's yet, ours and free, or frozen by this very move.
+bool is_held_by(const std::optional<OwnerRecord>& owner, const MoveRecord& record) {
+    if (!owner) return true;
+    if (owner->epoch != record.epoch) return false;
+    return owner->state == Ownership::owned || (owner->state == Ownership::frozen && owner->move_id == record.id);
+}
+
+}  // namespace
+
+Status check_still_ours(AgentContext& context, const MoveRecord& record, const ZoneName& name) {
+    ZF_TRY(const ZoneEntry entry, ZoneStore(context.root).find(name));
+    if (entry.state != ZoneState::installed) {
+        return Error(Errc::conflict, "zone " + record.zone + " is " + std::string(state_name(entry.state)) + " now");
+    }
+    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, record.zonepath));
+    if (is_held_by(owner, record)) return {};
+    ZF_TRY_STATUS(check_may_boot(owner));
+    return Error(Errc::not_owner, "zone " + record.zone + " has been away since this move was planned: epoch " +
+                                      std::to_string(owner->epoch) + ", not " + std::to_string(record.epoch));
+}
+
 Status give_back_here(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
+    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(lock.name(), record.zonepath));
+    if (!is_held_by(owner, record)) return {};
     ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, record.epoch, context.settings.name));
     Runtime runtime(context.root);
     ZF_TRY(const RuntimeStatus status, runtime.status(lock.name()));
@@ -68,6 +93,20 @@ Status ask_if_healthy(AgentContext& context, const MoveRecord& record) {
     return {};
 }
 
+// What would be deleted is the copy that this move has left behind: the owner record still says what the release made
+// it say. A zone that has come back since, or that a person has taken back by hand (docs/recovery.md), is kept.
+Status check_is_left_copy(AgentContext& context, const MoveRecord& record, const ZoneName& name) {
+    ZF_TRY(const std::optional<MoveRecord> now, context.journal.find(record.id));
+    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, record.zonepath));
+    const bool is_deleted_already = !owner && !ZoneStore(context.root).find(name);
+    const bool is_left =
+        owner && owner->state == Ownership::released && owner->host == record.peer && owner->epoch == record.epoch + 1;
+    if (now && now->phase == Phase::activated && (is_left || is_deleted_already)) return {};
+    return Error(Errc::conflict, "zone " + record.zone + " is not a copy that move " + record.id +
+                                     " left behind any more, so it is kept")
+        .remedy("zoneadm -z " + record.zone + " list -v");
+}
+
 }  // namespace
 
 Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record) {
@@ -75,10 +114,11 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
         return Error(Errc::conflict, "move " + record.id + " is " + std::string(phase_name(record.phase)) +
                                          " on this host: only a completed move's source can be finalized");
     }
-    ZF_TRY_STATUS(ask_if_healthy(context, record));
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
     ZoneStore store(context.root);
     ZF_TRY(const ZoneLock lock, store.lock(name));
+    ZF_TRY_STATUS(check_is_left_copy(context, record, name));
+    ZF_TRY_STATUS(ask_if_healthy(context, record));
     // The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone.
     const std::string trash = trash_path(context.root, record.zonepath, record.id);
     if (::rename(context.root.at(record.zonepath).c_str(), trash.c_str()) != 0 && errno != ENOENT) {
@@ -114,6 +154,20 @@ Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& rec
         MoveEvent{.kind = EventKind::discarded, .text = why.text(), .code = std::string(errc_name(why.code()))});
 }
 
+namespace {
+
+// An undone move had begun: a code that says "nothing was touched" (3, 5) or "it can go on" (9) would not be true.
+int exit_code_of_undone(Errc cause) {
+    switch (cause) {
+        case Errc::blocked: return kExitAttachFailed;
+        case Errc::verify_failed: return kExitVerifyFailed;
+        case Errc::untrusted: return kExitUntrusted;
+        default: return kExitSwitchFailed;
+    }
+}
+
+}  // namespace
+
 MoveNews end_news(const MoveRecord& record) {
     MoveNews news{.type = MoveNews::Type::end,
                   .move_id = record.id,
@@ -140,8 +194,7 @@ MoveNews end_news(const MoveRecord& record) {
             break;
         case Phase::returned: news.message = "zone " + record.zone + " was brought back by a later move"; break;
         case Phase::aborted:
-            news.exit_code = exit_code_of(errc_from_name(record.problem_code));
-            if (news.exit_code == kExitBlocked) news.exit_code = kExitAttachFailed;
+            news.exit_code = exit_code_of_undone(errc_from_name(record.problem_code));
             news.message = "not moved: " + record.problem + "; zone " + record.zone + " is on this host as before";
             break;
         case Phase::discarded:

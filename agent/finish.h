@@ -12,7 +12,12 @@ namespace zoneferry {
 Status set_owner(AgentContext& context, const MoveRecord& record, Ownership state, std::uint64_t epoch,
                  const std::string& holder);
 
-// Undo on the source before the release: owned again, and booted again if it ran.
+// Before a move takes hold of a zone, and again before it lets it go: is the zone installed here, still ours at the
+// record's epoch, and held by no other move? Errc::not_owner, Errc::conflict. Call it under the zone's lock.
+Status check_still_ours(AgentContext& context, const MoveRecord& record, const ZoneName& name);
+
+// Undo on the source before the release: owned again, and booted again if it ran. Nothing at all when the right to
+// run the zone is not this move's to give back: a later move has taken it.
 Status give_back_here(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
 
 // Source: deletes the copy that was kept, after the target has said that it holds the zone. Errc::conflict when

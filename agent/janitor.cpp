@@ -1,8 +1,12 @@
 #include "agent/janitor.h"
 
+#include <spdlog/spdlog.h>
+
 #include "agent/finish.h"
+#include "agent/guarded.h"
 #include "agent/peer_session.h"
 #include "agent/target_move.h"
+#include "core/base/files.h"
 
 namespace zoneferry {
 namespace {
@@ -13,11 +17,12 @@ constexpr std::int64_t kSweepEveryMs = 15'000;
 
 Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), desk_(desk) {
     thread_ = std::jthread([this] {
+        remove_rubbish();
         std::int64_t next_ms = 0;
         while (!context_.stopping && !context_.board.is_closed()) {
             const std::int64_t now_ms = context_.clock.monotonic_ms();
             if (now_ms >= next_ms) {
-                sweep();
+                if (Status done = guarded([this] { sweep(); }); !done) spdlog::error("{}", done.error().text());
                 next_ms = now_ms + kSweepEveryMs;
             }
             context_.board.wait("", 0, 500);  // returns early when the agent stops
@@ -25,29 +30,51 @@ Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), des
     });
 }
 
+void Janitor::remove_rubbish() {
+    const auto records = context_.journal.all();
+    for (const MoveRecord& record : records ? *records : std::vector<MoveRecord>()) {
+        if (record.phase != Phase::finalized && record.phase != Phase::aborted) continue;
+        for (const std::string& place :
+             {trash_path(context_.root, record.zonepath, record.id), move_directory(context_.root, record.id)}) {
+            if (Status done = remove_tree(place); !done) spdlog::warn("{}", done.error().text());
+        }
+    }
+}
+
 void Janitor::sweep() {
     const auto records = context_.journal.all();
     if (!records) return;
     for (const MoveRecord& record : *records) {
         if (context_.stopping) return;
+        if (wants_deletion(record)) {
+            // Decided when the move began, and cut off by a crash or a lost link.
+            if (const auto after = finalize_move(context_, record)) context_.board.publish(end_news(*after));
+        }
         if (record.role != Role::target || is_over(record) || desk_.is_claimed(record.id)) continue;
-        ask_about(record);
+        look_after(record.id);
     }
 }
 
-void Janitor::ask_about(const MoveRecord& record) {
-    const auto claim = desk_.claim(record.id, nullptr);
+void Janitor::look_after(const std::string& move_id) {
+    const auto claim = desk_.try_claim(move_id);
     if (!claim) return;
-    if (record.phase == Phase::owned) {
-        (void)activate_move(context_, record);
-        return;
-    }
+    const auto record = context_.journal.find(move_id);  // as it is now that nobody else works on it
+    if (!record || !*record || is_over(**record)) return;
+    if ((*record)->phase != Phase::owned) return ask_about(**record);
+    const auto done = activate_move(context_, **record);
+    if (!done) return tell_activation_failed(context_, **record, done.error());
+    const auto after = context_.journal.find(move_id);
+    if (after && *after) context_.board.publish(end_news(**after));
+}
+
+void Janitor::ask_about(const MoveRecord& record) {
     auto session = PeerSession::open(context_, record.peer, record.peer_address);
     if (!session) return;  // in doubt: it stays as it is
     StatusRequest request;
     request.move_id = record.id;
     const auto reply = session->ask<StatusReply>(std::move(request));
     if (!reply) return;
+    if (!reply->known && record.phase != Phase::incoming) return;
     if (reply->known && reply->phase != phase_name(Phase::aborted)) return;  // the source will come back to us
     const Error why(Errc::cancelled, reply->known ? record.peer + " aborted it: " + reply->problem
                                                   : record.peer + " knows nothing of this move");

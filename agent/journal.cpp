@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "agent/crash_point.h"
 #include "core/base/text.h"
 
 namespace zoneferry {
@@ -226,10 +227,13 @@ Result<Journal> Journal::open(const std::string& path, const Clock& clock) {
 
 Status Journal::add(const MoveRecord& record) {
     const std::lock_guard guard(state_->mutex);
-    return state_->transaction([&]() -> Status {
+    crash_point(record.role, CrashMoment::before, EventKind::begun);
+    Status done = state_->transaction([&]() -> Status {
         ZF_TRY_STATUS(state_->write_record(record, "INSERT"));
         return state_->write_event(record.id, MoveEvent{.kind = EventKind::begun});
     });
+    if (done) crash_point(record.role, CrashMoment::after, EventKind::begun);
+    return done;
 }
 
 Result<MoveRecord> Journal::apply(const std::string& move_id, const MoveEvent& event) {
@@ -239,10 +243,12 @@ Result<MoveRecord> Journal::apply(const std::string& move_id, const MoveEvent& e
         ZF_TRY(std::vector<MoveRecord> found, state_->select("WHERE id = ?", {move_id}));
         if (found.empty()) return Error(Errc::not_found, "no move " + printable(move_id));
         ZF_TRY(after, fold(std::move(found.front()), event));
+        crash_point(after.role, CrashMoment::before, event.kind);
         ZF_TRY_STATUS(state_->write_record(after, "INSERT OR REPLACE"));
         return state_->write_event(move_id, event);
     });
     if (!done) return std::move(done).error();
+    crash_point(after.role, CrashMoment::after, event.kind);
     return after;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/finish.h"
+#include "agent/guarded.h"
 #include "agent/target_move.h"
 #include "core/base/files.h"
 
@@ -11,15 +12,28 @@ namespace zoneferry {
 
 void MoveDesk::run_in_thread(MoveRecord record) {
     const std::lock_guard guard(mutex_);
-    if (stopped_) return;
     const std::string id = record.id;
+    std::erase_if(running_, [](const auto& entry) { return entry.second.move->is_done(); });
+    if (stopped_ || running_.contains(id)) return;  // begun while resume_all was on its way
     Running& entry = running_[id];
     entry.move = std::make_unique<SourceMove>(context_, std::move(record));
-    entry.thread = std::jthread([move = entry.move.get()] { move->run(); });
+    entry.thread = std::jthread([move = entry.move.get()] {
+        const Status done = guarded([move] { move->run(); });
+        if (!done) move->report_fault(done.error());
+    });
 }
 
 Status MoveDesk::start(const MoveRecord& record) {
-    ZF_TRY_STATUS(context_.journal.add(record));
+    {
+        const std::lock_guard one_at_a_time(context_.beginning);
+        ZF_TRY(const std::vector<MoveRecord> moves, context_.journal.all());
+        for (const MoveRecord& other : moves) {
+            if (other.role != Role::source || other.zone != record.zone || is_over(other)) continue;
+            return Error(Errc::busy, "move " + other.id + " of zone " + record.zone + " is under way")
+                .remedy("zoneferry status " + other.id);
+        }
+        ZF_TRY_STATUS(context_.journal.add(record));
+    }
     run_in_thread(record);
     return {};
 }
@@ -29,16 +43,6 @@ void MoveDesk::resume_all() {
     if (!records) return;
     for (const MoveRecord& record : *records) {
         if (record.role == Role::source && !is_over(record)) run_in_thread(record);
-        if (record.role == Role::target && next_target_step(record) == TargetStep::activate) {
-            // We own it: it is attached and booted whether or not the source is there.
-            const auto done = activate_move(context_, record);
-            if (const auto after = context_.journal.find(record.id); done && after && *after) {
-                context_.board.publish(end_news(**after));
-            }
-        }
-        if (record.phase == Phase::finalized) {  // an interrupted deletion
-            (void)remove_tree(trash_path(context_.root, record.zonepath, record.id));
-        }
     }
 }
 
@@ -73,6 +77,7 @@ void MoveDesk::stop() {
     }
     context_.stopping = true;
     context_.board.close();
+    for (const auto& [id, running] : ending) running.move->interrupt();
     ending.clear();  // joins
 }
 
@@ -87,6 +92,18 @@ Result<MoveDesk::Claim> MoveDesk::claim(const std::string& move_id, std::shared_
     }
     claims_[move_id] = std::move(connection);
     return Claim(*this, move_id);
+}
+
+Result<MoveDesk::Claim> MoveDesk::try_claim(const std::string& move_id) {
+    const std::lock_guard guard(mutex_);
+    if (!claims_.try_emplace(move_id).second) return Error(Errc::busy, "a session works on move " + move_id);
+    return Claim(*this, move_id);
+}
+
+bool MoveDesk::is_working_on(const std::string& move_id) const {
+    const std::lock_guard guard(mutex_);
+    const auto found = running_.find(move_id);
+    return claims_.contains(move_id) || (found != running_.end() && !found->second.move->is_done());
 }
 
 bool MoveDesk::is_claimed(const std::string& move_id) const {

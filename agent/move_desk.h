@@ -20,9 +20,9 @@ public:
     explicit MoveDesk(AgentContext& context) : context_(context) {}
     ~MoveDesk() { stop(); }
 
-    // Journals a new source move and runs it.
+    // Journals a new source move and runs it; Errc::busy while another one of that zone is under way.
     Status start(const MoveRecord& record);
-    // After a start of the agent: goes on with every move that is not over.
+    // After a start of the agent: goes on with every move that this host leads. Incoming ones are the janitor's.
     void resume_all();
     // Gives a source move up; Errc::conflict when it is released or over.
     Status abort(const std::string& move_id, const std::string& reason);
@@ -45,7 +45,11 @@ public:
         std::string move_id_;
     };
     Result<Claim> claim(const std::string& move_id, std::shared_ptr<Connection> connection);
+    // The same for work that can wait: Errc::busy while a session has it.
+    Result<Claim> try_claim(const std::string& move_id);
     bool is_claimed(const std::string& move_id) const;
+    // A thread or a session works on it now: more news of it will come.
+    bool is_working_on(const std::string& move_id) const;
 
 private:
     void run_in_thread(MoveRecord record);

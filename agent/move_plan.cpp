@@ -171,6 +171,11 @@ bool is_in_doubt(const MoveRecord& record) {
     return record.role == Role::source ? record.phase == Phase::released : record.phase == Phase::ready;
 }
 
+bool wants_deletion(const MoveRecord& record) {
+    return record.role == Role::source && record.phase == Phase::activated &&
+           record.keep_source == KeepSource::remove && record.problem.empty() && record.running == record.was_running;
+}
+
 bool wants_another_running_pass(const std::vector<PassTime>& passes) {
     constexpr std::size_t kPassesMax = 6;
     constexpr std::int64_t kShortEnoughMs = 2'000;

@@ -84,6 +84,9 @@ bool is_over(const MoveRecord& record);
 // True when the zone is down and only the other side, or the user, can end that.
 bool is_in_doubt(const MoveRecord& record);
 
+// True when the source shall delete its copy by itself: asked for when the move began, and the zone is well there.
+bool wants_deletion(const MoveRecord& record);
+
 // One more pass while the zone runs? Only while the passes get markedly shorter and the last one was long:
 // what is left then fits into the downtime.
 struct PassTime {

@@ -41,6 +41,8 @@ Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& 
     constexpr int kConnectTimeoutMs = 10'000;
     ZF_TRY(std::shared_ptr<Connection> connection,
            context.network.connect(at.host, at.port, tls, peer, kConnectTimeoutMs));
+    // Our authority has signed that certificate once; whether this host still trusts its key is asked here.
+    ZF_TRY([[maybe_unused]] const Peer allowed, context.trust.authorize(peer, connection->peer().fingerprint));
     Hello hello;
     offer(hello);
     hello.host = context.settings.name;
@@ -50,6 +52,10 @@ Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& 
     hello.listen_port = context.settings.port;
     PeerSession session(connection, HelloAck(), join_address(at));
     ZF_TRY(session.hello_, session.ask<HelloAck>(std::move(hello)));
+    if (session.hello_.host != peer) {
+        return Error(Errc::untrusted, "the agent at " + printable(session.address_) + " calls itself " +
+                                          printable(session.hello_.host) + ", not " + peer);
+    }
     ZF_TRY([[maybe_unused]] const Agreement agreement, accept_answer(session.hello_));
     return session;
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "agent/context.h"
+#include "agent/outgoing.h"
 #include "wire/messages.h"
 #include "wire/network.h"
 
@@ -33,7 +34,7 @@ public:
     // Sends and waits for the answer of this type; a Refusal comes back as its Error, anything else is Errc::protocol.
     template <class Reply>
     Result<Reply> ask(Message request, int timeout_ms = kAnswerTimeoutMs) {
-        ZF_TRY_STATUS(connection_->send(std::move(request)));
+        ZF_TRY_STATUS(connection_->send(fitted(std::move(request))));
         return expect<Reply>(timeout_ms);
     }
     template <class Reply>
@@ -44,6 +45,7 @@ public:
     }
 
     Connection& connection() { return *connection_; }
+    std::shared_ptr<Connection> shared_connection() const { return connection_; }
     const HelloAck& hello() const { return hello_; }
     const std::string& address() const { return address_; }
 

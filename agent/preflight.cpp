@@ -1,5 +1,7 @@
 #include "agent/preflight.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "core/base/text.h"
@@ -103,6 +105,44 @@ void judge_space(const MoveDemand& demand, const TargetView& view, Findings& out
     }
 }
 
+// Places of the host that a zone which comes from elsewhere may not reach: bound into the zone, its root user would
+// read the host's secrets there, or write them (id-mapped binds keep uid 0 as uid 0). Also what lies above them.
+bool is_private_place(std::string_view path) {
+    constexpr std::array<std::string_view, 11> kPrivate{
+        "/boot",    "/dev",      "/etc", "/proc", "/root", "/run", "/sys", "/var/lib/dpkg", "/var/lib/zoneferry",
+        "/var/log", "/var/spool"};
+    return std::any_of(kPrivate.begin(), kPrivate.end(), [&](std::string_view place) {
+        return is_at_or_below(path, place) || is_at_or_below(place, path);
+    });
+}
+
+// Programs and libraries: every user of the host may read them, nobody may write them.
+bool is_program_place(std::string_view path) {
+    constexpr std::array<std::string_view, 6> kPrograms{"/usr", "/bin", "/sbin", "/lib", "/lib64", "/opt"};
+    return std::any_of(kPrograms.begin(), kPrograms.end(),
+                       [&](std::string_view place) { return is_at_or_below(path, place); });
+}
+
+void judge_reach(const ZoneConfig& config, Findings& out) {
+    for (const std::string& directory : config.inherited_directories) {
+        if (!is_private_place(directory)) continue;
+        out.block("INHERITED_DIR_UNSAFE", directory, "the zone would see the host's " + directory,
+                  "remove that inherit-pkg-dir from the zone before it moves");
+    }
+    for (const FsResource& fs : config.filesystems) {
+        if (fs.type != "lofs") continue;
+        const bool read_only = std::find(fs.options.begin(), fs.options.end(), "ro") != fs.options.end();
+        if (is_private_place(fs.special) || (!read_only && is_program_place(fs.special))) {
+            out.block("FS_SOURCE_UNSAFE", fs.special,
+                      "the zone would reach the host's " + fs.special + (read_only ? "" : " and could change it"),
+                      "remove that fs resource from the zone, or put what it needs below a directory of its own");
+        } else if (!read_only) {
+            out.warn("FS_SOURCE_WRITABLE", fs.special, "the zone writes to the host's " + fs.special,
+                     "make sure that it is meant for this zone; it is not moved with it");
+        }
+    }
+}
+
 void judge_resources(const TargetView& view, Findings& out) {
     for (const std::string& directory : view.missing_inherited) {
         out.block("INHERITED_DIR_MISSING", directory, "the inherited directory " + directory + " is not on this host",
@@ -143,6 +183,7 @@ std::vector<Finding> judge_target(const MoveDemand& demand, const TargetView& vi
     judge_kernel(demand, view, out);
     judge_name_and_place(demand, view, out);
     judge_space(demand, view, out);
+    judge_reach(demand.config, out);
     judge_resources(view, out);
     if (view.clock_skew_ms > kClockSkewWarnMs || view.clock_skew_ms < -kClockSkewWarnMs) {
         out.warn("CLOCK_SKEW", view.host.host,

@@ -19,7 +19,8 @@ struct MoveDemand {
     HostFacts source;
     std::uint64_t tree_bytes = 0;
     std::uint64_t tree_entries = 0;
-    bool is_return = false;  // a rollback: the kept copy and its configuration are expected here
+    bool is_return = false;          // a rollback: the kept copy and its configuration are expected here
+    std::int64_t clock_skew_ms = 0;  // the source's clock less the target's, as their hellos showed
 };
 
 struct AddressConflict {

@@ -135,10 +135,50 @@ Status look_at_name(AgentContext& context, const MoveDemand& demand, const std::
     return {};
 }
 
+bool overlap(const std::string& one, const std::string& other) {
+    return is_at_or_below(one, other) || is_at_or_below(other, one);
+}
+
+// Whose zonepath, present or promised, contains this one or lies within it: that zone could reach into this one's
+// tree, or two zones would be put at one place. Empty: nobody's.
+Result<std::string> overlap_problem(AgentContext& context, const ZoneConfig& wanted, const std::string& move_id) {
+    const ZoneStore store(context.root);
+    ZF_TRY(const std::vector<ZoneEntry> zones, store.list());
+    for (const ZoneEntry& zone : zones) {
+        if (zone.name.str() == wanted.name) continue;
+        const auto config = store.config(zone.name);
+        if (config && overlap(config->zonepath, wanted.zonepath)) {
+            return wanted.zonepath + " overlaps " + config->zonepath + " of zone " + zone.name.str();
+        }
+    }
+    ZF_TRY(const std::vector<MoveRecord> moves, context.journal.all());
+    for (const MoveRecord& move : moves) {
+        const bool coming = move.role == Role::target && !is_over(move) && move.id != move_id;
+        if (coming && overlap(move.zonepath, wanted.zonepath)) {
+            return wanted.zonepath + " overlaps " + move.zonepath + ", where move " + move.id + " brings a zone";
+        }
+    }
+    return std::string();
+}
+
+// A peer chooses the path and what lies in it: below these a name alone can make the host run it (a unit's drop-in,
+// a boot script, a package's maintainer script).
+bool is_system_directory(const std::string& path) {
+    constexpr std::array kSystem{"/bin",      "/boot",    "/dev",      "/etc",       "/lib",     "/lib32",
+                                 "/lib64",    "/libx32",  "/proc",     "/root",      "/run",     "/sbin",
+                                 "/sys",      "/usr",     "/var/adm",  "/var/cache", "/var/lib", "/var/log",
+                                 "/var/mail", "/var/run", "/var/sadm", "/var/spool", "/var/svc"};
+    constexpr std::array kForZones{"/var/lib/machines", "/var/lib/zones"};
+    const auto contains = [&](const char* directory) { return is_at_or_below(path, directory); };
+    return std::any_of(kSystem.begin(), kSystem.end(), contains) &&
+           std::none_of(kForZones.begin(), kForZones.end(), contains);
+}
+
 }  // namespace
 
 std::string zonepath_problem(const HostRoot& root, const std::string& zonepath) {
     if (!is_plain_path(zonepath) || zonepath == "/") return zonepath + " is not a plain absolute path";
+    if (is_system_directory(zonepath)) return zonepath + " is among the host's own system directories";
     std::string path;
     const std::string parent = parent_of(zonepath);
     for (const std::string_view part : split(std::string_view(parent).substr(1), '/')) {
@@ -158,9 +198,13 @@ std::string zonepath_problem(const HostRoot& root, const std::string& zonepath) 
 Result<TargetView> view_target(AgentContext& context, const MoveDemand& demand, const std::string& move_id,
                                const std::string& return_of) {
     TargetView view;
+    view.clock_skew_ms = demand.clock_skew_ms;
     ZF_TRY(view.host, gather_host_facts(context.root));
     ZF_TRY_STATUS(look_at_name(context, demand, move_id, return_of, view));
     view.zonepath_problem = zonepath_problem(context.root, demand.config.zonepath);
+    if (view.zonepath_problem.empty()) {
+        ZF_TRY(view.zonepath_problem, overlap_problem(context, demand.config, move_id));
+    }
     if (view.zonepath_problem.empty()) view.zonepath_exists = path_exists(context.root.at(demand.config.zonepath));
     struct statfs info {};
     const std::string place = nearest_existing(context.root, parent_of(demand.config.zonepath));

@@ -23,7 +23,7 @@ Result<std::vector<Finding>> check_target(AgentContext& context, const Manifest&
                                           const std::string& move_id, const std::string& return_of, bool force);
 
 // Why a zone must not be put at this zonepath: its parents must exist, belong to root, be no links and not be
-// writable by others. Empty: sound.
+// writable by others, and it lies in no system directory. Empty: sound.
 std::string zonepath_problem(const HostRoot& root, const std::string& zonepath);
 
 }  // namespace zoneferry

@@ -1,5 +1,7 @@
 #include "agent/source_move.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -13,6 +15,7 @@
 #include "core/base/text.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
+#include "transfer/sender.h"
 #include "transfer/tree_digest.h"
 
 namespace zoneferry {
@@ -21,7 +24,10 @@ namespace {
 constexpr int kRetryFirstMs = 500;
 constexpr int kRetryMostMs = 10'000;
 
-bool is_transient(Errc code) { return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out; }
+// busy: an older session of this very move has not let go yet, or somebody has the zone's lock for a moment.
+bool is_transient(Errc code) {
+    return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out || code == Errc::busy;
+}
 
 }  // namespace
 
@@ -32,11 +38,32 @@ void SourceMove::request_abort(const std::string& reason) {
     if (abort_requested_) return;
     abort_reason_ = reason;
     abort_requested_ = true;
+    const std::lock_guard guard(interrupt_mutex_);
+    if (sending_ != nullptr) sending_->cancel();
+}
+
+void SourceMove::interrupt() {
+    const std::lock_guard guard(interrupt_mutex_);
+    if (sending_ != nullptr) sending_->cancel();
+    if (talking_to_) talking_to_->close();
+}
+
+void SourceMove::report_fault(const Error& error) {
+    spdlog::error("move {}: {}", record_.id, error.text());
+    tell_note(error.text(), "restart the agent: the move goes on from its journal");
 }
 
 void SourceMove::run() {
+    run_steps();
+    lock_.reset();  // before anybody is told that the zone is free again
+    session_.reset();
+    if (is_over(record_)) tell_end();
+    done_ = true;
+}
+
+void SourceMove::run_steps() {
     while (!context_.stopping) {
-        if (abort_requested_ && can_abort(record_) && record_.phase != Phase::aborting) {
+        if (wants_abort()) {
             decide_abort(Error(Errc::cancelled, abort_reason_));
         }
         const SourceStep step = next_source_step(record_);
@@ -48,9 +75,6 @@ void SourceMove::run() {
         }
         if (!go_on_after(step, std::move(done).error())) return;
     }
-    lock_.reset();  // before anybody is told that the zone is free again
-    session_.reset();
-    if (is_over(record_)) tell_end();
 }
 
 Status SourceMove::perform(SourceStep step) {
@@ -72,11 +96,16 @@ Status SourceMove::perform(SourceStep step) {
 
 // ---- what to do about a failure -------------------------------------------------------------------------
 
+// The user asked for it, it is still possible, and it has not begun yet.
+bool SourceMove::wants_abort() const {
+    return abort_requested_ && can_abort(record_) && record_.phase != Phase::aborting;
+}
+
 bool SourceMove::go_on_after(SourceStep step, Error error) {
     if (context_.stopping) return false;
     session_.reset();
     session_is_prepared_ = false;
-    if (abort_requested_ && can_abort(record_)) return true;  // run() decides it
+    if (wants_abort()) return true;  // run() decides it
     const std::int64_t now_ms = context_.clock.monotonic_ms();
     if (failures_++ == 0) failing_since_ms_ = now_ms;
 
@@ -104,7 +133,7 @@ bool SourceMove::pause_before_retry() {
     const std::int64_t wait_ms =
         std::min<std::int64_t>(kRetryMostMs, static_cast<std::int64_t>(kRetryFirstMs) << shift);
     const std::int64_t until_ms = context_.clock.monotonic_ms() + wait_ms;
-    while (!context_.stopping && !(abort_requested_ && can_abort(record_))) {
+    while (!context_.stopping && !wants_abort()) {
         if (context_.clock.monotonic_ms() >= until_ms) return true;
         context_.board.wait("", 0, 100);  // returns early when the agent stops
     }
@@ -117,6 +146,7 @@ void SourceMove::decide_abort(const Error& error) {
     if (!noted) {
         tell_note(noted.error().text());
         context_.stopping = context_.stopping || noted.error().code() == Errc::corrupt;
+        context_.board.wait("", 0, kRetryFirstMs);  // a full disk does not get empty by asking it faster
         return;
     }
     tell_phase("undoing: " + error.text());
@@ -136,6 +166,11 @@ Status SourceMove::ensure_session() {
     if (session_) return {};
     ZF_TRY(PeerSession session, PeerSession::open(context_, record_.peer, record_.peer_address));
     session_.emplace(std::move(session));
+    {
+        const std::lock_guard guard(interrupt_mutex_);
+        talking_to_ = session_->shared_connection();
+    }
+    if (context_.stopping) return Error(Errc::cancelled, "the agent is stopping");
     session_is_prepared_ = false;
     return {};
 }
@@ -169,6 +204,8 @@ Status SourceMove::ensure_prepared() {
 }
 
 Status SourceMove::prepare() {
+    ZF_TRY_STATUS(ensure_lock());
+    ZF_TRY_STATUS(check_still_ours(context_, record_, lock_->name()));  // much can have happened since the check
     ZF_TRY_STATUS(make_directories(move_directory(context_.root, record_.id), 0700));
     ZF_TRY_STATUS(ensure_prepared());
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::prepared}));
@@ -188,6 +225,7 @@ Status SourceMove::running_pass() {
 
 Status SourceMove::quiesce() {
     ZF_TRY_STATUS(ensure_prepared());
+    ZF_TRY_STATUS(check_still_ours(context_, record_, lock_->name()));
     const std::int64_t began_unix_ms = context_.clock.unix_ms();
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     tell_phase(record_.was_running ? "halting the zone" : "freezing the zone");
@@ -248,6 +286,7 @@ Status SourceMove::stage() {
 
 Status SourceMove::release() {
     ZF_TRY_STATUS(ensure_lock());
+    ZF_TRY_STATUS(check_still_ours(context_, record_, lock_->name()));
     Runtime runtime(context_.root);
     ZF_TRY(const RuntimeStatus status, runtime.status(lock_->name()));
     if (status.state != ZoneState::installed) {
@@ -268,7 +307,8 @@ Status SourceMove::grant() {
     request.move_id = record_.id;
     request.epoch = record_.epoch + 1;
     request.boot = record_.was_running;
-    ZF_TRY([[maybe_unused]] const Owned owned, session_->ask<Owned>(std::move(request)));
+    ZF_TRY(const Owned owned, session_->ask<Owned>(std::move(request)));
+    if (owned.epoch != record_.epoch + 1) return Error(Errc::protocol, record_.peer + " owns another epoch");
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::owned}));
     tell_phase(record_.peer + " owns the zone and is starting it");
     return {};
@@ -291,11 +331,12 @@ Status SourceMove::confirm() {
         StatusRequest request;
         request.move_id = record_.id;
         ZF_TRY(const StatusReply reply, session_->ask<StatusReply>(std::move(request)));
-        if (!reply.attached) {
+        // Activated with a problem is an answer too: the user must get to know it.
+        if (!reply.attached && reply.phase != phase_name(Phase::activated)) {
             return Error(Errc::timed_out, record_.peer + " owns the zone and has not attached it yet" +
                                               (reply.problem.empty() ? "" : " (" + printable(reply.problem) + ")"));
         }
-        activated_.attached = true;
+        activated_.attached = reply.attached;
         activated_.running = reply.running;
         activated_.problem = reply.problem;
     }
@@ -307,7 +348,7 @@ Status SourceMove::confirm() {
                                     .flag = activated_.running}));
     const bool healthy = activated_.problem.empty() && activated_.running == record_.was_running;
     if (healthy) mark_returned(context_, record_);
-    if (healthy && record_.keep_source == KeepSource::remove) {
+    if (wants_deletion(record_)) {
         lock_.reset();
         ZF_TRY(record_, finalize_move(context_, record_));
     }
@@ -315,15 +356,16 @@ Status SourceMove::confirm() {
 }
 
 Status SourceMove::abort() {
-    // The target is told, but not waited for: it asks by itself when it comes back (see janitor.h).
+    ZF_TRY_STATUS(ensure_lock());
+    ZF_TRY_STATUS(give_back_here(context_, record_, *lock_));
+    // The zone is back; the target may be out of reach. It is told, but not waited for: it asks by itself when it
+    // comes back (see janitor.h).
     if (ensure_session()) {
         AbortRequest request;
         request.move_id = record_.id;
         request.reason = record_.problem;
         if (!session_->ask<AbortReply>(std::move(request))) session_.reset();
     }
-    ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(give_back_here(context_, record_, *lock_));
     ZF_TRY_STATUS(remove_tree(move_directory(context_.root, record_.id)));
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted}));
     lock_.reset();

@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,10 +39,17 @@ public:
     void run();
     // Thread-safe: gives the move up at its next step, if it can still be given up.
     void request_abort(const std::string& reason);
+    // Thread-safe: ends what the move waits for (a slow link, an answer), so that it looks around.
+    void interrupt();
+    // run() has ended by an exception: told to log and watchers; the move goes on when the agent starts again.
+    void report_fault(const Error& error);
 
+    // Thread-safe: run() has come to its end.
+    bool is_done() const { return done_; }
     const std::string& id() const { return record_.id; }
 
 private:
+    void run_steps();
     Status perform(SourceStep step);
     Status prepare();
     Status running_pass();
@@ -63,6 +71,7 @@ private:
     Status journal(MoveEvent event);
     bool go_on_after(SourceStep step, Error error);  // false: leave the move to a later start
     void decide_abort(const Error& error);
+    bool wants_abort() const;
     bool pause_before_retry();  // false: the agent stops
     std::string zone_tree() const { return context_.root.at(record_.zonepath); }
 
@@ -83,6 +92,10 @@ private:
     std::uint64_t wire_bytes_ = 0;
     std::uint64_t raw_bytes_ = 0;
     std::vector<std::pair<std::string, std::int64_t>> times_ms_;  // "halt" -> ms, for the report
+    std::atomic<bool> done_ = false;
+    std::mutex interrupt_mutex_;
+    TreeSender* sending_ = nullptr;           // guarded: what interrupt() wakes
+    std::shared_ptr<Connection> talking_to_;  // guarded
     std::atomic<bool> abort_requested_ = false;
     std::string abort_reason_;
     Activated activated_;

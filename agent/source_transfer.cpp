@@ -56,7 +56,13 @@ Status SourceMove::run_pass(bool is_final, PassTime& took) {
     options.excluded = excluded_names();
     ZF_TRY(std::unique_ptr<TreeSender> sender, TreeSender::start(std::move(tree), std::move(options)));
 
+    const auto set_sending = [this](TreeSender* active) {
+        const std::lock_guard guard(interrupt_mutex_);
+        sending_ = active;
+    };
+    set_sending(sender.get());
     Status sent = pump(*sender, record_.passes);
+    set_sending(nullptr);
     if (!sent) return sent;
     ZF_TRY(const PassSummary summary, sender->finish());
     wire_bytes_ += summary.payload_bytes;

@@ -36,39 +36,74 @@ std::string plan_hash(const std::string& manifest, const CheckReport& report) {
     return to_hex(hash.finish()).substr(0, 16);
 }
 
+// That the target cannot be asked is a finding like others: what the source found is shown all the same.
+Finding peer_finding(const std::string& peer, const Error& error) {
+    const bool is_untrusted = error.code() == Errc::untrusted;
+    const bool is_away =
+        error.code() == Errc::unreachable || error.code() == Errc::peer_lost || error.code() == Errc::timed_out;
+    Finding finding;
+    finding.code = is_untrusted ? "TRUST" : is_away ? "UNREACHABLE" : "REFUSED";
+    finding.side = Side::target;
+    finding.severity = Severity::block;
+    finding.subject = peer;
+    finding.message = error.text();
+    finding.remedy = error.remedy_text();
+    if (finding.remedy.empty() && is_untrusted) finding.remedy = "zoneferry trust list";
+    if (finding.remedy.empty() && is_away) finding.remedy = "start the agent there: zoneferryd";
+    return finding;
+}
+
+Status ask_target(AgentContext& context, const MoveWish& wish, const std::string& move_id, const MoveDemand& demand,
+                  const std::string& manifest, Gathered& all) {
+    ZF_TRY(const Peer peer, context.trust.peer(wish.peer));
+    if (!peer.may_receive) return Error(Errc::untrusted, wish.peer + " may not receive zones from this host");
+    ZF_TRY(PeerSession session, PeerSession::open(context, wish.peer, wish.peer_address));
+    all.address = session.address();
+    CheckRequest request;
+    request.move_id = move_id;
+    request.manifest = manifest;
+    request.source = demand.source;
+    request.tree_bytes = demand.tree_bytes;
+    request.tree_entries = demand.tree_entries;
+    request.force = wish.force;
+    request.return_of = wish.return_of;
+    ZF_TRY(CheckReply reply, session.ask<CheckReply>(std::move(request)));
+    CheckReport& report = all.report;
+    report.target = std::move(reply.target);
+    for (Finding& finding : reply.findings) report.findings.push_back(std::move(finding));
+    report.plan_hash = plan_hash(manifest, report);
+    return {};
+}
+
 Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::string& move_id) {
     Gathered all;
     ZF_TRY(const ZoneName name, ZoneName::create(wish.zone));
-    ZF_TRY(all.config, ZoneStore(context.root).config(name));
+    const ZoneStore store(context.root);
+    ZF_TRY([[maybe_unused]] const ZoneEntry entry, store.find(name));  // says that there is no such zone
+    if (wish.peer == context.settings.name) {
+        return Error(Errc::usage, wish.peer + " is this host: a zone moves to another one")
+            .remedy("zoneferry trust list");
+    }
+    ZF_TRY(all.config, store.config(name));
     ZF_TRY(const SourceView view, view_source(context, all.config));
     CheckReport& report = all.report;
     ZF_TRY(report.source, gather_host_facts(context.root));
     report.running = view.state == "running";
-    // The peer first: without it there is nothing to check, and measuring a large tree takes its time.
-    ZF_TRY(PeerSession session, PeerSession::open(context, wish.peer, wish.peer_address));
-    all.address = session.address();
     ZF_TRY(const Manifest manifest, make_manifest(context.root, all.config));
-    if (auto tree = open_directory(context.root.at(all.config.zonepath))) {
+    // With a mount inside it cannot be measured, and the findings say so.
+    auto tree = open_directory(context.root.at(all.config.zonepath));
+    if (tree && view.mounts_inside.empty()) {
         ZF_TRY(const TreeTotals totals, measure_tree(*std::move(tree), excluded_names()));
         report.tree_bytes = totals.allocated_bytes;
         report.tree_entries = totals.entries;
     }
     MoveDemand demand{all.config, report.source, report.tree_bytes, report.tree_entries, !wish.return_of.empty()};
     report.findings = judge_source(demand, view);
-
-    CheckRequest request;
-    request.move_id = move_id;
-    request.manifest = manifest_text(manifest);
-    request.source = report.source;
-    request.tree_bytes = report.tree_bytes;
-    request.tree_entries = report.tree_entries;
-    request.force = wish.force;
-    request.return_of = wish.return_of;
-    const std::string manifest_xml = request.manifest;
-    ZF_TRY(CheckReply reply, session.ask<CheckReply>(std::move(request)));
-    report.target = std::move(reply.target);
-    for (Finding& finding : reply.findings) report.findings.push_back(std::move(finding));
-    report.plan_hash = plan_hash(manifest_xml, report);
+    Status asked = ask_target(context, wish, move_id, demand, manifest_text(manifest), all);
+    if (!asked) {
+        report.findings.push_back(peer_finding(wish.peer, asked.error()));
+        report.peer_error = std::move(asked).error();
+    }
     return all;
 }
 

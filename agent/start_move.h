@@ -1,6 +1,7 @@
 // The beginning of a move on its source: the check of both hosts, and, if nothing forbids it, the start.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,8 @@ struct CheckReport {
     std::uint64_t tree_bytes = 0;
     std::uint64_t tree_entries = 0;
     bool running = false;
-    std::string plan_hash;  // of everything that was judged; the same facts give the same hash
+    std::optional<Error> peer_error;  // why the target could not be asked; the findings are then the source's alone
+    std::string plan_hash;            // of everything that was judged; the same facts give the same hash
 };
 
 // Looks at both hosts, changes nothing on either.

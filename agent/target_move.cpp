@@ -1,6 +1,7 @@
 #include "agent/target_move.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "core/attach/detach.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/zone/index.h"
 #include "core/zone/runtime.h"
 
 namespace zoneferry {
@@ -63,6 +65,26 @@ Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& recor
     return Reservation{record, fresh};
 }
 
+// Checked before anything is journaled: these become the owner record.
+Status check_identity(const PrepareRequest& request) {
+    constexpr std::uint64_t kEpochMax = 1ULL << 32U;  // a zone that moves every second needs 136 years
+    if (request.epoch > kEpochMax) return Error(Errc::protocol, "an impossible epoch");
+    if (!request.zone_uuid.empty() && !is_uuid(request.zone_uuid)) return Error(Errc::protocol, "zone_uuid is not one");
+    return {};
+}
+
+// A rollback may only undo a move of ours to this very peer, of this very zone: the copy kept here is replaced.
+Status check_return(AgentContext& context, const PrepareRequest& request, const std::string& peer) {
+    if (request.return_of.empty()) return {};
+    ZF_TRY(const std::optional<MoveRecord> first, context.journal.find(request.return_of));
+    const bool fits = first && first->role == Role::source && first->phase == Phase::activated && first->peer == peer &&
+                      first->zone == request.zone && first->zone_uuid == request.zone_uuid &&
+                      request.epoch > first->epoch;
+    if (fits) return {};
+    return Error(Errc::conflict, "move " + printable(request.return_of) + " of zone " + printable(request.zone) +
+                                     " to " + peer + " is none that can be undone here");
+}
+
 // A name with an owner record of a higher epoch has moved on since; this offer is a ghost of the past.
 Status refuse_older_epoch(AgentContext& context, const PrepareRequest& request, const ZoneName& name,
                           const std::string& zonepath) {
@@ -83,9 +105,12 @@ bool is_move_id(std::string_view text) {
 Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& request, const std::string& peer,
                                  const std::string& peer_address) {
     if (!is_move_id(request.move_id)) return Error(Errc::protocol, "a move id has hexadecimal digits only");
+    const std::lock_guard one_at_a_time(context.beginning);
     ZF_TRY(const std::optional<MoveRecord> known, context.journal.find(request.move_id));
     if (known) return reserve_again(context, *known, request, peer);
 
+    ZF_TRY_STATUS(check_identity(request));
+    ZF_TRY_STATUS(check_return(context, request, peer));
     ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
     ZF_TRY(const ZoneName name, ZoneName::create(request.zone));
     if (manifest.config.name != request.zone) return Error(Errc::protocol, "the manifest is of another zone");
@@ -99,6 +124,7 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     ZF_TRY_STATUS(refuse_older_epoch(context, request, name, manifest.config.zonepath));
 
     MoveRecord record = record_from(request, manifest.config, peer, peer_address);
+    record.begun_unix_ms = context.clock.unix_ms();
     ZF_TRY_STATUS(context.journal.add(record));
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
     ZF_TRY_STATUS(make_staging(staging_path(context.root, record.zonepath, record.id)));
@@ -135,8 +161,10 @@ Result<MoveRecord> own_move(AgentContext& context, const MoveRecord& record, con
         return Error(Errc::protocol, "the grant is for epoch " + std::to_string(grant.epoch) + ", this move is for " +
                                          std::to_string(record.epoch + 1));
     }
-    if (record.phase != Phase::ready) return record;  // owned already; the plan refuses everything else
-    return context.journal.apply(record.id, MoveEvent{.kind = EventKind::owned});
+    const bool owned_already =
+        record.phase == Phase::owned || record.phase == Phase::activated || record.phase == Phase::finalized;
+    if (owned_already) return record;
+    return context.journal.apply(record.id, MoveEvent{.kind = EventKind::owned});  // refused unless it is ready
 }
 
 namespace {
@@ -145,7 +173,19 @@ Status put_in_place(AgentContext& context, const MoveRecord& record) {
     const std::string staging = staging_path(context.root, record.zonepath, record.id);
     const std::string place = context.root.at(record.zonepath);
     if (!path_exists(staging)) return {};  // done before a restart
+    // Only a zone that comes back finds its own older copy there; anything else that has appeared since the promise
+    // belongs to somebody and stays.
+    if (path_exists(place) && record.return_of.empty()) {
+        return Error(Errc::conflict, record.zonepath + " has appeared since the zone was promised to this host")
+            .remedy("move " + record.zonepath + " out of the way; the zone then takes its place by itself");
+    }
     if (path_exists(place)) {
+        if (record.return_of.empty()) {
+            return Error(Errc::conflict, record.zonepath +
+                                             " has come to exist since this host promised to take the "
+                                             "zone; nothing that exists is overwritten")
+                .remedy("move it out of the way; the zone then starts by itself");
+        }
         const std::string kept = kept_path(context.root, record.zonepath, record.id);
         if (::rename(place.c_str(), kept.c_str()) != 0) return system_error("setting the older copy aside", errno);
     }
@@ -225,6 +265,20 @@ Result<Activated> activate_move(AgentContext& context, const MoveRecord& record)
     return done;
 }
 
+void tell_activation_failed(AgentContext& context, const MoveRecord& record, const Error& error) {
+    MoveNews news{.type = MoveNews::Type::note,
+                  .move_id = record.id,
+                  .zone = record.zone,
+                  .phase = std::string(phase_name(record.phase)),
+                  .message = "zone " + record.zone +
+                             " belongs to this host but could not be put in place: " + error.text() + "; trying again",
+                  .remedy = error.remedy_text()};
+    const auto last = context.board.latest(record.id);
+    if (last && last->message == news.message) return;
+    spdlog::error("{}", news.message);
+    context.board.publish(std::move(news));
+}
+
 Status forget_way_back(AgentContext& context, const MoveRecord& record) {
     ZF_TRY_STATUS(remove_tree(kept_path(context.root, record.zonepath, record.id)));
     if (record.phase != Phase::activated) return {};
@@ -233,11 +287,11 @@ Status forget_way_back(AgentContext& context, const MoveRecord& record) {
     return {};
 }
 
-StatusReply status_of_move(AgentContext& context, const std::string& move_id, const std::string& asking_host) {
+Result<StatusReply> status_of_move(AgentContext& context, const std::string& move_id, const std::string& asking_host) {
     StatusReply reply;
-    const auto found = context.journal.find(move_id);
-    if (!found || !*found || (*found)->peer != asking_host) return reply;
-    const MoveRecord& record = **found;
+    ZF_TRY(const std::optional<MoveRecord> found, context.journal.find(move_id));
+    if (!found || found->peer != asking_host) return reply;
+    const MoveRecord& record = *found;
     reply.known = true;
     reply.phase = phase_name(record.phase);
     reply.problem = record.problem;
@@ -253,6 +307,8 @@ StatusReply status_of_move(AgentContext& context, const std::string& move_id, co
     reply.attached = record.phase != Phase::owned && entry && entry->state == ZoneState::installed;
     const auto status = Runtime(context.root).status(*name);
     reply.running = status && status->state == ZoneState::running;
+    const auto last = context.board.latest(move_id);
+    if (record.phase == Phase::owned && last && last->type == MoveNews::Type::note) reply.problem = last->message;
     return reply;
 }
 

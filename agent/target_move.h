@@ -32,10 +32,14 @@ Result<MoveRecord> own_move(AgentContext& context, const MoveRecord& record, con
 // A problem after the take-over is part of the answer, not an Error: the zone is ours either way.
 Result<Activated> activate_move(AgentContext& context, const MoveRecord& record);
 
+// Tells log and watchers that the take-over has to be tried again: the janitor does, and every start of the agent.
+void tell_activation_failed(AgentContext& context, const MoveRecord& record, const Error& error);
+
 // The source has deleted its copy: what was kept here for a way back goes as well.
 Status forget_way_back(AgentContext& context, const MoveRecord& record);
 
-StatusReply status_of_move(AgentContext& context, const std::string& move_id, const std::string& asking_host);
+// An Error is not "unknown": who asks must not take it for one.
+Result<StatusReply> status_of_move(AgentContext& context, const std::string& move_id, const std::string& asking_host);
 
 // Move ids become parts of file names: lower-case hexadecimal digits only.
 bool is_move_id(std::string_view text);

@@ -1,11 +1,15 @@
 #include "agent/target_session.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "agent/finish.h"
+#include "agent/guarded.h"
 #include "agent/join.h"
+#include "agent/outgoing.h"
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
 #include "agent/start_move.h"
@@ -24,7 +28,7 @@ constexpr std::int64_t kTellEveryMs = 200;
 constexpr int kIdleTimeoutMs = 24 * 3'600'000;  // a silent peer is found out by heartbeats, not by this
 
 // What goes on after a failed request: the peer is told, and may ask something else.
-Status refuse(Connection& connection, const Error& error) { return connection.send(Refusal(error)); }
+Status refuse(Connection& connection, const Error& error) { return connection.send(fitted(Refusal(error))); }
 
 }  // namespace
 
@@ -33,6 +37,13 @@ TargetSession::TargetSession(AgentContext& context, MoveDesk& desk, std::shared_
 TargetSession::~TargetSession() { connection_->close(); }
 
 void TargetSession::run() {
+    const Status done = guarded([this] { converse(); });
+    if (done) return;
+    spdlog::error("a session of {}: {}", peer_, done.error().text());
+    (void)refuse(*connection_, done.error());
+}
+
+void TargetSession::converse() {
     if (connection_->is_join()) return serve_join();
     if (Status greeted = greet(); !greeted) {
         (void)refuse(*connection_, greeted.error());
@@ -68,7 +79,9 @@ Status TargetSession::greet() {
     peer_ = connection_->peer().host;
     ZF_TRY([[maybe_unused]] const Peer known, context_.trust.authorize(peer_, connection_->peer().fingerprint));
     if (hello->host != peer_) return Error(Errc::untrusted, "Hello names another host than the certificate");
+    if (hello->listen_port > 65'535) return Error(Errc::protocol, "Hello names an impossible port");
     peer_port_ = hello->listen_port;
+    clock_skew_ms_ = hello->clock_unix_ms - context_.clock.unix_ms();
     ZF_TRY(Agreement agreement, agree(*hello));
     HelloAck ack;
     ack.protocol = agreement.protocol;
@@ -81,6 +94,10 @@ Status TargetSession::greet() {
 }
 
 Status TargetSession::answer(Message request) {
+    // A peer that was removed meanwhile gets no further than the segments of the pass that it has begun.
+    if (!std::holds_alternative<Segment>(request)) {
+        ZF_TRY([[maybe_unused]] const Peer known, context_.trust.authorize(peer_, connection_->peer().fingerprint));
+    }
     return std::visit(
         [this](auto&& message) -> Status {
             using Kind = std::remove_cvref_t<decltype(message)>;
@@ -103,34 +120,46 @@ Result<MoveRecord> TargetSession::own_record(const std::string& move_id) const {
     return *record;
 }
 
+Status TargetSession::take_over(const std::string& move_id) {
+    if (claimed_id_ == move_id) return {};
+    pass_.reset();
+    claim_.reset();
+    claimed_id_.clear();
+    ZF_TRY(MoveDesk::Claim claim, desk_.claim(move_id, connection_));
+    claim_.emplace(std::move(claim));
+    claimed_id_ = move_id;
+    return {};
+}
+
 Status TargetSession::on(const CheckRequest& request) {
     ZF_TRY(const Peer peer, context_.trust.peer(peer_));
     if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
-    const MoveDemand demand{manifest.config, request.source, request.tree_bytes, request.tree_entries,
-                            !request.return_of.empty()};
+    const MoveDemand demand{
+        manifest.config, request.source, request.tree_bytes, request.tree_entries, !request.return_of.empty(),
+        clock_skew_ms_};
     CheckReply reply;
     ZF_TRY(reply.findings, check_target(context_, manifest, demand, request.move_id, request.return_of, request.force));
     ZF_TRY(reply.target, gather_host_facts(context_.root));
-    return connection_->send(std::move(reply));
+    return connection_->send(fitted(std::move(reply)));
 }
 
 Status TargetSession::on(const PrepareRequest& request) {
     ZF_TRY(const Peer peer, context_.trust.peer(peer_));
     if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     if (!is_move_id(request.move_id)) return Error(Errc::protocol, "a move id has hexadecimal digits only");
-    if (claimed_id_ != request.move_id) {
-        claim_.reset();
-        ZF_TRY(MoveDesk::Claim claim, desk_.claim(request.move_id, connection_));
-        claim_.emplace(std::move(claim));
-        claimed_id_ = request.move_id;
+    // Before the session that works on it is closed: another peer's move is none of this one's business.
+    ZF_TRY(const std::optional<MoveRecord> known, context_.journal.find(request.move_id));
+    if (known && (known->role != Role::target || known->peer != peer_)) {
+        return Error(Errc::conflict, "move " + request.move_id + " is known here as another one");
     }
+    ZF_TRY_STATUS(take_over(request.move_id));
     const std::string address = listening_address(connection_->peer().address, peer_port_);
     ZF_TRY(const Reservation reservation, reserve_move(context_, request, peer_, address));
     tell(reservation.record, "name, space and staging are reserved for " + request.zone + " from " + peer_);
     PrepareReply reply;
     reply.staging_is_fresh = reservation.staging_is_fresh;
-    return connection_->send(std::move(reply));
+    return connection_->send(fitted(std::move(reply)));
 }
 
 Status TargetSession::on(const PassBegin& request) {
@@ -139,6 +168,11 @@ Status TargetSession::on(const PassBegin& request) {
     ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
     ReceiveOptions options;
     options.preserved = excluded_names();
+    // A zone may grow while it is moved, but not without end: what was announced, four times over.
+    constexpr std::uint64_t kSlackEntries = 100'000;
+    constexpr std::uint64_t kSlackBytes = 1ULL << 30U;
+    options.entries_max = std::min(options.entries_max, 4 * record.tree_entries + kSlackEntries);
+    options.bytes_max = std::min(options.bytes_max, 4 * record.tree_bytes + kSlackBytes);
     Pass pass;
     pass.number = request.pass;
     pass.is_final = request.is_final;
@@ -149,7 +183,7 @@ Status TargetSession::on(const PassBegin& request) {
                      (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
     PassReady reply;
     reply.pass = request.pass;
-    return connection_->send(std::move(reply));
+    return connection_->send(fitted(std::move(reply)));
 }
 
 Status TargetSession::on(Segment segment) {
@@ -194,11 +228,12 @@ Status TargetSession::on(const PassEnd& request) {
     PassDone done;
     done.pass = request.pass;
     pass_.reset();
-    return connection_->send(std::move(done));
+    return connection_->send(fitted(std::move(done)));
 }
 
 Status TargetSession::on(const VerifyRequest& request) {
     ZF_TRY(const MoveRecord record, own_record(request.move_id));
+    pass_.reset();  // what is compared now is not written any more
     ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
     DigestOptions options;
     options.excluded = excluded_names();
@@ -209,7 +244,7 @@ Status TargetSession::on(const VerifyRequest& request) {
     reply.digest = digest.digest;
     reply.entries = digest.entries;
     reply.bytes = digest.bytes;
-    return connection_->send(std::move(reply));
+    return connection_->send(fitted(std::move(reply)));
 }
 
 Status TargetSession::on(const StageRequest& request) {
@@ -217,11 +252,12 @@ Status TargetSession::on(const StageRequest& request) {
     if (record.phase != Phase::incoming && record.phase != Phase::ready) {
         return Error(Errc::conflict, "move " + record.id + " is past staging");
     }
+    pass_.reset();
     StageReply reply;
     ZF_TRY(reply.findings, promise_move(context_, record, request.manifest));
     reply.ready = reply.findings.empty();
     if (reply.ready) tell(record, "ready: everything that the zone needs is on this host's disk");
-    return connection_->send(std::move(reply));
+    return connection_->send(fitted(std::move(reply)));
 }
 
 Status TargetSession::on(const Grant& request) {
@@ -229,13 +265,10 @@ Status TargetSession::on(const Grant& request) {
     if (!found || found->peer != peer_ || found->role != Role::target) {
         return Error(Errc::not_found, "this host knows no move " + printable(request.move_id));
     }
-    if (claimed_id_ != request.move_id) {
-        claim_.reset();
-        ZF_TRY(MoveDesk::Claim claim, desk_.claim(request.move_id, connection_));
-        claim_.emplace(std::move(claim));
-        claimed_id_ = request.move_id;
-    }
-    ZF_TRY(const MoveRecord record, own_move(context_, *found, request));
+    ZF_TRY_STATUS(take_over(request.move_id));
+    pass_.reset();
+    ZF_TRY(const std::optional<MoveRecord> claimed, context_.journal.find(request.move_id));
+    ZF_TRY(const MoveRecord record, own_move(context_, claimed.value_or(*found), request));
     Owned owned;
     owned.epoch = request.epoch;
     ZF_TRY_STATUS(connection_->send(std::move(owned)));
@@ -243,23 +276,27 @@ Status TargetSession::on(const Grant& request) {
     Result<Activated> activated = activate_move(context_, record);
     if (!activated) {
         // Ours, but not in place: tried again when the agent starts, and by the janitor.
-        tell(record, activated.error().text());
+        tell_activation_failed(context_, record, activated.error());
         return std::move(activated).error();
     }
     // A rollback is over for its watchers when the source has deleted its copy, too (FinalizeRequest).
     const bool deletes_source = !record.return_of.empty() && activated->problem.empty();
     const auto after = context_.journal.find(record.id);
     if (!deletes_source && after && *after) context_.board.publish(end_news(**after));
-    return connection_->send(*std::move(activated));
+    return connection_->send(fitted(*std::move(activated)));
 }
 
 Status TargetSession::on(const StatusRequest& request) {
-    return connection_->send(status_of_move(context_, request.move_id, peer_));
+    ZF_TRY(StatusReply reply, status_of_move(context_, request.move_id, peer_));
+    return connection_->send(fitted(std::move(reply)));
 }
 
 Status TargetSession::on(const AbortRequest& request) {
+    ZF_TRY(const std::optional<MoveRecord> found, context_.journal.find(request.move_id));
+    if (!found || found->role != Role::target || found->peer != peer_) return connection_->send(AbortReply());
+    ZF_TRY_STATUS(take_over(request.move_id));  // nobody writes into staging while it is removed
     ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(request.move_id));
-    if (record && record->role == Role::target && record->peer == peer_ && !is_over(*record)) {
+    if (record && !is_over(*record)) {
         if (record->phase == Phase::owned) return Error(Errc::conflict, "this host owns the zone already");
         pass_.reset();
         ZF_TRY(const MoveRecord after,
@@ -289,7 +326,7 @@ Status TargetSession::on(const ReturnRequest& request) {
     const std::string address = listening_address(connection_->peer().address, peer_port_);
     ReturnReply reply;
     ZF_TRY(reply.move_id, start_return(context_, desk_, *record, address));
-    return connection_->send(std::move(reply));
+    return connection_->send(fitted(std::move(reply)));
 }
 
 void TargetSession::tell(const MoveRecord& record, const std::string& message) {

@@ -21,6 +21,7 @@ public:
     void run();
 
 private:
+    void converse();
     struct Pass {
         std::uint32_t number = 0;
         bool is_final = false;
@@ -50,6 +51,7 @@ private:
 
     // The move, if it is a move of this peer's that this session has prepared or may speak of.
     Result<MoveRecord> own_record(const std::string& move_id) const;
+    Status take_over(const std::string& move_id);  // claims it; an older session on it ends
     Status acknowledge();
     void tell(const MoveRecord& record, const std::string& message);
 
@@ -58,6 +60,7 @@ private:
     std::shared_ptr<Connection> connection_;
     std::string peer_;
     std::uint32_t peer_port_ = 0;
+    std::int64_t clock_skew_ms_ = 0;  // the peer's clock less ours
     std::optional<MoveDesk::Claim> claim_;
     std::string claimed_id_;
     std::optional<Pass> pass_;

@@ -1,11 +1,14 @@
 #include "agent/verbs.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "agent/exit_codes.h"
 #include "agent/finish.h"
+#include "agent/guarded.h"
 #include "agent/join.h"
 #include "agent/peer_session.h"
 #include "agent/report.h"
@@ -52,6 +55,7 @@ MoveWish wish_of(const Request& request) {
 Json tell_check(const Request& request, const MoveWish& wish, const CheckReport& report) {
     for (const Finding& finding : report.findings) request.tell(finding_json(finding));
     request.tell(check_json(wish, report));
+    if (report.peer_error) return end_json(*report.peer_error);
     if (!is_blocked(report.findings)) return end_json(kExitOk, "the move would work");
     return end_json(kExitBlocked, "the move would not work; nothing was touched on either host");
 }
@@ -67,7 +71,7 @@ Json follow(const Request& request, const std::string& move_id) {
             if (news.type == MoveNews::Type::end) return news_json(news);
             if (!request.tell(news_json(news))) return end_json(kExitDetached, "the watcher has gone");
         }
-        if (!fresh.empty()) continue;
+        if (!fresh.empty() || request.desk.is_working_on(move_id)) continue;
         const auto record = request.context.journal.find(move_id);
         if (record && *record && is_over(**record)) return news_json(end_news(**record));
     }
@@ -123,6 +127,9 @@ Result<Json> serve_abort(const Request& request) {
     if (last.value("phase", "") == "aborted") {
         last["exit_code"] = static_cast<int>(kExitOk);
         last["message"] = "aborted; zone " + record.zone + " is on this host as before";
+    } else if (last.value("exit_code", 0) == kExitOk) {
+        last["exit_code"] = static_cast<int>(kExitBusy);
+        last["message"] = "too late to abort: " + last.value("message", "");
     }
     return last;
 }
@@ -255,8 +262,13 @@ void serve_request(AgentContext& context, MoveDesk& desk, const std::function<vo
         send(json_line(end_json(kExitUsage, "this agent knows no verb '" + printable(verb) + "'")));
         return;
     }
-    const Result<Json> last = found->second(request);
-    send(json_line(last ? *last : end_json(last.error())));
+    const Status done = guarded([&] {
+        const Result<Json> last = found->second(request);
+        send(json_line(last ? *last : end_json(last.error())));
+    });
+    if (done) return;
+    spdlog::error("{}: {}", verb, done.error().text());
+    send(json_line(end_json(done.error())));
 }
 
 }  // namespace zoneferry

@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::string_view kMark = "zf1.";
 constexpr std::size_t kTextBytesMax = 8192;
-constexpr std::size_t kSecretBytes = 32;
 constexpr std::size_t kAddressesMax = 16;
 constexpr std::size_t kAddressBytesMax = 300;
 constexpr std::size_t kFixedLines = 6;

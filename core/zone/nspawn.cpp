@@ -74,6 +74,8 @@ Result<std::vector<std::string>> nspawn_command(const HostRoot& root, const Zone
         argv.push_back("--bind-ro=" + escaped(root.at(directory)) + ":" + escaped(directory) + ":idmap");
     }
     for (const FsResource& fs : config.filesystems) ZF_TRY_STATUS(add_filesystem(root, config, fs, argv));
+    // What follows "--" is for the zone's init: a configuration from elsewhere must not become options of nspawn.
+    argv.emplace_back("--");
     for (const std::string_view word : split_words(config.bootargs)) {
         if (word.starts_with("systemd.")) argv.emplace_back("--" + std::string(word.substr(8)));
     }

@@ -127,8 +127,8 @@ Status check_may_boot(const std::optional<OwnerRecord>& record) {
     const std::string id = record->move_id.empty() ? record->zone : printable(record->move_id);
     switch (record->state) {
         case Ownership::frozen:
-            return Error(Errc::not_owner, who(*record) + " is being moved to " + printable(record->host) +
-                                              by_move(*record) + "; until that move ends nobody may boot it")
+            return Error(Errc::not_owner, who(*record) + " is being moved to another host" + by_move(*record) +
+                                              "; until that move ends nobody may boot it")
                 .remedy("zoneferry status " + id + "; to keep the zone here: zoneferry abort " + id);
         case Ownership::incoming:
             return Error(Errc::not_owner, who(*record) + " is on its way here" + by_move(*record) +
@@ -138,7 +138,7 @@ Status check_may_boot(const std::optional<OwnerRecord>& record) {
         case Ownership::owned: break;
     }
     return Error(Errc::not_owner, who(*record) + " belongs to host " + printable(record->host) + by_move(*record) +
-                                      "; booting it here could run it twice")
+                                      "; run here as well it would be run twice")
         .remedy("zoneferry status " + id + "; to bring it back: zoneferry rollback " + id);
 }
 

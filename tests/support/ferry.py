@@ -23,11 +23,11 @@ class Agent:
         self.process = None
         self.log_path = host.root.parent / f"{host.name}.agent.log"
 
-    def start(self, wrapper=()):
+    def start(self, wrapper=(), env=None):
         """wrapper: words before the program (strace ...). Returns once the control socket answers."""
         log = open(self.log_path, "a", encoding="utf8")
         with log:
-            self.process = self.host.popen([*wrapper, "zoneferryd"], stdout=log, stderr=log)
+            self.process = self.host.popen([*wrapper, "zoneferryd"], env=env, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while True:
             if self.host.run(["zoneferry", "--format", "json", "version"], check=False).returncode == 0:
@@ -50,10 +50,10 @@ class Agent:
         return self.log_path.read_text(encoding="utf8", errors="replace") if self.log_path.exists() else ""
 
 
-def start_agents(hosts):
+def start_agents(hosts, **settings):
     agents = {}
     for host in hosts:
-        write_settings(host)
+        write_settings(host, **settings)
         host.path(ZONES).mkdir(mode=0o755, parents=True, exist_ok=True)
         agents[host.name] = Agent(host).start()
     return agents

@@ -11,7 +11,7 @@
 namespace zoneferry {
 namespace {
 
-const std::string kFolder = std::string(ZONEFERRY_GOLDEN) + "/bad_manifest";
+const std::string kFolder = ZONEFERRY_SOURCE "/tests/golden/bad_manifest";
 
 TEST(ManifestRefusals, EveryRuleHasItsSentenceWithLineAndColumn) {
     const auto names = list_directory(kFolder);

@@ -99,7 +99,7 @@ TEST(Manifest, IsValidByOurDtd) {
     if (!tool || tool->exit_status != 0) GTEST_SKIP() << "needs xmllint (libxml2-utils)";
     TempDirectory directory;
     const std::string path = directory.path() + "/SUNWdetached.xml";
-    const std::string dtd = std::string(ZONEFERRY_GOLDEN) + "/../../packaging/zoneferry-manifest.dtd";
+    const std::string dtd = ZONEFERRY_SOURCE "/packaging/zoneferry-manifest.dtd";
     const auto solaris = parse_manifest(kSolaris);
     ASSERT_TRUE(solaris);
     for (const std::string& text : {manifest_text(full_manifest()), manifest_text(*solaris)}) {

@@ -60,7 +60,7 @@ TEST(SeedExample, GivesExactlyItsDifferences) {
     ASSERT_TRUE(carried) << carried.error().text();
     const auto here = take_inventory(HostRoot(local), scope);
     ASSERT_TRUE(here) << here.error().text();
-    const auto expected = read_file(std::string(ZONEFERRY_GOLDEN) + "/seed_differences.txt", 1 << 16);
+    const auto expected = read_file(ZONEFERRY_SOURCE "/tests/golden/seed_differences.txt", 1 << 16);
     ASSERT_TRUE(expected);
     EXPECT_EQ(differences_text(compare(carried->inventory, *here)), *expected);
 }

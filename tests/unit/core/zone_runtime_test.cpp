@@ -47,6 +47,19 @@ TEST(Nspawn, command_of_a_sparse_zone) {
     EXPECT_FALSE(has(*nspawn_command(HostRoot("/h"), config), "--private-network"));
 }
 
+TEST(Nspawn, bootargs_are_for_init_and_never_options_of_nspawn) {
+    ZoneConfig config;
+    config.name = "web01";
+    config.zonepath = "/export/zones/web01";
+    config.bootargs = "systemd.bind=/etc:/etc systemd.unit=rescue.target -m";
+    const auto argv = nspawn_command(HostRoot(), config);
+    ASSERT_TRUE(argv);
+    const auto end = std::find(argv->begin(), argv->end(), "--");
+    ASSERT_NE(end, argv->end());
+    EXPECT_GT(std::find(argv->begin(), argv->end(), "--bind=/etc:/etc"), end);
+    EXPECT_GT(std::find(argv->begin(), argv->end(), "--unit=rescue.target"), end);
+}
+
 TEST(Nspawn, refuses_what_it_cannot_give) {
     ZoneConfig config = config_of();
     config.devices = {"/dev/fuse"};
