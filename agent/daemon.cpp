@@ -64,7 +64,8 @@ void autoboot(AgentContext& context) {
     if (path_exists(mark) || !replace_file(mark, "", 0600)) return;
     const ZoneStore store(context.root);
     Runtime runtime(context.root);
-    const auto zones = store.list();
+    if (const auto all = store.list(); !all) spdlog::warn("autoboot: {}", all.error().text());
+    const auto zones = store.list_readable();
     for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
         const auto config = store.config(zone.name);
         if (!config || !config->autoboot || zone.state != ZoneState::installed) continue;

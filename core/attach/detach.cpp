@@ -76,9 +76,7 @@ Result<Manifest> read_manifest(const HostRoot& root, const std::string& zonepath
             .remedy("detach the zone on its host first (zoneadm detach), or attach it without validation (attach -F)");
     }
     if (!text) return std::move(text).error();
-    auto manifest = parse_manifest(*text);
-    if (!manifest) return std::move(manifest).error().during("reading " + printable(shown));
-    return manifest;
+    return parse_manifest(*text, shown);
 }
 
 Status detach_zone(const HostRoot& root, const ZoneLock& lock, const ZoneName& name, ZoneState state_now) {

@@ -36,78 +36,107 @@ void set(Node node, const char* name, const std::string& value) {
     node.append_attribute(name).set_value(value.c_str());
 }
 
-Error invalid(const std::string& sentence) { return Error(Errc::invalid, "manifest: " + sentence); }
-
 // What is compared and shown: not empty, short, and of printable characters only.
+bool is_shown_as_it_is(const std::string& text, std::size_t bytes_max) {
+    return !text.empty() && text.size() <= bytes_max && printable(text) == text;
+}
+
 bool is_plain(const std::string& text, std::size_t bytes_max) {
-    return !text.empty() && text.size() <= bytes_max && text.find(' ') == std::string::npos && printable(text) == text;
+    return text.find(' ') == std::string::npos && is_shown_as_it_is(text, bytes_max);
+}
+
+// An SVR4 version may hold blanks ("1.0 beta"), but not around it.
+bool is_version(const std::string& text) {
+    return trim(text) == text && is_shown_as_it_is(text, kPackageVersionBytesMax);
+}
+
+// Where a child of <zone> must stand.
+int place_of(std::string_view name) {
+    if (name == "host") return 1;
+    if (name == "package" || name == "patch") return 2;
+    return name == "dev-perm" ? 3 : 0;
 }
 
 class ManifestReader {
 public:
-    Result<Manifest> read(const Node& zone) {
-        ZF_TRY(manifest_.config, read_zone_element(zone, {"host", "package", "patch", "dev-perm"}));
-        ZF_TRY_STATUS(verify_config(manifest_.config));
+    explicit ManifestReader(const XmlDocument& xml) : xml_(xml) {}
+
+    Result<Manifest> read() {
+        const Node zone = xml_.root();
+        ZF_TRY(manifest_.config, read_zone_element(xml_, {"host", "package", "patch", "dev-perm"}));
+        if (const Status sound = verify_config(manifest_.config); !sound) {
+            return xml_.error(zone, sound.error().sentence());
+        }
         manifest_.inventory.system = PackageSystem::svr4;  // unless a host element says otherwise
         for (const Node& child : zone.children()) {
+            if (child.type() != pugi::node_element) continue;
             const std::string_view name = child.name();
+            if (place_of(name) < place_) {
+                return xml_.error(child, shown_element(child) + " stands too late: the order is configuration, host, " +
+                                             "packages with their patches, dev-perm");
+            }
+            place_ = place_of(name);
             if (name == "host") ZF_TRY_STATUS(read_host(child));
             if (name == "package") ZF_TRY_STATUS(read_package(child));
             if (name == "patch") ZF_TRY_STATUS(read_patch(child));
             if (name == "dev-perm") ZF_TRY_STATUS(read_device(child));
         }
         manifest_.source.package_system = package_system_name(manifest_.inventory.system);
-        ZF_TRY_STATUS(sort_inventory());
+        sort_inventory();
         return std::move(manifest_);
     }
 
 private:
     Status read_host(const Node& node) {
-        if (has_host_) return invalid("<host> is there twice");
+        if (has_host_) return xml_.error(node, "<host> is there twice");
         has_host_ = true;
-        ZF_TRY_STATUS(check_attributes(
+        ZF_TRY_STATUS(xml_.check_attributes(
             node, {"name", "id", "machine", "package-system!", "package-architecture", "kernel", "os", "runtime"}));
-        ZF_TRY_STATUS(check_empty(node));
+        ZF_TRY_STATUS(xml_.check_empty(node));
         for (const HostField& field : kHostFields) {
             std::string value = text_of(node, field.attribute);
             if (value.size() > kHostFieldBytesMax || printable(value) != value) {
-                return invalid("attribute '" + std::string(field.attribute) + "' of <host> is too long or no text");
+                return xml_.error(node,
+                                  "attribute '" + std::string(field.attribute) + "' of <host> is too long or no text");
             }
             manifest_.source.*field.member = std::move(value);
         }
         const auto system = package_system_from_name(manifest_.source.package_system);
         if (!system) {
-            return invalid("package system '" + printable(manifest_.source.package_system) + "' is not known here");
+            return xml_.error(node,
+                              "package system '" + printable(manifest_.source.package_system) + "' is not known here");
         }
         manifest_.inventory.system = *system;
         return {};
     }
 
     Status read_package(const Node& node) {
-        ZF_TRY_STATUS(check_attributes(node, {"name!", "version!", "reason"}));
-        ZF_TRY_STATUS(check_empty(node));
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"name!", "version!", "reason"}));
+        ZF_TRY_STATUS(xml_.check_empty(node));
         Package package;
         package.name = text_of(node, "name");
         package.version = text_of(node, "version");
         if (!is_plain(package.name, kPackageNameBytesMax)) {
-            return invalid("package name '" + printable(package.name.substr(0, 80)) + "' is not usable");
+            return xml_.error(node, "package name '" + printable(package.name.substr(0, 80)) + "' is not usable");
         }
-        if (!is_plain(package.version, kPackageVersionBytesMax)) {
-            return invalid("the version of package " + package.name + " is not usable");
+        if (!is_version(package.version)) {
+            return xml_.error(node, "the version of package " + package.name + " is not usable");
         }
         const auto reason = dependency_reason_from_name(text_of(node, "reason"));
-        if (!reason) return invalid("the reason of package " + package.name + " is none that is known here");
+        if (!reason) return xml_.error(node, "the reason of package " + package.name + " is none that is known here");
         package.reason = *reason;
-        in_package_ = true;
-        keep_patches_ = names_.insert(package.name).second;
+        if (!names_.insert(package.name).second) {
+            return xml_.error(node, "package " + package.name + " is there twice");
+        }
+        if (names_.size() > kPackagesMax) return xml_.error(node, "there are too many packages");
         patches_.clear();
-        if (keep_patches_) manifest_.inventory.packages.push_back(std::move(package));
+        manifest_.inventory.packages.push_back(std::move(package));
         return {};
     }
 
     Status read_patch(const Node& node) {
-        if (!in_package_) return invalid("a <patch> stands before any <package>");
-        ZF_TRY_STATUS(check_attributes(node, {"id!"}));
+        if (names_.empty()) return xml_.error(node, "a <patch> stands before any <package>");
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"id!"}));
         ZF_TRY(const std::string id, patch_id(node));
         Patch patch;
         patch.id = PatchId::parse(id);
@@ -115,43 +144,46 @@ private:
             if (child.type() == pugi::node_comment) continue;
             const std::string_view name = child.name();
             if (child.type() != pugi::node_element || (name != "obsoletes" && name != "incompatible")) {
-                return invalid("unknown content in <patch>: '" + printable(name.substr(0, 80)) + "'");
+                return xml_.error(child, "unknown content in <patch>: '" + printable(name.substr(0, 80)) + "'");
             }
-            ZF_TRY_STATUS(check_attributes(child, {"id!"}));
-            ZF_TRY_STATUS(check_empty(child));
+            ZF_TRY_STATUS(xml_.check_attributes(child, {"id!"}));
+            ZF_TRY_STATUS(xml_.check_empty(child));
             ZF_TRY(const std::string other, patch_id(child));
             if (name == "obsoletes") patch.obsoletes.push_back(PatchId::parse(other).base);
         }
         std::sort(patch.obsoletes.begin(), patch.obsoletes.end(), patch_base_less);
         patch.obsoletes.erase(std::unique(patch.obsoletes.begin(), patch.obsoletes.end()), patch.obsoletes.end());
-        if (!keep_patches_ || !patches_.insert(patch.id.base).second) return {};
+        if (!patches_.insert(patch.id.base).second) {
+            return xml_.error(node, "patch " + patch.id.base + " is there twice on package " +
+                                        manifest_.inventory.packages.back().name);
+        }
         manifest_.inventory.packages.back().patches.push_back(std::move(patch));
         return {};
     }
 
-    static Result<std::string> patch_id(const Node& node) {
+    Result<std::string> patch_id(const Node& node) {
         std::string id = text_of(node, "id");
         if (!is_plain(id, kPatchIdBytesMax) || id.front() == '-') {
-            return invalid("patch id '" + printable(id.substr(0, 80)) + "' is not usable");
+            return xml_.error(node, "patch id '" + printable(id.substr(0, 80)) + "' is not usable");
         }
         return id;
     }
 
     Status read_device(const Node& node) {
-        ZF_TRY_STATUS(check_attributes(node, {"name!", "uid!", "gid!", "mode!", "acl!"}));
-        ZF_TRY_STATUS(check_empty(node));
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"name!", "uid!", "gid!", "mode!", "acl!"}));
+        ZF_TRY_STATUS(xml_.check_empty(node));
         DevicePermission device;
         device.name = text_of(node, "name");
         const auto uid = parse_number<std::uint32_t>(text_of(node, "uid"));
         const auto gid = parse_number<std::uint32_t>(text_of(node, "gid"));
         const auto mode = parse_number<std::uint32_t>(text_of(node, "mode"), 8);
         if (!is_plain_path("/" + device.name)) {
-            return invalid("device name '" + printable(device.name.substr(0, 80)) + "' is no path below dev");
+            return xml_.error(node, "device name '" + printable(device.name.substr(0, 80)) + "' is no path below dev");
         }
         if (!uid || !gid || !mode || *mode > 07777) {
-            return invalid("uid, gid or mode of device " + printable(device.name) + " is no number in range");
+            return xml_.error(node, "uid, gid or mode of device " + printable(device.name) + " is no number in range");
         }
-        if (manifest_.devices.size() == kDevicePermissionsMax) return invalid("there are too many <dev-perm>");
+        if (manifest_.devices.size() == kDevicePermissionsMax) return xml_.error(node, "there are too many <dev-perm>");
         device.uid = *uid;
         device.gid = *gid;
         device.mode = *mode;
@@ -160,21 +192,19 @@ private:
         return {};
     }
 
-    Status sort_inventory() {
-        if (manifest_.inventory.packages.size() > kPackagesMax) return invalid("there are too many packages");
+    void sort_inventory() {
         std::sort(manifest_.inventory.packages.begin(), manifest_.inventory.packages.end(),
                   [](const Package& a, const Package& b) { return a.name < b.name; });
         for (Package& package : manifest_.inventory.packages) {
             std::sort(package.patches.begin(), package.patches.end(),
                       [](const Patch& a, const Patch& b) { return patch_base_less(a.id.base, b.id.base); });
         }
-        return {};
     }
 
+    const XmlDocument& xml_;
     Manifest manifest_;
+    int place_ = 0;
     bool has_host_ = false;
-    bool in_package_ = false;
-    bool keep_patches_ = false;  // false below a package that came a second time
     std::set<std::string> names_;
     std::set<std::string> patches_;  // bases of the present package
 };
@@ -214,10 +244,9 @@ void write_devices(const std::vector<DevicePermission>& devices, Node zone) {
 
 }  // namespace
 
-Result<Manifest> parse_manifest(std::string_view xml) {
-    pugi::xml_document document;
-    if (Status loaded = load_xml(xml, document); !loaded) return std::move(loaded).error().during("manifest");
-    return ManifestReader().read(document.document_element());
+Result<Manifest> parse_manifest(std::string_view xml, std::string_view file) {
+    ZF_TRY(const XmlDocument document, XmlDocument::load(xml, file));
+    return ManifestReader(document).read();
 }
 
 std::string manifest_text(const Manifest& manifest) {

@@ -11,8 +11,9 @@
 //
 // `host` and `reason` are ours and optional: a manifest that Solaris wrote has neither, and its package system
 // is then svr4. Ours are described by packaging/zoneferry-manifest.dtd, which a reader never fetches. On
-// reading, everything is hostile: bounded, unknown elements refused by name, the configuration verified.
-// Of a package or patch given twice the first counts, as on Solaris.
+// reading, everything is hostile: bounded, unknown elements refused by name, the configuration verified. A package
+// that comes twice is refused, and so is a patch of one base on one package (Solaris took the first; it never wrote
+// two): else a damaged name could make a package vanish.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +53,8 @@ struct Manifest {
     bool operator==(const Manifest&) const = default;
 };
 
-// Errc::invalid with what and where.
-Result<Manifest> parse_manifest(std::string_view xml);
+// Errc::invalid with "FILE:LINE:COLUMN: what"; file is what the sentences call the text.
+Result<Manifest> parse_manifest(std::string_view xml, std::string_view file = "manifest");
 // parse_manifest(manifest_text(m)) == m for every m with valid values.
 std::string manifest_text(const Manifest& manifest);
 

@@ -103,14 +103,17 @@ std::string printable(std::string_view text) {
     return out;
 }
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        const CodePoint point = decode(text);
-        if (point.length == 0) return false;
-        text.remove_prefix(point.length);
+std::size_t utf8_prefix(std::string_view text) {
+    std::string_view rest = text;
+    while (!rest.empty()) {
+        const CodePoint point = decode(rest);
+        if (point.length == 0) break;
+        rest.remove_prefix(point.length);
     }
-    return true;
+    return text.size() - rest.size();
 }
+
+bool is_utf8(std::string_view text) { return utf8_prefix(text) == text.size(); }
 
 std::string format_bytes(std::uint64_t bytes) {
     constexpr std::array<const char*, 6> kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -29,6 +29,7 @@ std::optional<T> parse_number(std::string_view text, int base = 10) {
 std::string printable(std::string_view text);
 
 bool is_utf8(std::string_view text);
+std::size_t utf8_prefix(std::string_view text);  // how many bytes from the beginning are UTF-8
 
 // "1.2 GiB", "17 B"; "0:12", "1:02:03".
 std::string format_bytes(std::uint64_t bytes);

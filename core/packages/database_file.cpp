@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "core/base/text.h"
 
 namespace zoneferry {
@@ -29,6 +31,12 @@ Result<std::string> read_in_root(int root, const std::string& path, std::uint64_
 Result<std::string> read_in_directory(int directory, const std::string& name, const std::string& shown,
                                       std::uint64_t bytes_max) {
     return read_regular(open_beneath(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY), shown, bytes_max);
+}
+
+Status check_not_cut(std::string_view text, std::string_view file) {
+    if (text.empty() || text.back() == '\n') return {};
+    const auto line = 1 + static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    return damaged(file, line, "ends in the middle: the file was cut off");
 }
 
 Error damaged(std::string_view file, std::size_t line, std::string_view what) {

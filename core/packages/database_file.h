@@ -15,6 +15,8 @@ Result<std::string> read_in_root(int root, const std::string& path, std::uint64_
 // name is one component below an open directory; shown is what the error calls the file.
 Result<std::string> read_in_directory(int directory, const std::string& name, const std::string& shown,
                                       std::uint64_t bytes_max);
+// Errc::corrupt for a text that does not end with a newline, with the number of its last line.
+Status check_not_cut(std::string_view text, std::string_view file);
 // Errc::corrupt: "FILE line N: what".
 Error damaged(std::string_view file, std::size_t line, std::string_view what);
 

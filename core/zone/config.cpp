@@ -242,6 +242,9 @@ std::vector<std::string> config_problems(const ZoneConfig& config) {
     } else if (!is_plain_path(config.zonepath) || config.zonepath == "/") {
         out.push_back("zonepath " + quoted(config.zonepath) + " is not an absolute, plain path below /");
     }
+    if (config.zonepath.find('"') != std::string::npos) {
+        out.push_back("zonepath " + quoted(config.zonepath) + " holds a double quote, which the index cannot hold");
+    }
     if (!is_native_brand(config.brand)) out.push_back("brand " + quoted(config.brand) + " is not native or cluster");
     for (const std::string_view text : all_texts(config)) {
         if (!is_plain_value(text)) out.push_back("value " + quoted(text) + " is too long or holds control characters");

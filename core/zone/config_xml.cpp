@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <sstream>
 
 #include "core/base/text.h"
@@ -20,123 +21,173 @@ void set_if(Node node, const char* name, const std::string& value) {
     if (!value.empty()) set(node, name, value);
 }
 
-// Reads the children of node, which must all be elements called name.
-Status read_children(const Node& node, std::string_view name, const std::function<Status(const Node&)>& read) {
-    for (const Node& child : node.children()) {
-        if (child.type() == pugi::node_comment) continue;
-        if (child.type() != pugi::node_element || child.name() != name) {
-            return Error(Errc::invalid,
-                         "unknown content in <" + std::string(node.name()) + ">: '" + printable(child.name()) + "'");
+bool is_number(const std::string& text) { return parse_number<std::uint64_t>(text).has_value(); }
+
+class ConfigReader {
+public:
+    explicit ConfigReader(const XmlDocument& xml) : xml_(xml) {}
+
+    Result<ZoneConfig> read(const Node& zone, const std::vector<std::string_view>& foreign_children) {
+        if (std::string_view(zone.name()) != "zone") {
+            return xml_.error(zone, "the root element is " + shown_element(zone) + " instead of <zone>");
         }
-        ZF_TRY_STATUS(read(child));
+        ZF_TRY_STATUS(read_zone_attributes(zone));
+        for (const Node& child : zone.children()) {
+            if (child.type() == pugi::node_comment) continue;
+            if (child.type() != pugi::node_element) return xml_.error(child, "<zone> holds text");
+            const std::string_view name = child.name();
+            if (std::find(foreign_children.begin(), foreign_children.end(), name) != foreign_children.end()) continue;
+            ZF_TRY_STATUS(read_child(child));
+        }
+        return std::move(config_);
     }
-    return {};
-}
 
-// An element that is one attribute.
-Status read_single(const Node& node, const char* attribute, std::vector<std::string>& out) {
-    ZF_TRY_STATUS(check_attributes(node, {attribute}));
-    ZF_TRY_STATUS(check_empty(node));
-    if (!node.attribute(attribute)) {
-        return Error(Errc::invalid, "attribute '" + std::string(attribute) + "' of <" + node.name() + "> is missing");
-    }
-    out.push_back(text_of(node, attribute));
-    return {};
-}
-
-Status read_single_once(const Node& node, const char* attribute, std::optional<std::string>& out) {
-    if (out) return Error(Errc::invalid, "<" + std::string(node.name()) + "> is there twice");
-    std::vector<std::string> values;
-    ZF_TRY_STATUS(read_single(node, attribute, values));
-    out = values.front();
-    return {};
-}
-
-Status read_filesystem(const Node& node, ZoneConfig& config) {
-    ZF_TRY_STATUS(check_attributes(node, {"special!", "raw", "directory!", "type!"}));
-    FsResource fs{
-        text_of(node, "special"), text_of(node, "raw"), text_of(node, "directory"), text_of(node, "type"), {}};
-    ZF_TRY_STATUS(
-        read_children(node, "fsoption", [&](const Node& option) { return read_single(option, "name", fs.options); }));
-    config.filesystems.push_back(std::move(fs));
-    return {};
-}
-
-Status read_network(const Node& node, ZoneConfig& config) {
-    ZF_TRY_STATUS(check_attributes(node, {"address", "defrouter", "physical!"}));
-    ZF_TRY_STATUS(check_empty(node));
-    config.nets.push_back({text_of(node, "address"), text_of(node, "physical"), text_of(node, "defrouter")});
-    return {};
-}
-
-Status read_attr(const Node& node, ZoneConfig& config) {
-    ZF_TRY_STATUS(check_attributes(node, {"name!", "type!", "value!"}));
-    ZF_TRY_STATUS(check_empty(node));
-    config.attrs.push_back({text_of(node, "name"), text_of(node, "type"), text_of(node, "value")});
-    return {};
-}
-
-Status read_rctl(const Node& node, ZoneConfig& config) {
-    ZF_TRY_STATUS(check_attributes(node, {"name!"}));
-    RctlResource rctl{text_of(node, "name"), {}};
-    const auto read_value = [&](const Node& value) -> Status {
-        ZF_TRY_STATUS(check_attributes(value, {"priv!", "limit!", "action!"}));
-        ZF_TRY_STATUS(check_empty(value));
-        rctl.values.push_back({text_of(value, "priv"), text_of(value, "limit"), text_of(value, "action")});
+private:
+    // Reads the children of node, which must all be elements called name.
+    Status read_children(const Node& node, std::string_view name, const std::function<Status(const Node&)>& read) {
+        for (const Node& child : node.children()) {
+            if (child.type() == pugi::node_comment) continue;
+            if (child.type() != pugi::node_element || child.name() != name) {
+                return xml_.error(child, "unknown content in " + shown_element(node) + ": '" +
+                                             printable(std::string_view(child.name()).substr(0, 80)) + "'");
+            }
+            ZF_TRY_STATUS(read(child));
+        }
         return {};
-    };
-    ZF_TRY_STATUS(read_children(node, "rctl-value", read_value));
-    config.rctls.push_back(std::move(rctl));
-    return {};
-}
-
-Status read_pset(const Node& node, ZoneConfig& config) {
-    if (config.dedicated_cpu) return Error(Errc::invalid, "<pset> is there twice");
-    ZF_TRY_STATUS(check_attributes(node, {"ncpu_min!", "ncpu_max!"}));
-    ZF_TRY_STATUS(check_empty(node));
-    config.dedicated_cpu = ProcessorSet{text_of(node, "ncpu_min"), text_of(node, "ncpu_max")};
-    return {};
-}
-
-Status read_child(const Node& node, ZoneConfig& config) {
-    const std::string_view name = node.name();
-    if (name == "filesystem") return read_filesystem(node, config);
-    if (name == "inherited-pkg-dir") return read_single(node, "directory", config.inherited_directories);
-    if (name == "network") return read_network(node, config);
-    if (name == "device") return read_single(node, "match", config.devices);
-    if (name == "deleted-device") return read_single(node, "match", config.deleted_devices);
-    if (name == "rctl") return read_rctl(node, config);
-    if (name == "attr") return read_attr(node, config);
-    if (name == "dataset") return read_single(node, "name", config.datasets);
-    if (name == "tmp_pool") return read_single_once(node, "importance", config.temporary_importance);
-    if (name == "pset") return read_pset(node, config);
-    if (name == "mcap") return read_single_once(node, "physcap", config.capped_memory);
-    return Error(Errc::invalid, "unknown element <" + printable(name.substr(0, 80)) + "> in <zone>");
-}
-
-Status read_zone_attributes(const Node& zone, ZoneConfig& config) {
-    ZF_TRY_STATUS(check_attributes(zone, {"name!", "zonepath!", "autoboot!", "ip-type", "pool", "limitpriv", "bootargs",
-                                          "brand", "scheduling-class", "version"}));
-    config.name = text_of(zone, "name");
-    config.zonepath = text_of(zone, "zonepath");
-    const std::string autoboot = text_of(zone, "autoboot");
-    if (autoboot != "true" && autoboot != "false") return Error(Errc::invalid, "autoboot is neither true nor false");
-    config.autoboot = autoboot == "true";
-    const std::string ip_type = text_of(zone, "ip-type");
-    if (ip_type != "" && ip_type != "shared" && ip_type != "exclusive") {
-        return Error(Errc::invalid, "ip-type is neither shared nor exclusive");
     }
-    config.ip_type = ip_type == "exclusive" ? IpType::exclusive : IpType::shared;
-    if (zone.attribute("version") && text_of(zone, "version") != "1") {
-        return Error(Errc::unsupported, "the configuration's format is not version 1");
+
+    // An element that is one attribute.
+    Result<std::string> read_single(const Node& node, const std::string& attribute) {
+        ZF_TRY_STATUS(xml_.check_attributes(node, {attribute + "!"}));
+        ZF_TRY_STATUS(xml_.check_empty(node));
+        return text_of(node, attribute.c_str());
     }
-    config.pool = text_of(zone, "pool");
-    config.limitpriv = text_of(zone, "limitpriv");
-    config.bootargs = text_of(zone, "bootargs");
-    config.scheduling_class = text_of(zone, "scheduling-class");
-    if (const std::string brand = text_of(zone, "brand"); !brand.empty()) config.brand = brand;
-    return {};
-}
+
+    Status read_into(const Node& node, const char* attribute, std::vector<std::string>& out) {
+        ZF_TRY(std::string value, read_single(node, attribute));
+        out.push_back(std::move(value));
+        return {};
+    }
+
+    Status refuse_twice(const Node& node, const std::string& key) {
+        if (seen_.insert(std::string(node.name()) + " " + key).second) return {};
+        const std::string which = key.empty() ? "" : " '" + printable(key.substr(0, 80)) + "'";
+        return xml_.error(node, shown_element(node) + which + " is there twice");
+    }
+
+    Status read_filesystem(const Node& node) {
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"special!", "raw", "directory!", "type!"}));
+        FsResource fs{
+            text_of(node, "special"), text_of(node, "raw"), text_of(node, "directory"), text_of(node, "type"), {}};
+        ZF_TRY_STATUS(refuse_twice(node, fs.directory));
+        ZF_TRY_STATUS(
+            read_children(node, "fsoption", [&](const Node& option) { return read_into(option, "name", fs.options); }));
+        config_.filesystems.push_back(std::move(fs));
+        return {};
+    }
+
+    Status read_inherited(const Node& node) {
+        ZF_TRY(std::string directory, read_single(node, "directory"));
+        ZF_TRY_STATUS(refuse_twice(node, directory));
+        config_.inherited_directories.push_back(std::move(directory));
+        return {};
+    }
+
+    Status read_network(const Node& node) {
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"address", "defrouter", "physical!"}));
+        ZF_TRY_STATUS(xml_.check_empty(node));
+        config_.nets.push_back({text_of(node, "address"), text_of(node, "physical"), text_of(node, "defrouter")});
+        return {};
+    }
+
+    Status read_attr(const Node& node) {
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"name!", "type!", "value!"}));
+        ZF_TRY_STATUS(xml_.check_empty(node));
+        ZF_TRY_STATUS(refuse_twice(node, text_of(node, "name")));
+        config_.attrs.push_back({text_of(node, "name"), text_of(node, "type"), text_of(node, "value")});
+        return {};
+    }
+
+    Status read_rctl(const Node& node) {
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"name!"}));
+        RctlResource rctl{text_of(node, "name"), {}};
+        ZF_TRY_STATUS(refuse_twice(node, rctl.name));
+        const auto read_value = [&](const Node& value) -> Status {
+            ZF_TRY_STATUS(xml_.check_attributes(value, {"priv!", "limit!", "action!"}));
+            ZF_TRY_STATUS(xml_.check_empty(value));
+            rctl.values.push_back({text_of(value, "priv"), text_of(value, "limit"), text_of(value, "action")});
+            if (is_number(rctl.values.back().limit)) return {};
+            return xml_.error(value, "limit '" + printable(rctl.values.back().limit.substr(0, 80)) + "' is no number");
+        };
+        ZF_TRY_STATUS(read_children(node, "rctl-value", read_value));
+        config_.rctls.push_back(std::move(rctl));
+        return {};
+    }
+
+    Status read_pset(const Node& node) {
+        ZF_TRY_STATUS(refuse_twice(node, ""));
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"ncpu_min!", "ncpu_max!"}));
+        ZF_TRY_STATUS(xml_.check_empty(node));
+        config_.dedicated_cpu = ProcessorSet{text_of(node, "ncpu_min"), text_of(node, "ncpu_max")};
+        return {};
+    }
+
+    Status read_once(const Node& node, const char* attribute, std::optional<std::string>& out) {
+        ZF_TRY_STATUS(refuse_twice(node, ""));
+        ZF_TRY(out, read_single(node, attribute));
+        return {};
+    }
+
+    Status read_memory(const Node& node) {
+        ZF_TRY_STATUS(read_once(node, "physcap", config_.capped_memory));
+        if (is_number(*config_.capped_memory)) return {};
+        return xml_.error(node, "physcap '" + printable(config_.capped_memory->substr(0, 80)) + "' is no number");
+    }
+
+    Status read_child(const Node& node) {
+        const std::string_view name = node.name();
+        if (name == "filesystem") return read_filesystem(node);
+        if (name == "inherited-pkg-dir") return read_inherited(node);
+        if (name == "network") return read_network(node);
+        if (name == "device") return read_into(node, "match", config_.devices);
+        if (name == "deleted-device") return read_into(node, "match", config_.deleted_devices);
+        if (name == "rctl") return read_rctl(node);
+        if (name == "attr") return read_attr(node);
+        if (name == "dataset") return read_into(node, "name", config_.datasets);
+        if (name == "tmp_pool") return read_once(node, "importance", config_.temporary_importance);
+        if (name == "pset") return read_pset(node);
+        if (name == "mcap") return read_memory(node);
+        return xml_.error(node, "unknown element " + shown_element(node) + " in <zone>");
+    }
+
+    Status read_zone_attributes(const Node& zone) {
+        ZF_TRY_STATUS(xml_.check_attributes(zone, {"name!", "zonepath!", "autoboot!", "ip-type", "pool", "limitpriv",
+                                                   "bootargs", "brand", "scheduling-class", "version"}));
+        config_.name = text_of(zone, "name");
+        config_.zonepath = text_of(zone, "zonepath");
+        const std::string autoboot = text_of(zone, "autoboot");
+        if (autoboot != "true" && autoboot != "false") return xml_.error(zone, "autoboot is neither true nor false");
+        config_.autoboot = autoboot == "true";
+        const std::string ip_type = text_of(zone, "ip-type");
+        if (ip_type != "" && ip_type != "shared" && ip_type != "exclusive") {
+            return xml_.error(zone, "ip-type is neither shared nor exclusive");
+        }
+        config_.ip_type = ip_type == "exclusive" ? IpType::exclusive : IpType::shared;
+        if (zone.attribute("version") && text_of(zone, "version") != "1") {
+            return Error(Errc::unsupported, xml_.error(zone, "the configuration's format is not version 1").sentence());
+        }
+        config_.pool = text_of(zone, "pool");
+        config_.limitpriv = text_of(zone, "limitpriv");
+        config_.bootargs = text_of(zone, "bootargs");
+        config_.scheduling_class = text_of(zone, "scheduling-class");
+        if (const std::string brand = text_of(zone, "brand"); !brand.empty()) config_.brand = brand;
+        return {};
+    }
+
+    const XmlDocument& xml_;
+    ZoneConfig config_;
+    std::set<std::string> seen_;  // "element key" of what must not come twice
+};
 
 void write_single(Node zone, const char* element, const char* attribute, const std::vector<std::string>& values) {
     for (const std::string& value : values) set(zone.append_child(element), attribute, value);
@@ -177,21 +228,8 @@ void write_rctls(const ZoneConfig& config, Node zone) {
 
 }  // namespace
 
-Result<ZoneConfig> read_zone_element(const Node& zone, const std::vector<std::string_view>& foreign_children) {
-    if (std::string_view(zone.name()) != "zone") {
-        return Error(Errc::invalid, "the root element is <" + printable(std::string_view(zone.name()).substr(0, 80)) +
-                                        "> instead of <zone>");
-    }
-    ZoneConfig config;
-    ZF_TRY_STATUS(read_zone_attributes(zone, config));
-    for (const Node& child : zone.children()) {
-        if (child.type() == pugi::node_comment) continue;
-        if (child.type() != pugi::node_element) return Error(Errc::invalid, "<zone> holds text");
-        const std::string_view name = child.name();
-        if (std::find(foreign_children.begin(), foreign_children.end(), name) != foreign_children.end()) continue;
-        ZF_TRY_STATUS(read_child(child, config));
-    }
-    return config;
+Result<ZoneConfig> read_zone_element(const XmlDocument& xml, const std::vector<std::string_view>& foreign_children) {
+    return ConfigReader(xml).read(xml.root(), foreign_children);
 }
 
 void write_zone_element(const ZoneConfig& config, Node zone) {
@@ -226,10 +264,9 @@ void write_zone_element(const ZoneConfig& config, Node zone) {
     if (config.capped_memory) set(zone.append_child("mcap"), "physcap", *config.capped_memory);
 }
 
-Result<ZoneConfig> parse_zone_document(std::string_view xml) {
-    pugi::xml_document document;
-    ZF_TRY_STATUS(load_xml(xml, document));
-    return read_zone_element(document.document_element());
+Result<ZoneConfig> parse_zone_document(std::string_view xml, std::string_view file) {
+    ZF_TRY(const XmlDocument document, XmlDocument::load(xml, file));
+    return read_zone_element(document);
 }
 
 pugi::xml_node begin_zone_document(pugi::xml_document& document) {

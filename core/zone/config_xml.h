@@ -9,8 +9,8 @@
 //     pset(ncpu_min ncpu_max)  mcap(physcap)
 //   </zone>
 //
-// Children come in any order. Unknown elements and attributes are refused by name: they could carry a meaning that this
-// version would silently drop.
+// Children come in any order; a directory, rctl or attr twice is refused. Unknown elements and attributes are refused
+// by name: they could carry a meaning that this version would silently drop.
 #pragma once
 
 #include <string>
@@ -22,14 +22,15 @@
 
 namespace zoneferry {
 
-// Reads <zone>. Children named in foreign_children are left to the caller (the manifest's package, patch, dev-perm).
-// Checks form, not rules: call verify_config for those.
-Result<ZoneConfig> read_zone_element(const pugi::xml_node& zone,
+// Reads <zone>, the root element. Children named in foreign_children are left to the caller (the manifest's package,
+// patch, dev-perm). Checks form, not rules: call verify_config for those.
+Result<ZoneConfig> read_zone_element(const XmlDocument& xml,
                                      const std::vector<std::string_view>& foreign_children = {});
 // Fills an empty <zone> element.
 void write_zone_element(const ZoneConfig& config, pugi::xml_node zone);
 
-Result<ZoneConfig> parse_zone_document(std::string_view xml);
+// file is what the sentences call the text: "FILE:LINE:COLUMN: ...".
+Result<ZoneConfig> parse_zone_document(std::string_view xml, std::string_view file = "configuration");
 std::string zone_document(const ZoneConfig& config);
 
 // Declaration, DOCTYPE, a do-not-edit comment, and the empty <zone>, which is returned.

@@ -33,6 +33,7 @@ std::optional<ZoneEntry> parse_line(std::string_view line) {
     }
     if (!path.empty() && !is_plain_path(path)) return std::nullopt;
     if (!rest.empty()) rest.remove_prefix(1);
+    if (rest.find(':') != std::string_view::npos) return std::nullopt;  // two lines that became one
     return ZoneEntry{*name, *state, std::string(path), is_uuid(rest) ? std::string(rest) : std::string()};
 }
 
@@ -46,15 +47,30 @@ std::string line_of(const ZoneEntry& entry) {
 
 ZoneIndex ZoneIndex::parse(std::string_view text) {
     ZoneIndex index;
-    if (text.ends_with('\n')) text.remove_suffix(1);
     if (text.empty()) return index;
-    for (const std::string_view line : split(text, '\n')) {
-        std::optional<ZoneEntry> entry = line.starts_with('#') ? std::nullopt : parse_line(line);
+    const bool is_cut = !text.ends_with('\n');
+    if (!is_cut) text.remove_suffix(1);
+    const auto lines = split(text, '\n');
+    for (std::size_t number = 1; number <= lines.size(); ++number) {
+        const std::string_view line = lines[number - 1];
+        const bool is_global = line.starts_with("global:") && std::count(line.begin(), line.end(), ':') <= 3;
+        const bool says_nothing = line.empty() || line.starts_with('#') || is_global;
+        std::optional<ZoneEntry> entry = says_nothing ? std::nullopt : parse_line(line);
+        const bool is_second = entry && index.find(entry->name) != nullptr;
+        const bool ends_early = is_cut && number == lines.size();
         // The first line of a name counts; a second one is kept as it is.
-        if (entry && index.find(entry->name) == nullptr) {
+        if (entry && !is_second && !ends_early) {
             index.lines_.push_back({"", {*entry}});
-        } else {
-            index.lines_.push_back({std::string(line), {}});
+            continue;
+        }
+        index.lines_.push_back({std::string(line), {}});
+        const std::string where = "line " + std::to_string(number) + ": ";
+        if (ends_early) {
+            index.damage_.push_back(where + "ends in the middle: the file was cut off");
+        } else if (is_second) {
+            index.damage_.push_back(where + "zone " + entry->name.str() + " is there twice");
+        } else if (!says_nothing) {
+            index.damage_.push_back(where + "is no zone: \"" + printable(line.substr(0, 80)) + "\"");
         }
     }
     return index;

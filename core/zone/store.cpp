@@ -20,6 +20,14 @@ Result<ZoneIndex> ZoneStore::read_index() const {
     return ZoneIndex::parse(text);
 }
 
+// What the unreadable lines of the index say is unknown, so nothing is said that they could make false.
+Status ZoneStore::check_whole(const ZoneIndex& index) const {
+    if (index.damage().empty()) return {};
+    return Error(Errc::corrupt, root_.zones_directory() + "/index " + index.damage().front() +
+                                    "; a zone could be missing from what can be read")
+        .remedy("mend that line by hand: NAME:STATE:ZONEPATH:UUID");
+}
+
 template <class Change>
 Status ZoneStore::change_index(Change change) {
     ZF_TRY_STATUS(make_directories(root_.zones_directory(), 0755));
@@ -32,6 +40,12 @@ Status ZoneStore::change_index(Change change) {
 
 Result<std::vector<ZoneEntry>> ZoneStore::list() const {
     ZF_TRY(const ZoneIndex index, read_index());
+    ZF_TRY_STATUS(check_whole(index));
+    return index.entries();
+}
+
+Result<std::vector<ZoneEntry>> ZoneStore::list_readable() const {
+    ZF_TRY(const ZoneIndex index, read_index());
     return index.entries();
 }
 
@@ -39,6 +53,7 @@ Result<ZoneEntry> ZoneStore::find(const ZoneName& name) const {
     ZF_TRY(const ZoneIndex index, read_index());
     const ZoneEntry* entry = index.find(name);
     if (entry == nullptr) {
+        ZF_TRY_STATUS(check_whole(index));
         return Error(Errc::not_found, "there is no zone " + name.str() + " on this host").remedy("zoneadm list -c");
     }
     return *entry;
@@ -51,11 +66,10 @@ std::string ZoneStore::config_path(const ZoneName& name) const {
 Result<ZoneConfig> ZoneStore::config(const ZoneName& name) const {
     const std::string path = config_path(name);
     ZF_TRY(const std::string text, read_file(path, kXmlBytesMax));
-    auto config = parse_zone_document(text);
-    if (!config) return std::move(config).error().during("reading " + path);
-    if (config->name != name.str()) {
+    ZF_TRY(ZoneConfig config, parse_zone_document(text, path));
+    if (config.name != name.str()) {
         return Error(Errc::corrupt,
-                     path + " is the configuration of " + printable(config->name) + ", not of " + name.str());
+                     path + " is the configuration of " + printable(config.name) + ", not of " + name.str());
     }
     return config;
 }
@@ -99,6 +113,7 @@ Status ZoneStore::create(const ZoneLock& lock, const ZoneConfig& config) {
     ZF_TRY_STATUS(verify_config(config));
     ZF_TRY_STATUS(check_overlap(config));
     return change_index([&](ZoneIndex& index) -> Status {
+        ZF_TRY_STATUS(check_whole(index));
         ZF_TRY_STATUS(index.add({lock.name(), ZoneState::configured, config.zonepath, ""}));
         return write_config(config);
     });

@@ -37,8 +37,12 @@ class ZoneStore {
 public:
     explicit ZoneStore(HostRoot root) : root_(std::move(root)) {}
 
-    // In the order of the index; a host without the file has no zones.
+    // In the order of the index; a host without the file has no zones. While the index holds a line that cannot be read
+    // (Errc::corrupt, naming it) only the zones that can be read are found; there is no list, and no new zone.
     Result<std::vector<ZoneEntry>> list() const;
+    // The zones that can be read, and nothing about the lines that cannot: for booting, where one bad line must not
+    // keep all the others down.
+    Result<std::vector<ZoneEntry>> list_readable() const;
     Result<ZoneEntry> find(const ZoneName& name) const;  // Errc::not_found
     Result<ZoneConfig> config(const ZoneName& name) const;
     std::string config_path(const ZoneName& name) const;
@@ -65,6 +69,7 @@ public:
 
 private:
     Result<ZoneIndex> read_index() const;
+    Status check_whole(const ZoneIndex& index) const;
     template <class Change>
     Status change_index(Change change);
     Status write_config(const ZoneConfig& config) const;

@@ -1,118 +1,105 @@
 #include "core/zone/xml.h"
 
+#include <strings.h>
+
 #include <algorithm>
-#include <cstdint>
 #include <set>
-#include <string>
 
 #include "core/base/text.h"
 
 namespace zoneferry {
-namespace {
 
-Error invalid(const std::string& sentence) { return Error(Errc::invalid, sentence); }
-
-std::string element(const pugi::xml_node& node) {
+std::string shown_element(const pugi::xml_node& node) {
     return "<" + printable(std::string_view(node.name()).substr(0, 80)) + ">";
 }
 
-// reference is what stands between '&' and ';'.
-bool is_known_reference(std::string_view reference) {
-    if (reference == "lt" || reference == "gt" || reference == "amp" || reference == "apos" || reference == "quot")
-        return true;
-    if (!reference.starts_with('#')) return false;
-    reference.remove_prefix(1);
-    const bool hex = reference.starts_with('x');
-    if (hex) reference.remove_prefix(1);
-    const auto value = parse_number<std::uint32_t>(reference, hex ? 16 : 10);
-    if (!value || *value > 0x10ffff || (*value >= 0xd800 && *value <= 0xdfff)) return false;
-    return *value >= 0x20 || *value == '\t' || *value == '\n' || *value == '\r';
+XmlDocument::XmlDocument(std::string_view text, std::string_view file) : file_(printable(file)), lines_{0} {
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text[at] == '\n') lines_.push_back(at + 1);
+    }
 }
 
-// pugixml would pass unknown entities through as text and cut a value at "&#0;".
-Status check_references(std::string_view text) {
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        if (text.substr(at).starts_with("<!--")) {
-            at = text.find("-->", at);
-            if (at == std::string_view::npos) return invalid("an XML comment has no end");
-            continue;
-        }
-        if (text[at] != '&') continue;
-        const std::string_view rest = text.substr(at + 1, 12);
-        const std::size_t end = rest.find(';');
-        if (end == std::string_view::npos || !is_known_reference(rest.substr(0, end))) {
-            return invalid("the entity '&" + printable(rest.substr(0, end)) + "' is not allowed");
+Error XmlDocument::error_at(std::size_t offset, const std::string& sentence) const {
+    const auto next = std::upper_bound(lines_.begin(), lines_.end(), offset);
+    const auto line = static_cast<std::size_t>(next - lines_.begin());
+    return Error(Errc::invalid, file_ + ":" + std::to_string(line) + ":" +
+                                    std::to_string(offset - lines_[line - 1] + 1) + ": " + sentence);
+}
+
+Error XmlDocument::error(const pugi::xml_node& node, const std::string& sentence) const {
+    const auto offset = static_cast<std::size_t>(std::max<std::ptrdiff_t>(node.offset_debug(), 0));
+    if (offset == 0) return error_at(0, sentence);
+    if (node.type() == pugi::node_element) return error_at(offset - 1, sentence);  // its name stands behind the '<'
+    const std::size_t blanks = std::string_view(node.value()).find_first_not_of(" \t\r\n");
+    return error_at(blanks == std::string_view::npos ? offset : offset + blanks, sentence);
+}
+
+Result<XmlDocument> XmlDocument::load(std::string_view text, std::string_view file) {
+    if (text.size() > kXmlBytesMax) {
+        return Error(Errc::invalid, printable(file) + ":1:1: the document is larger than 4 MiB");
+    }
+    XmlDocument document(text, file);
+    if (const auto fault = scan_xml(text)) return document.error_at(fault->offset, fault->sentence);
+    ZF_TRY_STATUS(document.parse(text));
+    return document;
+}
+
+Status XmlDocument::parse(std::string_view text) {
+    constexpr unsigned kOptions = pugi::parse_default | pugi::parse_doctype | pugi::parse_declaration;
+    const pugi::xml_parse_result parsed =
+        document_->load_buffer(text.data(), text.size(), kOptions, pugi::encoding_utf8);
+    if (!parsed) {
+        return error_at(std::min(static_cast<std::size_t>(parsed.offset), text.size()),
+                        std::string("not well-formed XML: ") + parsed.description());
+    }
+    for (const pugi::xml_node& child : document_->children()) {
+        if (child.type() == pugi::node_declaration) {
+            const char* encoding = child.attribute("encoding").as_string("UTF-8");
+            if (::strcasecmp(encoding, "UTF-8") != 0) {
+                return error(child, "the document's encoding is declared as " + printable(encoding) + ", not UTF-8");
+            }
         }
     }
-    return {};
+    return check_element(root());
 }
 
-Status check_bytes(std::string_view text) {
-    if (text.size() > kXmlBytesMax) return invalid("the document is larger than 4 MiB");
-    if (!is_utf8(text)) return invalid("the document is not UTF-8");
-    const bool control = std::any_of(text.begin(), text.end(), [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r';
-    });
-    if (control) return invalid("the document holds control characters");
-    return check_references(text);
-}
-
-Status check_element(const pugi::xml_node& node, int depth) {
-    if (depth > kXmlDepthMax) return invalid("elements are nested deeper than 32");
+// The depth is bounded by scan_xml.
+Status XmlDocument::check_element(const pugi::xml_node& node) const {
     std::set<std::string_view> seen;
     for (const pugi::xml_attribute& attribute : node.attributes()) {
         if (!seen.insert(attribute.name()).second) {
-            return invalid("attribute '" + printable(attribute.name()) + "' of " + element(node) + " is given twice");
+            return error(node, "attribute '" + printable(std::string_view(attribute.name()).substr(0, 80)) + "' of " +
+                                   shown_element(node) + " is given twice");
         }
     }
-    for (const pugi::xml_node& child : node.children()) ZF_TRY_STATUS(check_element(child, depth + 1));
+    for (const pugi::xml_node& child : node.children()) ZF_TRY_STATUS(check_element(child));
     return {};
 }
 
-}  // namespace
-
-Status load_xml(std::string_view text, pugi::xml_document& document) {
-    ZF_TRY_STATUS(check_bytes(text));
-    constexpr unsigned kOptions = pugi::parse_default | pugi::parse_doctype | pugi::parse_declaration;
-    const pugi::xml_parse_result parsed = document.load_buffer(text.data(), text.size(), kOptions, pugi::encoding_utf8);
-    if (!parsed) {
-        const auto line = 1 + std::count(text.begin(), text.begin() + parsed.offset, '\n');
-        return invalid("not well-formed XML at line " + std::to_string(line) + ": " + parsed.description());
-    }
-    int roots = 0;
-    for (const pugi::xml_node& child : document.children()) {
-        if (child.type() == pugi::node_doctype && std::string_view(child.value()).find('[') != std::string_view::npos) {
-            return invalid("a DOCTYPE with declarations of its own is not allowed");
-        }
-        if (child.type() != pugi::node_element) continue;
-        ++roots;
-        ZF_TRY_STATUS(check_element(child, 1));
-    }
-    if (roots != 1) return invalid("the document has " + std::to_string(roots) + " root elements instead of one");
-    return {};
-}
-
-Status check_attributes(const pugi::xml_node& node, std::initializer_list<std::string_view> names) {
+Status XmlDocument::check_attributes(const pugi::xml_node& node, std::initializer_list<std::string_view> names) const {
     const auto plain = [](std::string_view name) {
         return name.ends_with('!') ? name.substr(0, name.size() - 1) : name;
     };
     for (const pugi::xml_attribute& attribute : node.attributes()) {
         const bool known = std::any_of(names.begin(), names.end(),
                                        [&](std::string_view name) { return plain(name) == attribute.name(); });
-        if (!known) return invalid("unknown attribute '" + printable(attribute.name()) + "' of " + element(node));
+        if (!known) {
+            return error(node, "unknown attribute '" + printable(std::string_view(attribute.name()).substr(0, 80)) +
+                                   "' of " + shown_element(node));
+        }
     }
     for (const std::string_view name : names) {
         if (!name.ends_with('!')) continue;
         const std::string wanted(plain(name));
         if (!node.attribute(wanted.c_str()))
-            return invalid("attribute '" + wanted + "' of " + element(node) + " is missing");
+            return error(node, "attribute '" + wanted + "' of " + shown_element(node) + " is missing");
     }
     return {};
 }
 
-Status check_empty(const pugi::xml_node& node) {
+Status XmlDocument::check_empty(const pugi::xml_node& node) const {
     for (const pugi::xml_node& child : node.children()) {
-        if (child.type() != pugi::node_comment) return invalid(element(node) + " must be empty");
+        if (child.type() != pugi::node_comment) return error(node, shown_element(node) + " must be empty");
     }
     return {};
 }

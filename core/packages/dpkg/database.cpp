@@ -130,26 +130,48 @@ Result<std::string> DpkgDatabase::file_list_text(const DpkgPackage& package) con
             .remedy("reinstall the package: apt-get install --reinstall " + package.name);
     }
     if (!text) return std::move(text).error();
-    if (!text->empty() && text->back() != '\n') {
-        return Error(Errc::corrupt, shown + " ends in the middle of a line: it was cut off")
-            .remedy("reinstall the package: apt-get install --reinstall " + package.name);
+    if (Status sound = check_list(package, *text, shown); !sound) {
+        return std::move(sound).error().remedy("reinstall the package: apt-get install --reinstall " + package.name);
     }
     return text;
+}
+
+// Every package has at least "/."; one that has only that has no md5sums either. What a crash leaves has.
+Status DpkgDatabase::check_list(const DpkgPackage& package, std::string_view text, const std::string& shown) const {
+    ZF_TRY_STATUS(check_not_cut(text, shown));
+    if (text.empty()) return damaged(shown, 1, "the list is empty, though package " + package.name + " has files");
+    if (text != "/.\n") return {};
+    const std::string sums = shown.substr(std::string(kInfo).size() + 1, shown.size() - std::string(kInfo).size() - 6);
+    const auto lines = read_in_directory(info_.get(), sums + ".md5sums", sums, kFileListBytesMax);
+    if (!lines || lines->empty()) return {};
+    return damaged(shown, 2, "the list was cut off: " + sums + ".md5sums knows files of package " + package.name);
 }
 
 Result<std::vector<std::string>> DpkgDatabase::file_list(const DpkgPackage& package) const {
     ZF_TRY(const std::string text, file_list_text(package));
     std::vector<std::string> paths;
-    std::string_view rest = text;
-    std::string_view line;
-    for (std::size_t number = 1; next_line(rest, line); ++number) {
-        if (line == "/.") continue;
-        if (line.size() < 2 || line.front() != '/') {
-            return damaged(std::string(kInfo) + "/" + package.info_name() + ".list", number, "is no absolute path");
-        }
-        paths.emplace_back(line);
-    }
+    ZF_TRY_STATUS(for_each_dpkg_path(text, list_path(package), [&](std::string_view path, bool) {
+        if (path != "/.") paths.emplace_back(path);
+        return true;
+    }));
     return paths;
+}
+
+std::string DpkgDatabase::list_path(const DpkgPackage& package) {
+    return std::string(kInfo) + "/" + package.info_name() + std::string(kListSuffix);
+}
+
+Status for_each_dpkg_path(std::string_view text, std::string_view file,
+                          const std::function<bool(std::string_view path, bool is_parent)>& visit) {
+    std::string_view line;
+    for (std::size_t number = 1; next_line(text, line); ++number) {
+        if (!line.starts_with('/') || line.find('\0') != std::string_view::npos) {
+            return damaged(file, number, "is no absolute path");
+        }
+        const bool is_parent = text.size() > line.size() && text[line.size()] == '/' && text.starts_with(line);
+        if (!visit(line, is_parent)) return {};
+    }
+    return {};
 }
 
 Result<std::vector<DpkgDiversion>> DpkgDatabase::diversions() const {
@@ -162,7 +184,7 @@ Result<std::vector<DpkgDiversion>> DpkgDatabase::diversions() const {
 // Three lines each: the path, where it was moved, and for whom.
 Result<std::vector<DpkgDiversion>> parse_dpkg_diversions(std::string_view text, std::string_view file) {
     std::vector<DpkgDiversion> diversions;
-    if (!text.empty() && text.back() != '\n') return Error(Errc::corrupt, printable(file) + " was cut off");
+    ZF_TRY_STATUS(check_not_cut(text, file));
     std::size_t number = 1;
     for (std::string_view original; next_line(text, original); number += 3) {
         std::string_view to;

@@ -3,7 +3,9 @@
 // updates/NNNN, the journal of a dpkg that is running or was killed.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/fd.h"
@@ -37,6 +39,7 @@ public:
     Result<std::string> file_list_text(const DpkgPackage& package) const;
     // The same, split; "/." is left out.
     Result<std::vector<std::string>> file_list(const DpkgPackage& package) const;
+    static std::string list_path(const DpkgPackage& package);  // for errors: "/var/lib/dpkg/info/NAME.list"
     Result<std::vector<DpkgDiversion>> diversions() const;
     // An open directory: /var/lib/dpkg/info, for maintainer scripts, md5sums and so on.
     int info_directory() const { return info_.get(); }
@@ -45,6 +48,7 @@ public:
 private:
     Status check_journal(int root) const;
     Status check_lists() const;
+    Status check_list(const DpkgPackage& package, std::string_view text, const std::string& shown) const;
     void find_native_architecture();
 
     UniqueFd root_;
@@ -53,6 +57,11 @@ private:
     std::vector<DpkgPackage> packages_;
     std::string native_architecture_;
 };
+
+// Goes through a .list. is_parent: the next path lies below this one (dpkg lists parents first), so this directory
+// may be only the way to something else. visit ends it by returning false. Errc::corrupt with file and line.
+Status for_each_dpkg_path(std::string_view text, std::string_view file,
+                          const std::function<bool(std::string_view path, bool is_parent)>& visit);
 
 Result<std::vector<DpkgDiversion>> parse_dpkg_diversions(std::string_view text, std::string_view file);
 

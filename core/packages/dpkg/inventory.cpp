@@ -74,20 +74,18 @@ private:
             .remedy("apt-get install --reinstall " + package.name);
     }
 
-    // A directory that the next line lies below is only the way to something else: dpkg lists parents first.
+    // A directory of which more is listed does not count itself: it is only the way there.
     Result<bool> delivers_into_scope(const DpkgPackage& package) const {
         ZF_TRY(const std::string text, database_.file_list_text(package));
-        std::string_view rest = text;
-        std::string_view line;
-        for (std::size_t number = 1; next_line(rest, line); ++number) {
-            if (!line.starts_with('/')) {
-                return damaged("/var/lib/dpkg/info/" + package.info_name() + ".list", number, "is no absolute path");
-            }
-            if (!diversions_.empty()) line = where_it_lies(line, package.name);
-            if (!scope_.contains(line)) continue;
-            if (!(rest.starts_with(line) && rest.size() > line.size() && rest[line.size()] == '/')) return true;
-        }
-        return false;
+        bool found = false;
+        const auto look = [&](std::string_view path, bool is_parent) {
+            if (is_parent) return true;
+            if (!diversions_.empty()) path = where_it_lies(path, package.name);
+            found = scope_.contains(path);
+            return !found;
+        };
+        ZF_TRY_STATUS(for_each_dpkg_path(text, DpkgDatabase::list_path(package), look));
+        return found;
     }
 
     std::string_view where_it_lies(std::string_view path, std::string_view package) const {

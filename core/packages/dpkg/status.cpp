@@ -60,10 +60,7 @@ public:
 
     Result<std::vector<DpkgPackage>> run() {
         if (rest_.empty()) return Error(Errc::corrupt, printable(file_) + " is empty").remedy(kRestore);
-        if (rest_.back() != '\n') {
-            return Error(Errc::corrupt, printable(file_) + " ends in the middle of a line: it was cut off")
-                .remedy(kRestore);
-        }
+        if (Status whole = check_not_cut(rest_, file_); !whole) return std::move(whole).error().remedy(kRestore);
         std::string_view line;
         while (next_line_here(line)) {
             if (trim(line).empty()) {

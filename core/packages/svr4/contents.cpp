@@ -1,7 +1,11 @@
 #include "core/packages/svr4/contents.h"
 
+#include <algorithm>
+
 #include "core/base/text.h"
 #include "core/packages/database_file.h"
+#include "core/packages/digits.h"
+#include "core/packages/svr4/pkginfo.h"
 
 namespace zoneferry {
 namespace {
@@ -14,22 +18,44 @@ std::string_view take_word(std::string_view& text) {
     return word;
 }
 
-// How many fields stand between the class and the packages; -1: not a type of this file.
-int fields_before_packages(char type) {
-    switch (type) {
-        case 's':
-        case 'l': return 0;
-        case 'd':
-        case 'x':
-        case 'p': return 3;
-        case 'c':
-        case 'b': return 5;
-        case 'f':
-        case 'v':
-        case 'e': return 6;
-        case '?': return 0;
-        default: return -1;
+bool is_letter_or_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+bool is_number(std::string_view field) { return field == "?" || (!field.empty() && all_digits(field)); }
+
+bool is_mode(std::string_view field) {
+    if (field == "?") return true;
+    return !field.empty() && field.size() <= 5 && field.find_first_not_of("01234567") == std::string_view::npos;
+}
+
+bool take_numbers(std::string_view& line, int count) {
+    for (int i = 0; i < count; ++i) {
+        if (!is_number(take_word(line))) return false;
     }
+    return true;
+}
+
+// The fields between the class and the packages; false if they are not as this type has them.
+bool take_fields(char type, std::string_view& line, std::string_view& group) {
+    if (type == 's' || type == 'l' || type == '?') return true;
+    if (std::string_view("dxpcbfve").find(type) == std::string_view::npos) return false;
+    const bool is_node = type == 'c' || type == 'b';
+    if (is_node && !take_numbers(line, 2)) return false;  // major, minor
+    if (!is_mode(take_word(line)) || take_word(line).empty()) return false;
+    group = take_word(line);
+    if (group.empty()) return false;
+    const bool is_file = type == 'f' || type == 'v' || type == 'e';
+    return !is_file || take_numbers(line, 3);  // size, cksum, modtime
+}
+
+bool are_owners(ContentsEntry entry) {
+    ContentsOwner owner;
+    int count = 0;
+    for (; next_owner(entry, owner); ++count) {
+        const bool known_mark =
+            owner.mark == 0 || std::string_view("+-!%@#*~").find(owner.mark) != std::string_view::npos;
+        if (!known_mark || !is_svr4_package_name(owner.package)) return false;
+    }
+    return count > 0;
 }
 
 bool parse_entry(std::string_view line, ContentsEntry& entry) {
@@ -46,21 +72,27 @@ bool parse_entry(std::string_view line, ContentsEntry& entry) {
     }
     if (type.size() != 1 || entry.klass.empty() || !entry.path.starts_with('/')) return false;
     entry.type = type.front();
-    const int skipped = fields_before_packages(entry.type);
-    if (skipped < 0) return false;
     const bool is_link = entry.type == 's' || entry.type == 'l';
     const std::size_t equals = entry.path.find('=');
-    if (is_link && equals == std::string_view::npos) return false;
+    if (is_link != (equals != std::string_view::npos)) return false;
     entry.path = entry.path.substr(0, equals);
-    for (int i = 0; i < skipped; ++i) {
-        if (take_word(line).empty()) return false;
-    }
+    if (!take_fields(entry.type, line, entry.group)) return false;
     while (line.starts_with(' ')) line.remove_prefix(1);
     entry.packages = line;
-    return !line.empty();
+    return are_owners(entry);
 }
 
-bool is_letter_or_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool has_control_bytes(std::string_view line) {
+    return std::any_of(line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+}
+
+// A comment that would be an entry if its first byte were a '/'.
+bool is_spoiled_entry(std::string_view comment) {
+    std::string line(comment);
+    line.front() = '/';
+    ContentsEntry entry;
+    return parse_entry(line, entry);
+}
 
 }  // namespace
 
@@ -80,16 +112,20 @@ bool next_owner(ContentsEntry& entry, ContentsOwner& owner) {
 
 Status for_each_contents_entry(std::string_view text, std::string_view file,
                                const std::function<Status(const ContentsEntry&)>& visit) {
-    if (!text.empty() && text.back() != '\n') {
-        return Error(Errc::corrupt, printable(file) + " ends in the middle of a line: it was cut off")
-            .remedy("restore it from a backup of this host");
+    if (Status whole = check_not_cut(text, file); !whole) {
+        return std::move(whole).error().remedy("restore it from a backup of this host");
     }
     std::string_view line;
     for (std::size_t number = 1; next_line(text, line); ++number) {
-        if (line.empty() || line.front() == '#' || line.front() == ':' || line.front() == ' ') continue;
+        if (line.empty()) continue;
+        if (line.front() == '#' || line.front() == ':' || line.front() == ' ') {
+            if (is_spoiled_entry(line)) return damaged(file, number, "is an entry whose first byte was lost");
+            continue;
+        }
         ContentsEntry entry;
         entry.line = number;
-        if (!parse_entry(line, entry)) return damaged(file, number, "is no entry of a contents file");
+        if (has_control_bytes(line) || !parse_entry(line, entry))
+            return damaged(file, number, "is no entry of a contents file");
         ZF_TRY_STATUS(visit(entry));
     }
     return {};

@@ -7,7 +7,11 @@
 //     f v e    mode owner group size cksum modtime PKG...   from 10
 //
 // An old form begins with the ftype: "f class /path ...". A package is [mark]NAME[\][:class]; a mark other
-// than a letter or digit tells of an operation that is under way or was broken off.
+// than a letter or digit (one of "+-!%@#*~") tells of an operation that is under way or was broken off. A mode is
+// octal; device numbers, size, cksum and modtime are decimal; any of these may be '?'.
+//
+// Every line is checked, also those out of scope: a damaged byte that joins two lines or fields, or that turns an entry
+// into a comment, is an error and not a package that went missing.
 #pragma once
 
 #include <functional>
@@ -23,6 +27,7 @@ struct ContentsEntry {
     char type = 0;
     std::string_view klass;
     std::string_view packages;  // the owners, still joined by blanks
+    std::string_view group;     // empty: a link has none
     std::size_t line = 0;
 };
 

@@ -19,6 +19,7 @@ namespace {
 
 constexpr const char* kContents = "/var/sadm/install/contents";
 constexpr const char* kPackages = "/var/sadm/pkg";
+constexpr const char* kGlobalOnly = "/var/sadm/install/gz-only-packages";
 
 using Installed = std::map<std::string, Svr4Package, std::less<>>;
 
@@ -46,47 +47,104 @@ Result<Installed> read_installed(int packages) {
     return installed;
 }
 
-// The packages that own a path in scope.
+// Packages of the global zone alone, whatever they say themselves: one name a line, '#' begins a comment line.
+Result<std::set<std::string, std::less<>>> read_global_only(int root) {
+    std::set<std::string, std::less<>> names;
+    const auto text = read_in_root(root, kGlobalOnly, kPolicyBytesMax);
+    if (!text && text.error().code() == Errc::not_found) return names;
+    if (!text) return text.error();
+    std::string_view rest = *text;
+    std::string_view line;
+    for (std::size_t number = 1; next_line(rest, line); ++number) {
+        const std::string_view name = trim(line);
+        if (name.empty() || name.front() == '#') continue;
+        if (!is_svr4_package_name(name)) return damaged(kGlobalOnly, number, "is no package name");
+        names.emplace(name);
+    }
+    return names;
+}
+
+// What the contents file says about each installed package.
 class ContentsReader {
 public:
-    ContentsReader(const Installed& installed, const ScopeMatcher& scope) : installed_(installed), scope_(scope) {}
+    struct Listed {
+        bool anywhere = false;
+        bool in_scope = false;
+        bool marked = false;
+    };
+
+    ContentsReader(const Installed& installed, const ScopeMatcher& scope) : scope_(scope) {
+        for (const auto& [name, package] : installed) listed_[name];
+    }
 
     Status read(int root) {
         ZF_TRY(const std::string text, read_in_root(root, kContents, kContentsBytesMax));
-        ZF_TRY_STATUS(for_each_contents_entry(text, kContents, [&](const ContentsEntry& entry) {
-            ++entries_;
-            return scope_.contains(entry.path) ? take(entry) : Status();
-        }));
+        ZF_TRY_STATUS(
+            for_each_contents_entry(text, kContents, [&](const ContentsEntry& entry) { return take(entry); }));
         if (entries_ == 0) return Error(Errc::corrupt, std::string(kContents) + " lists no path");
         return {};
     }
 
-    const std::set<std::string, std::less<>>& owners() const { return owners_; }
-    const std::set<std::string, std::less<>>& marked() const { return marked_; }
+    const Listed& of(std::string_view package) const { return listed_.find(package)->second; }
+
+    // Installed packages without any path. Some have none (they only run scripts); many mean that the file was cut.
+    std::vector<std::string> without_path() const {
+        std::vector<std::string> names;
+        for (const auto& [name, listed] : listed_) {
+            if (entries_ > 0 && !listed.anywhere) names.emplace_back(name);
+        }
+        return names;
+    }
 
 private:
     Status take(ContentsEntry entry) {
+        ++entries_;
+        const bool in_scope = scope_.contains(entry.path);
         ContentsOwner owner;
         while (next_owner(entry, owner)) {
-            if (owner.mark != 0) marked_.emplace(owner.package);
-            if (owner.package == last_) continue;  // neighbouring paths mostly belong to the same package
-            if (!installed_.contains(owner.package)) {
+            Listed* listed = find(owner.package);
+            if (listed == nullptr && !in_scope) continue;
+            if (listed == nullptr) {
                 return damaged(kContents, entry.line,
                                "names package " + printable(owner.package) + ", which has no " + kPackages + "/" +
                                    printable(owner.package) + "/pkginfo");
             }
-            last_ = *owners_.emplace(owner.package).first;
+            listed->anywhere = true;
+            if (in_scope) listed->in_scope = true;
+            if (in_scope && owner.mark != 0) listed->marked = true;
+        }
+        if (in_scope && listed_.contains(entry.group)) {
+            return damaged(kContents, entry.line,
+                           "has package " + printable(entry.group) + " for its group: a blank was lost");
         }
         return {};
     }
 
-    const Installed& installed_;
+    // Neighbouring paths mostly belong to the same package.
+    Listed* find(std::string_view package) {
+        if (last_ != nullptr && package == last_name_) return last_;
+        const auto at = listed_.find(package);
+        if (at == listed_.end()) return nullptr;
+        last_ = &at->second;
+        last_name_ = at->first;
+        return last_;
+    }
+
     const ScopeMatcher& scope_;
     std::size_t entries_ = 0;
-    std::string_view last_;
-    std::set<std::string, std::less<>> owners_;
-    std::set<std::string, std::less<>> marked_;
+    std::map<std::string_view, Listed> listed_;  // the names are Installed's
+    Listed* last_ = nullptr;
+    std::string_view last_name_;
 };
+
+// One sentence for all of them: a host has a handful.
+std::string without_path_warning(std::vector<std::string> names) {
+    constexpr std::size_t kShown = 5;
+    const std::size_t count = names.size();
+    names.resize(std::min(count, kShown));
+    return std::to_string(count) + " installed package(s) own no path in " + kContents + " (" + join(names, ", ") +
+           (count > kShown ? ", ..." : "") + "): normal if they only bring scripts; if not, the file was cut off";
+}
 
 // Adds what a dependent package needs, to any depth; one that is not installed is left out, as on Solaris.
 class Chooser {
@@ -149,14 +207,15 @@ void drop_obsoleted_patches(std::vector<Package>& packages) {
 Result<Inventory> take_svr4_inventory(int root, const ScopeMatcher& scope, const HostPolicy& policy) {
     ZF_TRY(const UniqueFd packages, open_in_root(root, kPackages, O_RDONLY | O_DIRECTORY));
     ZF_TRY(const Installed installed, read_installed(packages.get()));
+    ZF_TRY(const auto global_only, read_global_only(root));
     ContentsReader contents(installed, scope);
     if (scope.has_inherited()) ZF_TRY_STATUS(contents.read(root));
     Chooser chooser(packages.get(), installed);
     for (const auto& [name, package] : installed) {
-        if (package.this_zone || policy.is_this_zone(name)) continue;
+        if (package.this_zone || policy.is_this_zone(name) || global_only.contains(name)) continue;
         if (package.all_zones || policy.is_all_zones(name)) {
             ZF_TRY_STATUS(chooser.choose(name, DependencyReason::all_zones));
-        } else if (contents.owners().contains(name)) {
+        } else if (contents.of(name).in_scope) {
             ZF_TRY_STATUS(chooser.choose(name, DependencyReason::inherited));
         }
     }
@@ -166,9 +225,12 @@ Result<Inventory> take_svr4_inventory(int root, const ScopeMatcher& scope, const
         if (policy.is_this_zone(name)) continue;  // the host's word also stands against a P line
         const Svr4Package& package = installed.find(name)->second;
         inventory.packages.push_back({name, package.version, reason, package.patches});
-        if (contents.marked().contains(name)) {
+        if (contents.of(name).marked) {
             inventory.warnings.push_back("package " + name + " is only partly installed according to " + kContents);
         }
+    }
+    if (auto names = contents.without_path(); !names.empty()) {
+        inventory.warnings.push_back(without_path_warning(std::move(names)));
     }
     drop_obsoleted_patches(inventory.packages);
     return inventory;

@@ -11,6 +11,9 @@
 
 namespace zoneferry {
 
+// Reads /var/sadm/pkg/*/pkginfo, the contents file if anything is inherited, install/depend of what is dependent, and
+// /var/sadm/install/gz-only-packages. A package that the last one names is never dependent by itself; one that a
+// dependent package needs (a P line) is, as on Solaris.
 Result<Inventory> take_svr4_inventory(int root, const ScopeMatcher& scope, const HostPolicy& policy);
 
 // Drops every patch that another patch of the same inventory obsoletes. All packages are looked at before one

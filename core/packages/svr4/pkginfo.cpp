@@ -28,6 +28,19 @@ bool is_patch_id(std::string_view id) {
     return true;
 }
 
+// What a shell takes, and what patch records have in their names.
+bool is_parameter_name(std::string_view name) {
+    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+        return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == '.' ||
+               c == '+';
+    });
+}
+
+bool has_control_bytes(std::string_view line) {
+    return std::any_of(line.begin(), line.end(),
+                       [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\t'; });
+}
+
 bool ends_obsoletes(std::string_view word) {
     return word == "Installed:" || word == "From:" || word == "Requires:" || word == "Incompatibles:";
 }
@@ -54,9 +67,7 @@ public:
 
     Result<Svr4Package> run() {
         if (rest_.empty()) return Error(Errc::corrupt, printable(file_) + " is empty");
-        if (rest_.back() != '\n') {
-            return Error(Errc::corrupt, printable(file_) + " ends in the middle of a line: it was cut off");
-        }
+        ZF_TRY_STATUS(check_not_cut(rest_, file_));
         std::string joined;
         std::string_view line;
         while (take_logical_line(joined, line)) ZF_TRY_STATUS(take_parameter(line));
@@ -89,8 +100,14 @@ private:
     Status take_parameter(std::string_view line) {
         if (line.empty() || line.front() == '#') return {};
         const std::size_t equals = line.find('=');
-        if (equals == std::string_view::npos || equals == 0 || line.find('\0') != std::string_view::npos) {
+        if (equals == std::string_view::npos || !is_parameter_name(line.substr(0, equals)) || has_control_bytes(line)) {
             return damaged(file_, line_number_, "is no NAME=value");
+        }
+        for (const std::string_view flag : {"SUNW_PKG_ALLZONES=true", "SUNW_PKG_THISZONE=true"}) {
+            const std::size_t at = line.find(flag);
+            const bool is_joined = at == 0 && line.find('=', flag.size()) != std::string_view::npos;
+            if (!is_joined && (at == 0 || at == std::string_view::npos)) continue;
+            return damaged(file_, line_number_, "holds " + std::string(flag) + " together with something else");
         }
         if (line == "SUNW_PKG_ALLZONES=true") package_.all_zones = true;
         if (line == "SUNW_PKG_THISZONE=true") package_.this_zone = true;
@@ -104,6 +121,7 @@ private:
 
     Status take_version(std::string_view value) {
         if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+        value = trim(value);
         if (value.empty() || value.size() > kPackageVersionBytesMax || printable(value) != value) {
             return damaged(file_, line_number_, "VERSION is empty, too long or no text");
         }

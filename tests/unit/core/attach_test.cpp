@@ -146,7 +146,7 @@ TEST_F(Attach, WithoutAManifestOnlyByForce) {
     host.configure(ZoneState::configured);
     EXPECT_THAT(text_of(host.attach()), HasSubstr("there is no /zones/web01/SUNWdetached.xml"));
     write_file(host.path("/zones/web01/SUNWdetached.xml"), "<zone");
-    EXPECT_THAT(text_of(host.attach()), HasSubstr("reading /zones/web01/SUNWdetached.xml"));
+    EXPECT_THAT(text_of(host.attach()), HasSubstr("/zones/web01/SUNWdetached.xml:1:1: not well-formed XML"));
     EXPECT_EQ(host.state(), ZoneState::configured);
     const auto forced = host.attach(true);
     ASSERT_TRUE(forced) << text_of(forced);

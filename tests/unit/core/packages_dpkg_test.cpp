@@ -59,7 +59,8 @@ TEST(DpkgStatus, RefusesWhatCouldHideAPackage) {
         return packages ? std::string("accepted") : packages.error().text();
     };
     EXPECT_EQ(sentence(""), "status is empty");
-    EXPECT_EQ(sentence("Package: a\nStatus: install ok inst"), "status ends in the middle of a line: it was cut off");
+    EXPECT_EQ(sentence("Package: a\nStatus: install ok inst"),
+              "status line 2: ends in the middle: the file was cut off");
     EXPECT_EQ(sentence("Package: a\nStatus: install ok installed\n"),
               "status line 1: package a has no usable Version field");
     EXPECT_EQ(sentence("Package: a\nVersion: 1\nArchitecture: all\n"), "status line 1: package a has no Status field");

@@ -113,7 +113,7 @@ TEST_F(Packages, DamagedDpkgDatabasesAreErrorsThatNameThePlace) {
 
     make_dpkg_host(directory_.path(), two);
     write_file(at("/var/lib/dpkg/info/b.list"), "/.\n/usr\n/us");
-    EXPECT_THAT(error(kUsr), HasSubstr("b.list ends in the middle"));
+    EXPECT_THAT(error(kUsr), HasSubstr("b.list line 3: ends in the middle"));
     write_file(at("/var/lib/dpkg/info/b.list"), "/.\nrubbish\n");
     EXPECT_THAT(error(kUsr), HasSubstr("b.list line 2"));
 
@@ -200,6 +200,20 @@ TEST_F(Packages, Svr4BringsInWhatDependentPackagesNeed) {
     EXPECT_THAT(names({}), ElementsAre("SUNWlow required", "SUNWmid required", "SUNWtop all-zones"));
 }
 
+TEST_F(Packages, Svr4SkipsWhatBelongsToTheGlobalZoneOnly) {
+    make_svr4_host(directory_.path(),
+                   {{"SUNWall", "1", {"SUNW_PKG_ALLZONES=true"}},
+                    {"SUNWgz", "1", {"SUNW_PKG_ALLZONES=true"}},
+                    {"SUNWneeded", "1", {"SUNW_PKG_ALLZONES=true"}},
+                    {"SUNWtop", "1", {}, "P SUNWneeded x\n"}},
+                   "/usr d none 0755 root sys SUNWgz SUNWtop\n/zz d none 0755 root sys SUNWall SUNWneeded\n");
+    write_file(at("/var/sadm/install/gz-only-packages"), "# the host's own\n\nSUNWgz\n SUNWneeded \n");
+    EXPECT_THAT(names(kUsr), ElementsAre("SUNWall all-zones", "SUNWneeded required", "SUNWtop inherited"));
+    EXPECT_THAT(names({}), ElementsAre("SUNWall all-zones"));
+    write_file(at("/var/sadm/install/gz-only-packages"), "SUNWgz\nSUNW*\n");
+    EXPECT_THAT(error({}), HasSubstr("gz-only-packages line 2: is no package name"));
+}
+
 TEST_F(Packages, DamagedSvr4DatabasesAreErrorsThatNameThePlace) {
     make_svr4_host(directory_.path(), svr4_packages(), kContentsText);
     write_file(at("/var/sadm/pkg/SUNWvol/pkginfo"), "NAME=x\n");
@@ -219,6 +233,69 @@ TEST_F(Packages, DamagedSvr4DatabasesAreErrorsThatNameThePlace) {
     EXPECT_THAT(error(kUsr), HasSubstr("contents line 1"));
     write_file(at("/var/sadm/install/contents"), "# nothing\n");
     EXPECT_THAT(error(kUsr), HasSubstr("lists no path"));
+}
+
+// Each line as a damaged byte leaves it; without these checks a package would go missing in silence.
+TEST(Svr4Contents, RefusesWhatCouldHideAPackage) {
+    const auto sentence = [](const std::string& text) {
+        const Status status = for_each_contents_entry(text, "contents", [](const ContentsEntry&) { return Status(); });
+        return status ? std::string("taken") : status.error().text();
+    };
+    const std::string good = "/a d none 0755 root sys SUNWa\n";
+    EXPECT_EQ(sentence(good + "# Last modified by pkgadd\n: \n ignored\n\n"), "taken");
+    for (const std::string bad : {"#usr/a d none 0755 root sys SUNWa\n",  // the first byte
+                                  ":usr/a f none 0755 root sys 1 2 3 SUNWa\n",
+                                  "/a d none 0755 root sys SUNWa!/b d none 0755 root sys SUNWb\n",  // the newline
+                                  "/a d none 0755 root sys SUNWa /b d none 0755 root sys SUNWb\n",
+                                  "/a d none 0755xroot sys SUNWa SUNWb\n",    // a blank
+                                  "/a d none 9755 root sys SUNWa\n",          // a mode that is none
+                                  "/a f none 0644 root sys 1 2x3 4 SUNWa\n",  // a number
+                                  "/a f none 0644 root sys ? ? x SUNWa\n",
+                                  "/a c none 1 x 0644 root sys SUNWa\n",  // a device number
+                                  "/a=b d none 0755 root sys SUNWa\n",    // only links hold '='
+                                  "/a s none SUNWa\n",                    // and every link does
+                                  "/a i none 0755 root sys SUNWa\n",      // a type that is never stored
+                                  "/a d none 0755 root sys &SUNWa\n",     // a mark that is none
+                                  "/a\x01 d none 0755 root sys SUNWa\n"}) {
+        EXPECT_THAT(sentence(good + bad), HasSubstr("contents line 2: ")) << bad;
+    }
+    EXPECT_THAT(sentence(good + "/b d no"), HasSubstr("contents line 2: ends in the middle"));
+}
+
+TEST_F(Packages, Svr4TellsOfPackagesWithoutAnyPath) {
+    make_svr4_host(directory_.path(), {{"SUNWa"}, {"SUNWb"}, {"SUNWc"}}, "/usr d none 0755 root sys SUNWa\n");
+    const auto inventory = take(kUsr);
+    ASSERT_TRUE(inventory) << inventory.error().text();
+    EXPECT_THAT(inventory->warnings, ElementsAre(HasSubstr("2 installed package(s) own no path in "
+                                                           "/var/sadm/install/contents (SUNWb, SUNWc)")));
+    write_file(at("/var/sadm/install/contents"), "/usr d none 0755 rootxsys SUNWa SUNWb\n");
+    EXPECT_THAT(error(kUsr), HasSubstr("contents line 1: has package SUNWa for its group"));
+}
+
+TEST_F(Packages, AnEmptyOrCutDpkgListIsAnError) {
+    make_dpkg_host(directory_.path(), {{"a", "1", {"/usr", "/usr/a"}}});
+    write_file(at("/var/lib/dpkg/info/a.list"), "/.\n");
+    EXPECT_THAT(names(kUsr), IsEmpty());  // a package of nothing
+    write_file(at("/var/lib/dpkg/info/a.md5sums"), "00  usr/a\n");
+    EXPECT_THAT(error(kUsr), HasSubstr("a.list line 2: the list was cut off"));
+    write_file(at("/var/lib/dpkg/info/a.list"), "");  // what a crash leaves
+    EXPECT_THAT(error(kUsr), HasSubstr("a.list line 1: the list is empty"));
+    write_file(at("/var/lib/dpkg/info/a.list"), std::string("/usr/\0a\n", 8));
+    EXPECT_THAT(error(kUsr), HasSubstr("a.list line 1: is no absolute path"));
+}
+
+TEST(Svr4Pkginfo, RefusesWhatCouldHideAFlag) {
+    const auto sentence = [](const std::string& text) {
+        const auto package = parse_pkginfo(text, "pkginfo");
+        return package ? "version " + package->version : package.error().text();
+    };
+    EXPECT_EQ(sentence("VERSION= 1.0 beta \nSUNW_PKG_ALLZONES=true\n"), "version 1.0 beta");
+    EXPECT_THAT(sentence("VERSION=1!SUNW_PKG_ALLZONES=true\n"), HasSubstr("line 1: holds SUNW_PKG_ALLZONES=true"));
+    EXPECT_THAT(sentence("VERSION=1\\\nSUNW_PKG_THISZONE=true\n"), HasSubstr("line 1: holds SUNW_PKG_THISZONE=true"));
+    EXPECT_THAT(sentence("VERSION=1\nSUNW_PKG_ALLZONES=true!NAME=x\n"), HasSubstr("line 2: holds SUNW_PKG_ALLZONES"));
+    EXPECT_THAT(sentence("VERSION=1\nSUNW PKG_ALLZONES=true\n"), HasSubstr("line 2: is no NAME=value"));
+    EXPECT_THAT(sentence("VERSION=1\nNAME=a\x01\n"), HasSubstr("line 2: is no NAME=value"));
+    EXPECT_THAT(sentence("VERSION=1\nNAME=a"), HasSubstr("line 2: ends in the middle"));
 }
 
 TEST(Svr4Pkginfo, TakesTheHighestRevisionAndItsObsoletes) {

@@ -96,8 +96,9 @@ TEST(ConfigXml, refuses_with_one_sentence) {
         {zone("<attr name='&evil;' type='string' value=''/>"), "entity"},
         {zone("<attr name='a&b' type='string' value=''/>"), "entity"},
         {"<!DOCTYPE zone [<!ENTITY a 'b'>]>" + zone(""), "DOCTYPE"},
-        {zone("") + zone(""), "2 root elements"},
+        {zone("") + zone(""), "second root element"},
         {zone(deep), "deeper than 32"},
+        {zone("<mcap physcap='x'/>"), "configuration:1:46: physcap 'x' is no number"},
         {zone("\x01"), "control characters"},
         {zone("\xff"), "not UTF-8"},
         {std::string(kXmlBytesMax + 1, ' '), "larger than 4 MiB"},
@@ -112,11 +113,11 @@ TEST(ConfigXml, refuses_with_one_sentence) {
 }
 
 TEST(ConfigXml, leaves_foreign_children_to_the_caller) {
-    pugi::xml_document document;
-    ASSERT_TRUE(
-        load_xml("<zone name='a' zonepath='/z' autoboot='true'><package name='p' version='1'/></zone>", document));
-    EXPECT_FALSE(read_zone_element(document.document_element()));
-    EXPECT_TRUE(read_zone_element(document.document_element(), {"package"}));
+    const auto document = XmlDocument::load(
+        "<zone name='a' zonepath='/z' autoboot='true'><package name='p' version='1'/></zone>", "configuration");
+    ASSERT_TRUE(document);
+    EXPECT_FALSE(read_zone_element(*document));
+    EXPECT_TRUE(read_zone_element(*document, {"package"}));
 }
 
 TEST(Config, every_rule_has_a_sentence) {

@@ -1,6 +1,7 @@
 // The index and the store: comments kept, states guarded, one operation at a time.
 #include <gtest/gtest.h>
 
+#include "core/base/files.h"
 #include "core/zone/store.h"
 #include "tests/support/temp_directory.h"
 
@@ -28,6 +29,9 @@ TEST(ZoneIndex, keeps_comments_and_what_it_does_not_understand) {
     EXPECT_EQ(entries[0].uuid, kUuid);
     EXPECT_EQ(entries[1].zonepath, "/z/d:b");
     EXPECT_EQ(entries[2].uuid, "");
+    ASSERT_EQ(index.damage().size(), 4U);
+    EXPECT_EQ(index.damage()[0], "line 6: is no zone: \"bad line\"");
+    EXPECT_EQ(index.damage()[3], "line 9: zone web01 is there twice");
     ASSERT_TRUE(index.modify({name_of("z"), ZoneState::incomplete, "/z/z", ""}));
     index.remove(name_of("db"));
     index.remove(name_of("missing"));
@@ -36,6 +40,29 @@ TEST(ZoneIndex, keeps_comments_and_what_it_does_not_understand) {
                                 "z:incomplete:/z/z:\n");
     EXPECT_FALSE(index.add({name_of("z"), ZoneState::configured, "/q", ""}));
     EXPECT_FALSE(index.modify({name_of("missing"), ZoneState::configured, "/q", ""}));
+}
+
+TEST(ZoneIndex, tells_of_lines_that_were_joined_or_cut) {
+    for (const std::string text : {"a:installed:/z/a:Xb:installed:/z/b:\n", "a:installed:/z/a:\nb:installed:/z/"}) {
+        EXPECT_EQ(ZoneIndex::parse(text).damage().size(), 1U) << text;
+    }
+    EXPECT_TRUE(ZoneIndex::parse("# a\n\nglobal:installed:/\na:installed:/z/a:\n").damage().empty());
+}
+
+TEST(ZoneStore, a_damaged_index_line_hides_no_zone) {
+    const TempDirectory directory;
+    ZoneStore store{HostRoot(directory.path())};
+    ASSERT_TRUE(make_directories(directory.path() + "/etc/zones", 0755));
+    ASSERT_TRUE(replace_file(directory.path() + "/etc/zones/index", "a:installed:/z/a:\nb;installed:/z/b:\n", 0644));
+    EXPECT_TRUE(store.find(name_of("a")));  // this one is known
+    const auto unknown = store.find(name_of("b"));
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code(), Errc::corrupt);
+    EXPECT_NE(unknown.error().sentence().find("/etc/zones/index line 2"), std::string::npos);
+    EXPECT_FALSE(store.list());
+    const auto lock = store.lock(name_of("b"));
+    ASSERT_TRUE(lock);
+    EXPECT_FALSE(store.create(*lock, config_of("b", "/z/b")));
 }
 
 TEST(ZoneIndex, makes_uuids) {
