@@ -52,10 +52,14 @@ Status check_still_ours(AgentContext& context, const MoveRecord& record, const Z
                                       std::to_string(owner->epoch) + ", not " + std::to_string(record.epoch));
 }
 
-Status give_back_here(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
+Result<bool> take_back(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
     ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(lock.name(), record.zonepath));
-    if (!is_held_by(owner, record)) return {};
+    if (!is_held_by(owner, record)) return false;
     ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, record.epoch, context.settings.name));
+    return true;
+}
+
+Status start_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
     Runtime runtime(context.root);
     ZF_TRY(const RuntimeStatus status, runtime.status(lock.name()));
     if (!record.was_running || status.state == ZoneState::running) return {};
@@ -136,6 +140,7 @@ void mark_returned(AgentContext& context, const MoveRecord& record) {
     if (record.return_of.empty()) return;
     // Refused by the plan when it is noted already; both are fine.
     (void)context.journal.apply(record.return_of, MoveEvent{.kind = EventKind::returned});
+    (void)remove_tree(move_directory(context.root, record.return_of));  // its catalogs; tried again at every start
 }
 
 Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
@@ -194,6 +199,13 @@ MoveNews end_news(const MoveRecord& record) {
             break;
         case Phase::returned: news.message = "zone " + record.zone + " was brought back by a later move"; break;
         case Phase::aborted:
+            if (record.was_running && !record.running) {
+                news.exit_code = kExitOther;
+                news.message =
+                    "not moved: " + record.problem + "; zone " + record.zone + " is on this host, and is down";
+                news.remedy = "zoneadm -z " + record.zone + " boot";
+                break;
+            }
             news.exit_code = exit_code_of_undone(errc_from_name(record.problem_code));
             news.message = "not moved: " + record.problem + "; zone " + record.zone + " is on this host as before";
             break;

@@ -16,9 +16,11 @@ Status set_owner(AgentContext& context, const MoveRecord& record, Ownership stat
 // record's epoch, and held by no other move? Errc::not_owner, Errc::conflict. Call it under the zone's lock.
 Status check_still_ours(AgentContext& context, const MoveRecord& record, const ZoneName& name);
 
-// Undo on the source before the release: owned again, and booted again if it ran. Nothing at all when the right to
-// run the zone is not this move's to give back: a later move has taken it.
-Status give_back_here(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
+// Undo on the source before the release, first half: owned again. False, and nothing done, when the right to run the
+// zone is not this move's to take back: a later move has it.
+Result<bool> take_back(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
+// Second half: booted again if it ran.
+Status start_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
 
 // Source: deletes the copy that was kept, after the target has said that it holds the zone. Errc::conflict when
 // the zone is not healthy there.

@@ -17,7 +17,7 @@ constexpr std::int64_t kSweepEveryMs = 15'000;
 
 Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), desk_(desk) {
     thread_ = std::jthread([this] {
-        remove_rubbish();
+        if (Status done = guarded([this] { remove_rubbish(); }); !done) spdlog::error("{}", done.error().text());
         std::int64_t next_ms = 0;
         while (!context_.stopping && !context_.board.is_closed()) {
             const std::int64_t now_ms = context_.clock.monotonic_ms();
@@ -33,6 +33,9 @@ Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), des
 void Janitor::remove_rubbish() {
     const auto records = context_.journal.all();
     for (const MoveRecord& record : records ? *records : std::vector<MoveRecord>()) {
+        // A crash right after the zone was back may have left the move that it undoes as it was.
+        const bool is_back = record.phase == Phase::activated || record.phase == Phase::finalized;
+        if (record.role == Role::target && is_back && record.problem.empty()) mark_returned(context_, record);
         if (record.phase != Phase::finalized && record.phase != Phase::aborted) continue;
         for (const std::string& place :
              {trash_path(context_.root, record.zonepath, record.id), move_directory(context_.root, record.id)}) {
@@ -60,11 +63,16 @@ void Janitor::look_after(const std::string& move_id) {
     if (!claim) return;
     const auto record = context_.journal.find(move_id);  // as it is now that nobody else works on it
     if (!record || !*record || is_over(**record)) return;
-    if ((*record)->phase != Phase::owned) return ask_about(**record);
-    const auto done = activate_move(context_, **record);
-    if (!done) return tell_activation_failed(context_, **record, done.error());
-    const auto after = context_.journal.find(move_id);
-    if (after && *after) context_.board.publish(end_news(**after));
+    if ((*record)->phase == Phase::owned) {
+        const auto done = activate_move(context_, **record);
+        if (!done) return tell_activation_failed(context_, **record, done.error());
+        // A rollback is over for its watchers when the source has deleted its copy, too (FinalizeRequest).
+        const bool deletes_source = !(*record)->return_of.empty() && done->problem.empty();
+        const auto after = context_.journal.find(move_id);
+        if (!deletes_source && after && *after) context_.board.publish(end_news(**after));
+    } else {
+        ask_about(**record);
+    }
 }
 
 void Janitor::ask_about(const MoveRecord& record) {

@@ -58,6 +58,10 @@ void take_over(MoveRecord& record, const MoveEvent& event) {
             record.running = event.flag;
             record.problem = event.text;
             break;
+        case EventKind::aborted:
+            record.running = event.flag;
+            if (!event.text.empty()) record.problem += "; " + event.text;
+            break;
         case EventKind::aborting:
         case EventKind::discarded:
             record.problem = event.text;

@@ -35,7 +35,7 @@ enum class EventKind {
     owned,
     activated,  // number: unix ms; flag: the zone runs; text: what went wrong, if anything
     aborting,   // text: why; code
-    aborted,
+    aborted,    // flag: the zone runs here as before; text: why it could not be started, if so
     ready,      // text: the manifest
     discarded,  // text: why
     returned,

@@ -21,6 +21,7 @@
 namespace zoneferry {
 namespace {
 
+constexpr int kStartTries = 3;  // of a zone that shall run at home again after an undo
 constexpr int kRetryFirstMs = 500;
 constexpr int kRetryMostMs = 10'000;
 
@@ -357,7 +358,9 @@ Status SourceMove::confirm() {
 
 Status SourceMove::abort() {
     ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(give_back_here(context_, record_, *lock_));
+    ZF_TRY(const bool is_ours, take_back(context_, record_, *lock_));
+    Status started = is_ours ? start_again(context_, record_, *lock_) : Status();
+    if (!started && failures_ < kStartTries) return started;  // again, after a pause
     // The zone is back; the target may be out of reach. It is told, but not waited for: it asks by itself when it
     // comes back (see janitor.h).
     if (ensure_session()) {
@@ -367,7 +370,10 @@ Status SourceMove::abort() {
         if (!session_->ask<AbortReply>(std::move(request))) session_.reset();
     }
     ZF_TRY_STATUS(remove_tree(move_directory(context_.root, record_.id)));
-    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted}));
+    // A zone that cannot start here any more is the user's to mend: it is ours, and its lock is free.
+    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted,
+                                    .text = started ? std::string() : started.error().text(),
+                                    .flag = record_.was_running && started.has_value()}));
     lock_.reset();
     return {};
 }

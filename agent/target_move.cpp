@@ -173,12 +173,6 @@ Status put_in_place(AgentContext& context, const MoveRecord& record) {
     const std::string staging = staging_path(context.root, record.zonepath, record.id);
     const std::string place = context.root.at(record.zonepath);
     if (!path_exists(staging)) return {};  // done before a restart
-    // Only a zone that comes back finds its own older copy there; anything else that has appeared since the promise
-    // belongs to somebody and stays.
-    if (path_exists(place) && record.return_of.empty()) {
-        return Error(Errc::conflict, record.zonepath + " has appeared since the zone was promised to this host")
-            .remedy("move " + record.zonepath + " out of the way; the zone then takes its place by itself");
-    }
     if (path_exists(place)) {
         if (record.return_of.empty()) {
             return Error(Errc::conflict, record.zonepath +

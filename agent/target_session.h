@@ -51,7 +51,8 @@ private:
 
     // The move, if it is a move of this peer's that this session has prepared or may speak of.
     Result<MoveRecord> own_record(const std::string& move_id) const;
-    Status take_over(const std::string& move_id);  // claims it; an older session on it ends
+    // This session works on the move from now on; an older one lets go of it first.
+    Status take_over(const std::string& move_id);
     Status acknowledge();
     void tell(const MoveRecord& record, const std::string& message);
 

@@ -9,6 +9,7 @@
 #include "agent/zoneadm_verbs.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
+#include "core/attach/host_check.h"
 #include "core/base/text.h"
 
 namespace zoneferry {
@@ -120,6 +121,11 @@ int run_attach(VerbContext& context) {
     if (!context.zone) return report_usage((std::string("-z ZONE ") + kAttachUsage).c_str());
     const auto held = hold_zone(context);
     if (!held) return report_error(held.error());
+    if (const Status sound = verify_config(held->config); !sound) return report_error(sound.error());
+    // Also with -F: it is the packages that it leaves out, not what the zone needs to run at all.
+    if (held->entry.state == ZoneState::configured) {
+        if (const Status fits = require_host(context.root, held->config); !fits) return report_error(fits.error());
+    }
     AttachOptions options;
     options.force = arguments->force;
     return attach_held(context, *held, options);

@@ -1,8 +1,7 @@
 // zoneadm install [-d DIR | -a ARCHIVE]: fills a configured zone, see core/image/install.h.
-#include <unistd.h>
-
 #include <cstdio>
 
+#include "agent/zoneadm_progress.h"
 #include "agent/zoneadm_verbs.h"
 #include "core/base/text.h"
 #include "core/image/install.h"
@@ -18,31 +17,6 @@ Result<InstallSource> parse_source(const std::vector<std::string>& arguments) {
     if (arguments.size() == 2 && arguments[0] == "-a") return InstallSource(ImageArchive{arguments[1]});
     return Error(Errc::usage, "install takes nothing, or one of -d DIR and -a ARCHIVE");
 }
-
-// On a terminal one line that is written over; in a pipe one line a step.
-class ProgressLine {
-public:
-    void show(const InstallProgress& progress) {
-        const bool is_new_step = progress.step != step_;
-        step_ = progress.step;
-        if (is_terminal_) {
-            std::fprintf(stderr, "\r\033[K%s: %llu files, %s", step_.c_str(),
-                         static_cast<unsigned long long>(progress.files), format_bytes(progress.bytes).c_str());
-            is_open_ = true;
-        } else if (is_new_step) {
-            std::fprintf(stderr, "%s\n", step_.c_str());
-        }
-    }
-    void end() {
-        if (is_open_) std::fputs("\r\033[K", stderr);
-        is_open_ = false;
-    }
-
-private:
-    bool is_terminal_ = ::isatty(STDERR_FILENO) == 1;
-    bool is_open_ = false;
-    std::string step_;
-};
 
 }  // namespace
 

@@ -9,11 +9,11 @@
 namespace zoneferry {
 namespace {
 
-int usage() {
-    std::fputs("usage: zoneadm [--root DIR] [-z ZONE] VERB\n", stderr);
+int usage(std::FILE* to = stderr, int exit_status = 2) {
+    std::fputs("usage: zoneadm [--root DIR] [-z ZONE] VERB\n", to);
     for (const Verb& verb : zoneadm_verbs())
-        std::fprintf(stderr, "  %s%s\n", verb.needs_zone ? "-z ZONE " : "", verb.usage);
-    return 2;
+        std::fprintf(to, "  %s%s\n", verb.needs_zone ? "-z ZONE " : "", verb.usage);
+    return exit_status;
 }
 
 int run(const std::vector<std::string>& words) {
@@ -22,6 +22,7 @@ int run(const std::vector<std::string>& words) {
     std::string zone;
     std::size_t at = 0;
     for (; at < words.size() && words[at].starts_with('-'); ++at) {
+        if (words[at] == "--help" || words[at] == "-h") return usage(stdout, 0);
         if (words[at].starts_with("--root=")) {
             root = words[at].substr(7);
         } else if (words[at] == "--root" && at + 1 < words.size()) {

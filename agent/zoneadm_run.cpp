@@ -5,6 +5,7 @@
 
 #include "agent/zoneadm_verbs.h"
 #include "core/base/text.h"
+#include "core/zone/owner_record.h"
 
 namespace zoneferry {
 namespace {
@@ -33,7 +34,8 @@ int stop(VerbContext& context, int grace_ms, const char* usage) {
     const Status done = context.runtime.halt(held->lock, held->entry.name, grace_ms);
     if (!done) return report_error(done.error());
     if (now->state == ZoneState::installed) {
-        return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is not running"));
+        return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is not running")
+                                .remedy("zoneadm list shows the running ones"));
     }
     return 0;
 }
@@ -51,6 +53,15 @@ int run_reboot(VerbContext& context) {
     if (!context.arguments.empty()) return report_usage("reboot");
     auto held = hold_zone(context);
     if (!held) return report_error(held.error());
+    // Whose zone it is matters more than whether it runs.
+    if (const Status ours = may_boot(context.root, held->entry.name, held->config.zonepath); !ours)
+        return report_error(ours.error());
+    const auto now = context.runtime.status(held->entry.name);
+    if (!now) return report_error(now.error());
+    if (now->state == ZoneState::installed) {
+        return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is not running")
+                                .remedy("zoneadm -z " + held->entry.name.str() + " boot"));
+    }
     return report_boot(held->entry.name, context.runtime.reboot(held->lock, held->entry, held->config));
 }
 

@@ -2,8 +2,10 @@
 #include <cstdio>
 
 #include "agent/zoneadm_verbs.h"
+#include "core/attach/host_check.h"
+#include "core/attach/zone_tree.h"
 #include "core/base/files.h"
-#include "core/zone/network.h"
+#include "core/base/text.h"
 #include "core/zone/nspawn.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/zonepath.h"
@@ -19,11 +21,21 @@ Status check_removable(VerbContext& context, const HeldZone& held) {
             .remedy("zoneadm -z " + held.entry.name.str() + " halt");
     }
     if (held.entry.state == ZoneState::configured) {
-        return Error(Errc::conflict, "zone " + held.entry.name.str() + " is not installed");
+        return Error(Errc::conflict, "zone " + held.entry.name.str() + " is not installed: nothing is there to remove")
+            .remedy("to delete its configuration: zonecfg -z " + held.entry.name.str() + " delete");
     }
     Status ours = may_boot(context.root, held.entry.name, held.config.zonepath);
     if (!ours) return std::move(ours).error().during("uninstalling is refused");
     return {};
+}
+
+// Removing stops at a mount, half way: it is refused before it begins.
+Status check_no_mounts(int zonepath) {
+    ZF_TRY(const std::vector<std::string> mounts, mounts_below(zonepath));
+    if (mounts.empty()) return {};
+    return Error(Errc::conflict, "these file systems are still mounted below the zonepath: " +
+                                     printable(join(mounts, ", ")) + "; nothing was changed")
+        .remedy("umount " + printable(mounts.back()));
 }
 
 // What the zones subsystem itself put below the zonepath. Anything else is somebody's and stays.
@@ -36,38 +48,56 @@ Status remove_content(const UniqueFd& zonepath) {
 }  // namespace
 
 int run_verify(VerbContext& context) {
+    if (!context.arguments.empty()) return report_usage("verify");
+    const auto entry = context.store.find(*context.zone);
+    if (!entry) return report_error(entry.error());
     const auto config = context.store.config(*context.zone);
     if (!config) return report_error(config.error());
     std::vector<std::string> problems = config_problems(*config);
-    const auto note = [&](const Status& checked) {
-        if (!checked) problems.push_back(checked.error().text());
-    };
-    const auto zonepath = open_zonepath(context.root, config->zonepath);
-    if (!zonepath && zonepath.error().code() != Errc::not_found) problems.push_back(zonepath.error().text());
-    note(check_network(*config));
-    if (const auto command = nspawn_command(context.root, *config); !command)
-        problems.push_back(command.error().text());
+    if (problems.empty()) {
+        const HostCheck check = check_host(context.root, *config);
+        problems = check.problems;
+        for (const std::string& note : check.notes) std::fprintf(stderr, "zoneadm: note: %s\n", note.c_str());
+        if (const auto command = nspawn_command(context.root, *config); !command)
+            problems.push_back(command.error().text());
+        if (entry->state == ZoneState::installed && check.problems.empty()) {
+            if (const auto tree = open_zone_tree(context.root, config->zonepath); !tree)
+                problems.push_back(tree.error().text());
+        }
+    }
     for (const std::string& problem : problems) std::fprintf(stderr, "zoneadm: %s\n", problem.c_str());
-    return problems.empty() ? 0 : 1;
+    if (problems.empty()) return 0;
+    std::fprintf(stderr, "  try: mend it on this host, or with zonecfg -z %s\n", config->name.c_str());
+    return 1;
 }
 
 int run_uninstall(VerbContext& context) {
     const bool force = context.arguments.size() == 1 && context.arguments[0] == "-F";
     if (!force && !context.arguments.empty()) return report_usage("uninstall [-F]");
+    if (!force) {
+        // Asked before the lock is taken: a question left open stops nobody.
+        if (const auto known = context.store.find(*context.zone); !known) return report_error(known.error());
+        const std::string& name = context.zone->str();
+        const auto answer = ask("Remove everything in the root of zone " + name + "? This cannot be undone");
+        if (!answer) {
+            return report_error(Error(Errc::conflict, "uninstalling zone " + name +
+                                                          " cannot be undone and there is no terminal to ask at; "
+                                                          "nothing was changed")
+                                    .remedy("zoneadm -z " + name + " uninstall -F"));
+        }
+        if (!*answer) return 0;
+    }
     auto held = hold_zone(context);
     if (!held) return report_error(held.error());
-    const std::string name = held->entry.name.str();
     if (const Status may = check_removable(context, *held); !may) return report_error(may.error());
-    if (!force) {
-        return report_error(Error(Errc::usage, "uninstall removes everything in " + held->config.zonepath +
-                                                   "/root and cannot be undone")
-                                .remedy("zoneadm -z " + name + " uninstall -F"));
+    const auto zonepath = open_zonepath(context.root, held->config.zonepath);
+    if (zonepath) {
+        if (const Status free = check_no_mounts(zonepath->get()); !free) return report_error(free.error());
     }
     if (held->entry.state == ZoneState::installed) {
         const Status marked = context.store.change_state(held->lock, ZoneState::installed, ZoneState::incomplete);
         if (!marked) return report_error(marked.error());
     }
-    const auto zonepath = open_zonepath(context.root, held->config.zonepath);
     if (zonepath) {
         if (Status removed = remove_content(*zonepath); !removed) return report_error(removed.error());
         (void)OwnerStore(context.root).remove(held->entry.name, held->config.zonepath);
@@ -86,8 +116,10 @@ int run_mark(VerbContext& context) {
     auto held = hold_zone(context);
     if (!held) return report_error(held.error());
     const auto now = context.runtime.status(held->entry.name);
-    if (now && now->state != ZoneState::installed) {
-        return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is running"));
+    if (!now) return report_error(now.error());
+    if (now->state != ZoneState::installed || now->supervised) {
+        return report_error(Error(Errc::conflict, "zone " + held->entry.name.str() + " is running")
+                                .remedy("zoneadm -z " + held->entry.name.str() + " halt"));
     }
     const Status done = context.store.change_state(held->lock, ZoneState::installed, ZoneState::incomplete);
     return done ? 0 : report_error(done.error());

@@ -1,5 +1,7 @@
 #include "agent/zoneadm_verbs.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 
 namespace zoneferry {
@@ -18,6 +20,8 @@ const std::vector<Verb>& zoneadm_verbs() {
         {"mark", "mark incomplete", true, run_mark},
         {"detach", "detach [-n]", true, run_detach},
         {"attach", "attach [-F] | attach -n MANIFEST|-", false, run_attach},
+        {"clone", "clone [-m copy] SOURCE_ZONE", true, run_clone},
+        {"move", "move NEW_ZONEPATH", true, run_move},
     };
     return kVerbs;
 }
@@ -31,6 +35,14 @@ int report_error(const Error& error) {
 int report_usage(const char* text) {
     std::fprintf(stderr, "usage: zoneadm [--root DIR] [-z ZONE] %s\n", text);
     return 2;
+}
+
+std::optional<bool> ask(const std::string& question) {
+    if (::isatty(STDIN_FILENO) != 1) return std::nullopt;
+    std::fprintf(stderr, "%s (y/[n])? ", question.c_str());
+    std::string answer;
+    for (int c = std::getchar(); c != EOF && c != '\n'; c = std::getchar()) answer += static_cast<char>(c);
+    return answer == "y" || answer == "Y" || answer == "yes";
 }
 
 Result<HeldZone> hold_zone(VerbContext& context) {

@@ -32,6 +32,8 @@ const std::vector<Verb>& zoneadm_verbs();
 // Tells an Error on stderr and returns its exit status.
 int report_error(const Error& error);
 int report_usage(const char* text);
+// Asks a question with answer y or n. nullopt: the standard input is no terminal, nobody can be asked.
+std::optional<bool> ask(const std::string& question);
 // A zone and what holds it, for verbs that change it.
 struct HeldZone {
     ZoneLock lock;
@@ -52,5 +54,7 @@ int run_login(VerbContext& context);
 int run_mark(VerbContext& context);
 int run_detach(VerbContext& context);
 int run_attach(VerbContext& context);
+int run_clone(VerbContext& context);
+int run_move(VerbContext& context);
 
 }  // namespace zoneferry

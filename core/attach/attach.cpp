@@ -19,7 +19,11 @@ Status check_state(const ZoneEntry& entry) {
         return Error(Errc::conflict, zone + " is incomplete and cannot be attached")
             .remedy("zoneadm -z " + entry.name.str() + " uninstall");
     }
-    if (entry.state != ZoneState::configured) return Error(Errc::conflict, zone + " is already installed");
+    if (entry.state != ZoneState::configured) {
+        return Error(Errc::conflict, zone + " is already installed")
+            .remedy("zoneadm -z " + entry.name.str() +
+                    " boot; to attach another tree detach or uninstall this one first");
+    }
     return {};
 }
 
@@ -138,6 +142,59 @@ Result<AttachCheck> check_attach(const HostRoot& root, const Manifest& manifest)
     return check;
 }
 
+namespace {
+
+// Everything that can speak against it; differences of packages are not an Error but part of the outcome.
+Status compare_hosts(const HostRoot& root, const ZoneConfig& config, const Manifest& manifest, AttachOutcome& outcome) {
+    ZF_TRY(const Inventory local, take_inventory(root, dependency_scope(config)));
+    ZF_TRY(const HostFacts facts, gather_host_facts(root));
+    const std::vector<Finding> findings = host_findings(manifest, local, facts);
+    if (is_blocked(findings)) return refused(findings);
+    for (const Finding& finding : findings) outcome.notes.push_back(finding.message);
+    outcome.differences = compare(manifest.inventory, local);
+    return {};
+}
+
+// For -F: only the brand forbids anything, the rest is told. A damaged package database is no hindrance.
+Status compare_at_a_glance(const HostRoot& root, const Manifest& manifest, AttachOutcome& outcome) {
+    const auto facts = gather_host_facts(root);
+    if (!facts) outcome.notes.push_back("this host was not compared with the source: " + facts.error().text());
+    Inventory local;
+    local.system = manifest.inventory.system;
+    std::vector<Finding> findings = host_findings(manifest, local, facts.value_or(HostFacts()));
+    std::vector<Finding> of_brand;
+    for (Finding& finding : findings) {
+        if (finding.code == "BRAND_UNSUPPORTED")
+            of_brand.push_back(std::move(finding));
+        else if (facts)
+            outcome.notes.push_back(finding.message);
+    }
+    if (is_blocked(of_brand)) return refused(of_brand);
+    const std::string theirs(package_system_name(manifest.inventory.system));
+    if (facts && !facts->package_system.empty() && facts->package_system != theirs)
+        outcome.notes.push_back("the package system of the source is " + theirs + ", here it is " +
+                                facts->package_system);
+    return {};
+}
+
+// What of a configuration reaches into the host, and so was the source's administrator's to choose, not ours.
+void add_reaching(const ZoneConfig& config, std::vector<std::string>& notes) {
+    const auto add = [&](const std::string& text) { notes.push_back(text); };
+    if (!config.limitpriv.empty()) add("limitpriv is set by the source: " + printable(config.limitpriv));
+    for (const std::string& device : config.devices) add("the source gave the zone the device " + printable(device));
+    for (const std::string& dataset : config.datasets)
+        add("the source gave the zone the dataset " + printable(dataset));
+    for (const NetResource& net : config.nets) {
+        add("the zone will use " + (net.address.empty() ? std::string("no address") : printable(net.address)) + " on " +
+            printable(net.physical) + " of this host (ip-type " + std::string(ip_type_name(config.ip_type)) + ")");
+    }
+    for (const FsResource& fs : config.filesystems)
+        add("the zone will see " + printable(fs.special) + " of this host as " + printable(fs.directory));
+    if (config.autoboot) add("autoboot is on: once attached, the zone boots with this host");
+}
+
+}  // namespace
+
 Result<AttachOutcome> attach_zone(const HostRoot& root, const ZoneLock& lock, const ZoneName& name,
                                   const AttachOptions& options) {
     ZF_CHECK(lock.name() == name);
@@ -156,12 +213,8 @@ Result<AttachOutcome> attach_zone(const HostRoot& root, const ZoneLock& lock, co
                                             ", it is configured as " + printable(config.brand))
                 .remedy("zonecfg -z " + name.str() + " set brand=" + printable(manifest->config.brand));
         }
-        ZF_TRY(const Inventory local, take_inventory(root, dependency_scope(config)));
-        ZF_TRY(const HostFacts facts, gather_host_facts(root));
-        const std::vector<Finding> findings = host_findings(*manifest, local, facts);
-        if (is_blocked(findings)) return refused(findings);
-        for (const Finding& finding : findings) outcome.notes.push_back(finding.message);
-        if (!options.force) outcome.differences = compare(manifest->inventory, local);
+        ZF_TRY_STATUS(options.force ? compare_at_a_glance(root, *manifest, outcome)
+                                    : compare_hosts(root, config, *manifest, outcome));
         if (!outcome.differences.empty()) return outcome;
     }
     const auto uuid = options.uuid.empty() ? std::nullopt : std::optional<std::string>(options.uuid);
@@ -175,16 +228,14 @@ Result<ZoneConfig> config_from_detached(const HostRoot& root, const std::string&
                                         std::vector<std::string>& notes) {
     ZF_TRY(Manifest manifest, read_manifest(root, zonepath));
     ZoneConfig config = std::move(manifest.config);
+    const std::string source_name = config.name;
+    const std::string source_path = config.zonepath;
     config.name = name.str();
     config.zonepath = zonepath;
     ZF_TRY_STATUS(verify_config(config));
-    if (!config.limitpriv.empty()) notes.push_back("limitpriv is set by the source: " + printable(config.limitpriv));
-    for (const std::string& device : config.devices) {
-        notes.push_back("the source gave the zone the device " + printable(device));
-    }
-    for (const FsResource& fs : config.filesystems) {
-        notes.push_back("the zone will see " + printable(fs.special) + " of this host as " + printable(fs.directory));
-    }
+    if (source_name != name.str()) notes.push_back("at the source the zone was named " + printable(source_name));
+    if (source_path != zonepath) notes.push_back("at the source its zonepath was " + printable(source_path));
+    add_reaching(config, notes);
     return config;
 }
 

@@ -5,8 +5,10 @@
 // Order: every check; then the state; then the manifest goes. A crash between the last two leaves an installed
 // zone with a manifest beside it, which means nothing there. A refused attach changes nothing at all.
 //
-// -F leaves out the comparison of packages and nothing else, works without a manifest, and renames it to
-// SUNWattached.xml. Who may run the zone (core/zone/owner_record.h) is asked in every case.
+// -F leaves out what is known about software: packages, package system and machine type are not compared (what is seen
+// at a glance is noted), and this host's package database is not even read. It works without a manifest, and renames it
+// to SUNWattached.xml. State, zonepath and brand are checked, and who may run the zone (core/zone/owner_record.h) is
+// asked, in every case.
 #pragma once
 
 #include <string>
@@ -32,7 +34,7 @@ struct AttachOutcome {
 };
 
 // Errors: Errc::conflict (state), invalid (zonepath, manifest), not_found (no manifest), not_owner, blocked
-// (another brand, machine or package system).
+// (another brand; unless forced another machine or package system).
 Result<AttachOutcome> attach_zone(const HostRoot& root, const ZoneLock& lock, const ZoneName& name,
                                   const AttachOptions& options = {});
 
@@ -49,7 +51,7 @@ Result<AttachCheck> check_attach(const HostRoot& root, const Manifest& manifest)
 // local is the local inventory for the same zone. Codes: BRAND_UNSUPPORTED, MACHINE_MISMATCH,
 // ARCHITECTURE_MISMATCH, PACKAGE_SYSTEM_MISMATCH, OS_DIFFERS, PACKAGE_STATE, and those of differences_findings.
 std::vector<Finding> attach_findings(const Manifest& source, const Inventory& local, const HostFacts& local_facts);
-// The part of it that a forced attach keeps.
+// The part of it that a forced move keeps; a forced attach keeps only BRAND_UNSUPPORTED.
 std::vector<Finding> host_findings(const Manifest& source, const Inventory& local, const HostFacts& local_facts);
 
 // Whether software of the one runs on the other: equal, or sun4u and sun4v.

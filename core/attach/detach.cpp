@@ -17,7 +17,8 @@ Status check_state(const ZoneEntry& entry, ZoneState state_now) {
     }
     if (entry.state != ZoneState::installed) {
         return Error(Errc::conflict,
-                     zone + " is " + std::string(state_name(entry.state)) + "; only an installed zone can be detached");
+                     zone + " is " + std::string(state_name(entry.state)) + "; only an installed zone can be detached")
+            .remedy("zoneadm list -i shows the installed ones");
     }
     if (state_now != ZoneState::installed) {
         return Error(Errc::conflict,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 
 #include "core/base/digest.h"
 #include "core/base/files.h"
@@ -47,7 +48,10 @@ Result<std::string> made_host_id(const HostRoot& root) {
 Result<std::string> host_id(const HostRoot& root, int root_fd) {
     const auto text = read_in_root(root_fd, "/etc/machine-id", kSmallFileBytesMax);
     if (text && is_host_id(trim(*text))) return std::string(trim(*text));
-    return made_host_id(root);
+    auto made = made_host_id(root);
+    // `detach -n` needs no privilege: who may not make the id does not tell it.
+    if (!made && (made.error().system_error() == EACCES || made.error().system_error() == EPERM)) return std::string();
+    return made;
 }
 
 // os-release(5): NAME=value lines, the value as in a shell; here only its quotes and backslashes.

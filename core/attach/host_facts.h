@@ -10,7 +10,7 @@ namespace zoneferry {
 
 struct HostFacts {
     std::string host;                  // its name
-    std::string host_id;               // /etc/machine-id of the global zone, or one made for it once
+    std::string host_id;               // /etc/machine-id of the global zone, or one made for it once; empty: not told
     std::string machine;               // uname -m: "x86_64"
     std::string package_system;        // "dpkg", "svr4"
     std::string package_architecture;  // dpkg's: "amd64"

@@ -15,16 +15,6 @@ namespace {
 
 constexpr std::uint64_t kMountinfoBytesMax = 64ULL << 20;  // 100,000 mounts of 600 bytes
 
-Status check_parent(int zonepath, const std::string& path) {
-    struct stat info {};
-    if (::fstatat(zonepath, "..", &info, 0) != 0) return system_error("stat the parent of " + path, errno);
-    if (info.st_uid == 0 && (info.st_mode & 022U) == 0) return {};
-    const std::string parent = path.rfind('/') == 0 ? "/" : path.substr(0, path.rfind('/'));
-    return Error(Errc::permission,
-                 "the directory " + parent + ", which holds the zonepath, is not writable for root only")
-        .remedy("chown root " + parent + " && chmod go-w " + parent);
-}
-
 Status check_tree(int zonepath, const std::string& path) {
     struct stat info {};
     if (::fstatat(zonepath, "root", &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(info.st_mode)) return {};
@@ -50,9 +40,19 @@ std::string unescaped(std::string_view text) {
 
 }  // namespace
 
+Status check_zonepath_parent(int zonepath, const std::string& path) {
+    struct stat info {};
+    if (::fstatat(zonepath, "..", &info, 0) != 0) return system_error("stat the parent of " + path, errno);
+    if (info.st_uid == 0 && (info.st_mode & 022U) == 0) return {};
+    const std::string parent = path.rfind('/') == 0 ? "/" : path.substr(0, path.rfind('/'));
+    return Error(Errc::permission,
+                 "the directory " + parent + ", which holds the zonepath, is not writable for root only")
+        .remedy("chown root " + parent + " && chmod go-w " + parent);
+}
+
 Result<UniqueFd> open_zone_tree(const HostRoot& root, const std::string& zonepath) {
     ZF_TRY(UniqueFd fd, open_zonepath(root, zonepath));  // from here on the path is plain and printable
-    ZF_TRY_STATUS(check_parent(fd.get(), zonepath));
+    ZF_TRY_STATUS(check_zonepath_parent(fd.get(), zonepath));
     ZF_TRY_STATUS(check_tree(fd.get(), zonepath));
     return fd;
 }

@@ -17,6 +17,9 @@ namespace zoneferry {
 // The zonepath, open. Errc::not_found if it is not there, else the rule it breaks and how to mend it.
 Result<UniqueFd> open_zone_tree(const HostRoot& root, const std::string& zonepath);
 
+// The rule about the directory that holds an open zonepath; path is for the sentence.
+Status check_zonepath_parent(int zonepath, const std::string& path);
+
 // Mount points strictly below an open directory, as mountinfo tells them.
 Result<std::vector<std::string>> mounts_below(int directory);
 // The same from the text of a mountinfo file and the directory's real path; pure.

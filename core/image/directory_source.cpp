@@ -15,14 +15,20 @@ namespace {
 
 class DirectoryCopy {
 public:
-    DirectoryCopy(TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress, dev_t device)
-        : writer_(writer), copier_(writer), report_(report), progress_(progress), device_(device) {}
+    DirectoryCopy(TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress, dev_t device,
+                  CopyScope scope)
+        : writer_(writer),
+          copier_(writer, scope),
+          report_(report),
+          progress_(progress),
+          device_(device),
+          scope_(scope) {}
 
     Status copy_children(int directory, const std::string& path) {
         ZF_TRY(const std::vector<std::string> names, list_directory_fd(directory));
         for (const std::string& name : names) {
             ZF_TRY(const std::string child, image_path(path.empty() ? name : path + "/" + name));
-            if (is_volatile_path(child)) continue;
+            if (scope_ == CopyScope::system && is_volatile_path(child)) continue;
             ZF_TRY_STATUS(copy_child(directory, name, child));
             if (progress_ && ++copied_ % kProgressEveryFiles == 0) {
                 progress_({"copying", writer_.files(), writer_.bytes()});
@@ -36,6 +42,9 @@ private:
         struct stat info {};
         if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
             return system_error("look at \"" + printable(path) + "\"", errno);
+        }
+        if (info.st_dev != device_ && scope_ == CopyScope::everything) {
+            return Error(Errc::conflict, "\"" + printable(path) + "\" lies on another file system");
         }
         if (info.st_dev != device_) {
             warn("\"" + printable(path) + "\" lies on another file system: its contents were left out");
@@ -59,17 +68,19 @@ private:
     InstallReport& report_;
     const InstallProgressCallback& progress_;
     dev_t device_;
+    CopyScope scope_;
     std::uint64_t copied_ = 0;
 };
 
 }  // namespace
 
-Status copy_directory(int source, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress) {
+Status copy_directory(int source, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress,
+                      CopyScope scope) {
     ZF_TRY(const struct stat info, stat_fd(source));
     if (!S_ISDIR(info.st_mode)) return Error(Errc::invalid, "the image is not a directory");
-    ZF_TRY(EntryMetadata metadata, read_metadata(source, info));
+    ZF_TRY(EntryMetadata metadata, read_metadata(source, info, scope));
     ZF_TRY_STATUS(writer.directory("", std::move(metadata)));
-    return DirectoryCopy(writer, report, progress, info.st_dev).copy_children(source, "");
+    return DirectoryCopy(writer, report, progress, info.st_dev, scope).copy_children(source, "");
 }
 
 }  // namespace zoneferry

@@ -45,7 +45,7 @@ Result<UniqueFd> open_seen(int from, const std::string& name, const struct stat&
 
 }  // namespace
 
-Result<EntryMetadata> read_metadata(int fd, const struct stat& info) {
+Result<EntryMetadata> read_metadata(int fd, const struct stat& info, CopyScope scope) {
     EntryMetadata metadata = plain_metadata(info);
     std::string names(kImageXattrBytesMax, '\0');
     const ssize_t length = ::flistxattr(fd, names.data(), names.size());
@@ -55,7 +55,7 @@ Result<EntryMetadata> read_metadata(int fd, const struct stat& info) {
     }
     names.resize(static_cast<std::size_t>(length));
     for (const std::string_view name : split(names, '\0')) {
-        if (!is_kept_xattr(name)) continue;
+        if (name.empty() || (scope == CopyScope::system && !is_kept_xattr(name))) continue;
         if (metadata.xattrs.size() == kImageXattrsMax) return Error(Errc::invalid, "too many extended attributes");
         Xattr xattr{std::string(name), std::string(kImageXattrBytesMax, '\0')};
         const ssize_t size = ::fgetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size());
@@ -80,7 +80,7 @@ Result<CopyOutcome> FileCopier::copy(int from, const std::string& name, const st
         case S_IFREG: done = copy_file(from, name, info, path); break;
         case S_IFDIR: {
             ZF_TRY(const UniqueFd directory, open_seen(from, name, info, O_RDONLY | O_DIRECTORY));
-            ZF_TRY(EntryMetadata metadata, read_metadata(directory.get(), info));
+            ZF_TRY(EntryMetadata metadata, read_metadata(directory.get(), info, scope_));
             done = writer_.directory(path, std::move(metadata));
             break;
         }
@@ -90,7 +90,13 @@ Result<CopyOutcome> FileCopier::copy(int from, const std::string& name, const st
             break;
         }
         case S_IFIFO: done = writer_.fifo(path, plain_metadata(info)); break;
-        default: first_names_.erase({info.st_dev, info.st_ino}); return CopyOutcome::left_out;
+        default:
+            if (scope_ == CopyScope::system) {
+                first_names_.erase({info.st_dev, info.st_ino});
+                return CopyOutcome::left_out;
+            }
+            done = writer_.special(path, info.st_mode, info.st_rdev, plain_metadata(info));
+            break;
     }
     if (!done) return std::move(done).error().during("copying \"" + printable(path) + "\"");
     return CopyOutcome::copied;
@@ -98,7 +104,7 @@ Result<CopyOutcome> FileCopier::copy(int from, const std::string& name, const st
 
 Status FileCopier::copy_file(int from, const std::string& name, const struct stat& info, const std::string& path) {
     ZF_TRY(const UniqueFd source, open_seen(from, name, info, O_RDONLY));
-    ZF_TRY(EntryMetadata metadata, read_metadata(source.get(), info));
+    ZF_TRY(EntryMetadata metadata, read_metadata(source.get(), info, scope_));
     ZF_TRY(UniqueFd target, writer_.begin_file(path));
     ZF_TRY_STATUS(copy_data(source.get(), target.get(), static_cast<std::uint64_t>(info.st_size), path));
     return writer_.finish_file(path, std::move(target), metadata);

@@ -11,6 +11,11 @@
 
 namespace zoneferry {
 
+enum class CopyScope {
+    system,      // what a new zone may have of it: no devices, no sockets, only the attributes of is_kept_xattr()
+    everything,  // a zone's own tree
+};
+
 enum class CopyOutcome {
     copied,
     left_out,  // a device or a socket: a zone makes its own, or may not have it
@@ -18,7 +23,7 @@ enum class CopyOutcome {
 
 class FileCopier {
 public:
-    explicit FileCopier(TreeWriter& writer) : writer_(writer) {}
+    explicit FileCopier(TreeWriter& writer, CopyScope scope = CopyScope::system) : writer_(writer), scope_(scope) {}
 
     // name: one component of the open directory `from`; info: its fresh lstat; path: where it goes. A directory is made
     // empty.
@@ -30,10 +35,11 @@ private:
     Status copy_range(int from, int to, std::uint64_t begin, std::uint64_t end);
 
     TreeWriter& writer_;
+    CopyScope scope_;
     std::map<std::pair<dev_t, ino_t>, std::string> first_names_;  // of files with several names
 };
 
 // Owner, mode, times and, if fd is not an O_PATH one, attributes; info is fd's.
-Result<EntryMetadata> read_metadata(int fd, const struct stat& info);
+Result<EntryMetadata> read_metadata(int fd, const struct stat& info, CopyScope scope = CopyScope::system);
 
 }  // namespace zoneferry

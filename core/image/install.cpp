@@ -10,39 +10,19 @@
 #include "core/base/text.h"
 #include "core/image/archive_source.h"
 #include "core/image/directory_source.h"
+#include "core/image/empty_zonepath.h"
 #include "core/image/host_packages.h"
+#include "core/image/identity.h"
 #include "core/image/zone_setup.h"
 #include "core/zone/owner_record.h"
+#include "core/zone/zonepath.h"
 
 namespace zoneferry {
 namespace {
 
-constexpr std::string_view kDetachedManifest = "SUNWdetached.xml";
-
-// Opens the zonepath, made if missing; refuses one that holds anything.
-Result<UniqueFd> prepare_zonepath(const std::string& zonepath, const std::string& name) {
-    ZF_TRY_STATUS(make_directories(zonepath, 0700));
-    ZF_TRY(UniqueFd directory, open_file(zonepath, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    ZF_TRY(const std::vector<std::string> names, list_directory_fd(directory.get()));
-    for (const std::string& found : names) {
-        if (found == kDetachedManifest) {
-            return Error(Errc::conflict, "the zonepath " + printable(zonepath) + " holds a detached zone")
-                .remedy("attach it: zoneadm -z " + name + " attach; nothing was changed");
-        }
-    }
-    if (!names.empty()) {
-        return Error(Errc::conflict, "the zonepath " + printable(zonepath) + " is not empty: it holds \"" +
-                                         printable(names.front()) + "\"")
-            .remedy("move its contents away, or configure another zonepath; nothing was changed");
-    }
-    if (::fchown(directory.get(), 0, 0) != 0 || ::fchmod(directory.get(), 0700) != 0) {
-        return system_error("make " + printable(zonepath) + " root's own, mode 0700", errno);
-    }
-    return directory;
-}
-
 Status check_source(const InstallSource& source, const ZoneConfig& config) {
-    const bool is_image = !std::holds_alternative<HostPackages>(source);
+    const bool is_image =
+        std::holds_alternative<ImageDirectory>(source) || std::holds_alternative<ImageArchive>(source);
     if (is_image && !config.inherited_directories.empty()) {
         return Error(Errc::unsupported, "zone " + config.name + " inherits " +
                                             printable(config.inherited_directories.front()) +
@@ -68,7 +48,8 @@ Status check_image(const TreeWriter& writer) {
         }
     }
     if (!writer.contains("etc/os-release") && !writer.contains("usr/lib/os-release")) {
-        return Error(Errc::invalid, "the image is no Linux system's root: it has no os-release file");
+        return Error(Errc::invalid, "the image is no Linux system's root: it has no os-release file")
+            .remedy("give the root of a whole Linux system");
     }
     return {};
 }
@@ -85,6 +66,8 @@ public:
             done = from_directory(store_.root().at(directory->path), writer);
         } else if (const auto* archive = std::get_if<ImageArchive>(&source)) {
             done = from_archive(store_.root().at(archive->path), writer);
+        } else if (const auto* zone = std::get_if<ZoneTree>(&source)) {
+            done = from_zone(zone->zonepath, writer);
         } else {
             done = from_host(writer);
         }
@@ -111,6 +94,16 @@ private:
         ZF_TRY(const UniqueFd archive, open_file(path, O_RDONLY));
         ZF_TRY_STATUS(unpack_archive(archive.get(), writer, progress_));
         return finish_image(writer);
+    }
+
+    Status from_zone(const std::string& zonepath, TreeWriter& writer) {
+        tell("copying", writer);
+        ZF_TRY(const UniqueFd tree, open_zone_root(store_.root(), zonepath));
+        ZF_TRY_STATUS(copy_directory(tree.get(), writer, report_, progress_));
+        ZF_TRY_STATUS(add_mount_points(writer));
+        ZF_TRY_STATUS(writer.finish());
+        ZF_TRY_STATUS(give_new_identity(writer.root(), config_.name, report_.warnings));
+        return writer.sync();
     }
 
     Status finish_image(TreeWriter& writer) {
@@ -162,14 +155,16 @@ Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock
     ZF_TRY(const ZoneEntry entry, store.find(name));
     if (entry.state != ZoneState::configured) {
         return Error(Errc::conflict, "zone " + name.str() + " is " + std::string(state_name(entry.state)) +
-                                         ": only a configured zone can be installed");
+                                         ": only a configured zone can be installed; nothing was changed")
+            .remedy(entry.state == ZoneState::incomplete ? "zoneadm -z " + name.str() + " uninstall"
+                                                         : "configure another zone: zonecfg -z NEW_ZONE");
     }
     ZF_TRY(const ZoneConfig config, store.config(name));
     ZF_TRY_STATUS(check_source(source, config));
     if (Status ours = may_boot(store.root(), name, config.zonepath); !ours) {
         return std::move(ours).error().during("installing is refused");
     }
-    ZF_TRY(const UniqueFd zonepath, prepare_zonepath(store.root().at(config.zonepath), name.str()));
+    ZF_TRY(const UniqueFd zonepath, make_empty_zonepath(store.root(), config.zonepath, name));
     ZF_TRY_STATUS(store.change_state(lock, ZoneState::configured, ZoneState::incomplete));
     const auto fill = [&]() -> Result<InstallReport> {
         if (::mkdirat(zonepath.get(), "root", 0755) != 0) return system_error("make the zone's root", errno);

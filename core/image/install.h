@@ -21,10 +21,14 @@ struct ImageDirectory {
 struct ImageArchive {
     std::string path;
 };
-using InstallSource = std::variant<HostPackages, ImageDirectory, ImageArchive>;
+// The tree of another zone of this host, checked by clone.h.
+struct ZoneTree {
+    std::string zonepath;
+};
+using InstallSource = std::variant<HostPackages, ImageDirectory, ImageArchive, ZoneTree>;
 
-// Refused (Errc::conflict) unless the zone is configured and its zonepath is missing or empty: a root or a detached
-// manifest that is there is never touched. The zonepath becomes 0700 root. lock: the zone's.
+// Refused (Errc::conflict) unless the zone is configured and its zonepath is missing or empty (empty_zonepath.h): a
+// root or a detached manifest that is there is never touched. lock: the zone's.
 Result<InstallReport> install_zone(const ZoneStore& store, const ZoneLock& lock, const InstallSource& source,
                                    const InstallProgressCallback& progress = {});
 

@@ -178,6 +178,15 @@ Status TreeWriter::fifo(const std::string& path, const EntryMetadata& metadata) 
     return apply_to_name(parent, name, metadata, false);
 }
 
+Status TreeWriter::special(const std::string& path, mode_t type, dev_t device, const EntryMetadata& metadata) {
+    ZF_TRY_STATUS(count_entry(path));
+    ZF_TRY(const int parent, parent_of(path));
+    const std::string name(last_part(path));
+    if (::mknodat(parent, name.c_str(), (type & S_IFMT) | 0600, device) != 0)
+        return refused(path, "make the device", errno);
+    return apply_to_name(parent, name, metadata, false);
+}
+
 bool TreeWriter::contains(const std::string& path) const {
     if (path.empty()) return true;
     return open_beneath(root_.get(), path, O_PATH | O_NOFOLLOW).has_value();

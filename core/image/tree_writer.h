@@ -46,6 +46,8 @@ public:
     // Another name for an entry that was written before; a directory or a missing one is refused.
     Status hard_link(const std::string& path, const std::string& existing);
     Status fifo(const std::string& path, const EntryMetadata& metadata);
+    // A device or socket: only for a tree that is trusted as a whole (a zone that moves to another place here).
+    Status special(const std::string& path, mode_t type, dev_t device, const EntryMetadata& metadata);
     bool contains(const std::string& path) const;  // an entry with that name is there
 
     // A small file of our own making, with the parents it needs; replaces none.

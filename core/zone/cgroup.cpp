@@ -119,8 +119,11 @@ std::vector<pid_t> ZoneCgroup::supervisors() const {
     return out;
 }
 
-bool ZoneCgroup::wait_empty(std::int64_t timeout_ms) const {
-    const auto events = open_file(run() + "/cgroup.events", O_RDONLY);
+namespace {
+
+// False: processes are still in the group, or below it, after that time.
+bool wait_until_empty(const std::string& group, std::int64_t timeout_ms) {
+    const auto events = open_file(group + "/cgroup.events", O_RDONLY);
     if (!events) return true;
     const SystemClock clock;
     const std::int64_t deadline_ms = clock.monotonic_ms() + timeout_ms;
@@ -135,6 +138,10 @@ bool ZoneCgroup::wait_empty(std::int64_t timeout_ms) const {
     }
 }
 
+}  // namespace
+
+bool ZoneCgroup::wait_empty(std::int64_t timeout_ms) const { return wait_until_empty(run(), timeout_ms); }
+
 Status ZoneCgroup::kill_run() const {
     if (!is_populated()) return {};
     ZF_TRY_STATUS(write_value(run() + "/cgroup.kill", "1"));
@@ -143,6 +150,8 @@ Status ZoneCgroup::kill_run() const {
 }
 
 void ZoneCgroup::remove() const {
+    // A process that has ended leaves its group only after its files are closed: zoneadmd may still be on its way out.
+    (void)wait_until_empty(base_, kKillWaitMs);
     remove_groups(base_, 0);
     ::rmdir(base_.substr(0, base_.rfind('/')).c_str());
 }

@@ -156,7 +156,8 @@ void check_rctl(const RctlResource& rctl, Problems& out) {
         if (!parse_number<std::uint64_t>(value.limit)) {
             out.push_back("rctl " + quoted(rctl.name) + ": limit " + quoted(value.limit) + " is not a number");
         }
-        if (value.action != "none" && value.action != "deny" && !value.action.starts_with("signal=")) {
+        if (value.action != "none" && value.action != "deny" &&
+            !(value.action.starts_with("signal=") && is_word(value.action.substr(7)))) {
             out.push_back("rctl " + quoted(rctl.name) + ": action " + quoted(value.action) +
                           " is not none, deny or signal=NAME");
         }

@@ -1,5 +1,7 @@
 #include "core/zone/store.h"
 
+#include <cerrno>
+
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/zone/config_xml.h"
@@ -74,9 +76,16 @@ Result<ZoneConfig> ZoneStore::config(const ZoneName& name) const {
 
 Result<ZoneLock> ZoneStore::lock(const ZoneName& name) const {
     const std::string directory = root_.run_directory() + "/zones";
-    ZF_TRY_STATUS(make_directories(directory, 0755));
-    auto held = FileLock::try_take(directory + "/" + name.str() + ".lock");
+    const auto take = [&]() -> Result<FileLock> {
+        ZF_TRY_STATUS(make_directories(directory, 0755));
+        return FileLock::try_take(directory + "/" + name.str() + ".lock");
+    };
+    auto held = take();
     if (held) return ZoneLock(name, *std::move(held));
+    if (held.error().system_error() == EACCES || held.error().system_error() == EPERM) {
+        return Error(Errc::permission, "only root may change zone " + name.str() + " (" + held.error().text() + ")")
+            .remedy("run the same command as root");
+    }
     if (held.error().code() != Errc::busy) return std::move(held).error();
     return Error(Errc::busy, "another operation on zone " + name.str() + " is in progress; nothing was changed")
         .remedy("wait for it (zoneferry status shows moves), then try again");
@@ -129,6 +138,21 @@ Status ZoneStore::save_config(const ZoneLock& lock, const ZoneConfig& config) {
     });
 }
 
+Status ZoneStore::change_zonepath(const ZoneLock& lock, const std::string& zonepath) {
+    ZF_TRY(ZoneConfig changed, config(lock.name()));
+    changed.zonepath = zonepath;
+    ZF_TRY_STATUS(verify_config(changed));
+    ZF_TRY_STATUS(check_overlap(changed));
+    return change_index([&](ZoneIndex& index) -> Status {
+        const ZoneEntry* found = index.find(lock.name());
+        if (found == nullptr) return Error(Errc::not_found, "there is no zone " + lock.name().str());
+        ZoneEntry entry = *found;
+        entry.zonepath = zonepath;
+        ZF_TRY_STATUS(index.modify(entry));
+        return write_config(changed);
+    });
+}
+
 Status ZoneStore::change_state(const ZoneLock& lock, ZoneState expected, ZoneState wanted,
                                const std::optional<std::string>& uuid) {
     ZF_CHECK(wanted <= ZoneState::installed);
@@ -139,7 +163,8 @@ Status ZoneStore::change_state(const ZoneLock& lock, ZoneState expected, ZoneSta
         ZoneEntry entry = *found;
         if (entry.state != expected) {
             return Error(Errc::conflict, "zone " + entry.name.str() + " is " + std::string(state_name(entry.state)) +
-                                             ", not " + std::string(state_name(expected)));
+                                             ", not " + std::string(state_name(expected)) + "; nothing was changed")
+                .remedy("zoneadm -z " + entry.name.str() + " list -v shows its state");
         }
         entry.state = wanted;
         if (uuid) entry.uuid = *uuid;

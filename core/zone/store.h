@@ -54,6 +54,10 @@ public:
     Status create(const ZoneLock& lock, const ZoneConfig& config);
     // Replaces the configuration; the zonepath may change only while the zone is configured.
     Status save_config(const ZoneLock& lock, const ZoneConfig& config);
+    // For a zone in any state whose tree was brought to another place: index and configuration follow it.
+    Status change_zonepath(const ZoneLock& lock, const std::string& zonepath);
+    // Errc::conflict if the configuration's zonepath overlaps that of another zone.
+    Status check_overlap(const ZoneConfig& config) const;
     // Errc::conflict if the stored state is not expected. A zone gets an uuid (or the one given) when it leaves
     // configured, and loses it when it goes back there.
     Status change_state(const ZoneLock& lock, ZoneState expected, ZoneState wanted,
@@ -68,7 +72,6 @@ private:
     Status check_whole(const ZoneIndex& index) const;
     template <class Change>
     Status change_index(Change change);
-    Status check_overlap(const ZoneConfig& config) const;
     Status write_config(const ZoneConfig& config) const;
 
     HostRoot root_;

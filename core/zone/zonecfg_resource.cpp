@@ -36,6 +36,8 @@ std::vector<std::string> parts_of(const std::string& value) {
 Status ConfigSession::run_resource_command(const Words& words) {
     const std::string& verb = words[0];
     if (verb == "set") return set_property(words);
+    if (verb == "clear") return clear_property(words);
+    if (verb == "help") return help(words);
     if (verb == "add") return add_property(words);
     if (verb == "remove") return remove_property(words);
     if (verb == "end") return end();
@@ -49,8 +51,13 @@ Status ConfigSession::run_resource_command(const Words& words) {
         print_(out);
         return {};
     }
+    if (verb == "exit" && words.size() == 2 && words[1] == "-F") {
+        done_ = true;
+        return {};
+    }
     if (verb == "exit") return usage("a resource of type " + draft_->type + " is open: type 'end' or 'cancel' first");
-    return usage("not possible inside a resource of type " + draft_->type + " (set, add, remove, info, end, cancel)");
+    return usage("not possible inside a resource of type " + draft_->type +
+                 " (set, clear, add, remove, info, help, end, cancel)");
 }
 
 Status ConfigSession::set_property(const Words& words) {
@@ -59,7 +66,8 @@ Status ConfigSession::set_property(const Words& words) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos) return usage("expected PROPERTY=VALUE, got '" + printable(text) + "'");
     const std::string name(trim(text.substr(0, equals)));
-    const std::string value(trim(text.substr(equals + 1)));
+    std::string value = text.substr(equals + 1);
+    if (words.size() > 2 && value.starts_with(' ')) value.erase(0, 1);
     const ResourceType& type = *resource_type(draft_->type);
     const bool known =
         std::any_of(type.properties.begin(), type.properties.end(), [&](const char* each) { return each == name; });
@@ -69,6 +77,18 @@ Status ConfigSession::set_property(const Words& words) {
     for (const std::string& part : repeated ? parts_of(value) : std::vector<std::string>{value}) {
         draft_->properties.emplace_back(name, part);
     }
+    return {};
+}
+
+Status ConfigSession::clear_property(const Words& words) {
+    if (words.size() != 2) return usage("clear PROPERTY");
+    const ResourceType& type = *resource_type(draft_->type);
+    const auto is_named = [&](const char* each) { return words[1] == each; };
+    if (std::none_of(type.properties.begin(), type.properties.end(), is_named))
+        return usage(draft_->type + " has no property '" + printable(words[1]) + "'");
+    if (std::any_of(type.required.begin(), type.required.end(), is_named))
+        return usage("'" + words[1] + "' of " + draft_->type + " cannot be cleared: it must be set");
+    std::erase_if(draft_->properties, [&](const auto& each) { return each.first == words[1]; });
     return {};
 }
 
@@ -95,7 +115,9 @@ Status ConfigSession::remove_property(const Words& words) {
 
 Status ConfigSession::end() {
     for (const char* required : resource_type(draft_->type)->required) {
-        if (draft_->get(required).empty()) return usage(draft_->type + " needs '" + required + "'");
+        const bool given = std::any_of(draft_->properties.begin(), draft_->properties.end(),
+                                       [&](const auto& each) { return each.first == required; });
+        if (!given) return usage(draft_->type + " needs '" + required + "'");
     }
     std::vector<Resource> resources = resources_;
     if (selected_) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/text.h"
+#include "core/zone/zonecfg_words.h"
 
 namespace zoneferry {
 namespace {
@@ -24,7 +25,11 @@ Result<Assignment> assignment(const Words& words, std::size_t first) {
     const std::size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0)
         return usage("expected PROPERTY=VALUE, got '" + printable(text) + "'");
-    return Assignment{std::string(trim(text.substr(0, equals))), std::string(trim(text.substr(equals + 1)))};
+    // Blanks around '=' are words of their own here; a value's own blanks stood in quotes and stay.
+    const bool loose = words.size() > first + 1;
+    const std::string value = text.substr(equals + 1);
+    return Assignment{std::string(trim(text.substr(0, equals))),
+                      loose && value.starts_with(' ') ? value.substr(1) : value};
 }
 
 // A value as zonecfg reads it back.
@@ -108,7 +113,10 @@ std::string export_text(const ZoneConfig& config) {
         out += "add " + resource.type + "\n";
         for (const auto& [name, value] : resource.properties) {
             const bool adds = repeated != nullptr && name == repeated;
-            out += (adds ? "add " + name + " " : "set " + name + "=") + quoted(value) + "\n";
+            // A value that looks like a list is written as a list of itself.
+            const bool listed = adds && value.starts_with('[') && value.ends_with(']');
+            out +=
+                (adds ? "add " + name + " " : "set " + name + "=") + quoted(listed ? "[" + value + "]" : value) + "\n";
         }
         out += "end\n";
     }
@@ -143,8 +151,19 @@ Status ConfigSession::run_line(std::string_view line) {
 }
 
 Status ConfigSession::finish() {
+    if (changed_) {
+        Status saved = commit();
+        if (!saved && confirm_) return std::move(saved).error().remedy("mend it, or leave without saving: exit -F");
+        if (!saved) return saved;
+    }
     done_ = true;
-    return changed_ ? commit() : Status();
+    return {};
+}
+
+Result<bool> ConfigSession::is_configured() {
+    const Status loaded = load();
+    if (!loaded && loaded.error().code() != Errc::not_found) return loaded.error();
+    return loaded.has_value();
 }
 
 Status ConfigSession::load() {
@@ -165,11 +184,8 @@ Status ConfigSession::run_command(const Words& words) {
         if (words.size() > 1 && words[1] == "-F") changed_ = false;
         return finish();
     }
-    if (verb == "help") {
-        print_("create set clear add select remove info export verify commit revert delete end cancel exit\n");
-        return {};
-    }
-    if (verb == "revert") return revert();
+    if (verb == "help") return help(words);
+    if (verb == "revert") return revert(words);
     ZF_TRY_STATUS(load());
     if (verb == "set") return set(words);
     if (verb == "clear") return clear(words);
@@ -189,7 +205,9 @@ Status ConfigSession::create(const Words& words) {
     bool overwrite = false;
     std::string from = "SUNWdefault";
     std::string detached;
+    int sources = 0;
     for (std::size_t i = 1; i < words.size(); ++i) {
+        if (words[i] != "-F") ++sources;
         if (words[i] == "-F")
             overwrite = true;
         else if (words[i] == "-b")
@@ -199,8 +217,9 @@ Status ConfigSession::create(const Words& words) {
         else if (words[i] == "-a" && i + 1 < words.size())
             detached = words[++i];
         else
-            return usage("create [-F] [-b | -t TEMPLATE | -a PATH]");
+            sources = 2;
     }
+    if (sources > 1) return usage("create [-F] [-b | -t TEMPLATE | -a PATH]");
     ZF_TRY_STATUS(host_.check_creatable());
     ZF_TRY(const std::optional<ZoneConfig> stored, host_.load());
     if ((stored || (loaded_ && config_)) && !overwrite) {
@@ -333,7 +352,10 @@ Status ConfigSession::commit() {
     return {};
 }
 
-Status ConfigSession::revert() {
+Status ConfigSession::revert(const Words& words) {
+    const bool force = words.size() == 2 && words[1] == "-F";
+    if (words.size() > 1 && !force) return usage("revert [-F]");
+    if (changed_ && !force && confirm_ && !confirm_("Forget all changes since the last commit (y/[n])? ")) return {};
     loaded_ = false;
     changed_ = false;
     config_.reset();
@@ -341,8 +363,18 @@ Status ConfigSession::revert() {
     return load();
 }
 
+Status ConfigSession::help(const Words& words) {
+    if (words.size() > 2) return usage("help [COMMAND]");
+    ZF_TRY(const std::string text, help_text(words.size() == 2 ? words[1] : ""));
+    print_(text);
+    return {};
+}
+
 Status ConfigSession::erase(const Words& words) {
-    if (words.size() != 2 || words[1] != "-F") return usage("deleting cannot be undone: type 'delete -F'");
+    const bool force = words.size() == 2 && words[1] == "-F";
+    if (words.size() > 1 && !force) return usage("delete [-F]");
+    if (!force && !confirm_) return usage("deleting cannot be undone: type 'delete -F'");
+    if (!force && !confirm_("Delete the configuration of zone " + zone_ + " (y/[n])? ")) return {};
     ZF_TRY_STATUS(host_.remove());
     config_.reset();
     resources_.clear();

@@ -4,8 +4,9 @@
 //   global scope      create [-F] [-b | -t TEMPLATE | -a PATH]   set PROPERTY=VALUE   clear PROPERTY
 //                     add TYPE   select TYPE P=V...   remove [-F] TYPE [P=V...]
 //                     info [TYPE]   export [-f FILE]   verify   commit   revert [-F]   delete [-F]   exit [-F]
-//   resource scope    set PROPERTY=VALUE   add PROPERTY VALUE   remove PROPERTY VALUE   info   end   cancel   (and
-//   exit)
+//   resource scope    set PROPERTY=VALUE   clear PROPERTY   add PROPERTY VALUE   remove PROPERTY VALUE   info   end
+//                     cancel
+//   both              help [COMMAND]
 //
 // Templates: `create` is SUNWdefault: a sparse zone, /usr is inherited from the host (Linux keeps /lib, /bin and /sbin
 // there). `create -b` is SUNWblank: a whole root, nothing inherited. `create -t ZONE` copies another zone's
@@ -32,6 +33,7 @@ public:
     virtual Result<ZoneConfig> template_of(const std::string& name) = 0;
     virtual Result<ZoneConfig> from_detached(const std::string& zonepath) = 0;  // create -a
     virtual Status check_creatable() = 0;  // the name may be used (no move is bringing it here)
+    // Errc::conflict if the stored configuration is no longer what load() gave: another has written meanwhile.
     virtual Status commit(const ZoneConfig& config, bool overwrite) = 0;
     virtual Status remove() = 0;
     virtual Status write_export(const std::string& path, const std::string& text) = 0;
@@ -46,9 +48,16 @@ public:
     Status run(std::string_view commands);
     // One line, for interactive use; commits only when told to.
     Status run_line(std::string_view line);
+    // Commits what was changed; on error the session goes on.
     Status finish();
     bool is_done() const { return done_; }
-    bool in_resource() const { return draft_.has_value(); }
+
+    // For a person at a terminal. confirm is asked before something is lost (delete, revert); without it delete needs
+    // -F.
+    void set_confirm(std::function<bool(const std::string&)> confirm) { confirm_ = std::move(confirm); }
+    Result<bool> is_configured();                                                    // reads the zone's configuration
+    std::string open_type() const { return draft_ ? draft_->type : std::string(); }  // empty: no resource is open
+    const std::vector<Resource>& resources() const { return resources_; }
 
 private:
     using Words = std::vector<std::string>;
@@ -65,7 +74,9 @@ private:
     Status export_commands(const Words& words);
     Status verify();
     Status commit();
-    Status revert();
+    Status revert(const Words& words);
+    Status help(const Words& words);
+    Status clear_property(const Words& words);
     Status erase(const Words& words);
     Status set_property(const Words& words);
     Status add_property(const Words& words);
@@ -76,6 +87,7 @@ private:
     std::string zone_;
     ConfigHost& host_;
     std::function<void(const std::string&)> print_;
+    std::function<bool(const std::string&)> confirm_;  // empty: nobody can be asked
     std::optional<ZoneConfig> config_;
     std::vector<Resource> resources_;
     std::optional<Resource> draft_;

@@ -142,7 +142,11 @@ class KillTest(FaultTest):
                 self.assertIs(self.assert_sane(ZONE), home)
                 self.assertEqual((home.path(zone_path(ZONE)) / "root/srv/written-away").read_text(), event)
                 self.assertTrue(wait_for(lambda: ZONE not in zone_states(away)), zone_states(away))
-                self.assertEqual([move["phase"] for move in moves(home) if move["role"] == "source"][-1], "returned")
+                def first_move():
+                    return [move["phase"] for move in moves(home) if move["role"] == "source"][-1]
+                wait_for(lambda: first_move() == "returned", 20)
+                self.assertEqual(first_move(), "returned")
+                self.assertEqual(faults.footprint(home)["moves"], [])
                 self.assertEqual(home.path("/export/zones").joinpath(ZONE).exists(), True)
 
 

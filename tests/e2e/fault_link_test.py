@@ -49,7 +49,8 @@ class LinkTest(FaultTest):
     def test_link_cut_in_the_stream(self):
         self.big_zone("cut")
         move = Watch(self.host1, "move", "cut", "host2", "--bwlimit", "8M")
-        move.until(in_pass(1, 20 << 20))
+        # At 8 MiB a second the target has acknowledged several times by then.
+        move.until(lambda line: in_pass(1)(line) and line["wire_bytes"] >= 28 << 20)
         self.host1.cut_link()
         self.addCleanup(self.host1.heal_link)
         note = move.until(lambda line: line["type"] == "note")

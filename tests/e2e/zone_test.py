@@ -223,7 +223,7 @@ class ZoneTest(unittest.TestCase):
             for verb in ("boot", "reboot"):
                 refused = self.zoneadm("-z", "sparse", verb, check=False)
                 self.assertEqual(refused.returncode, 1)
-                self.assertIn("host2", refused.stderr)
+                self.assertIn("another host" if state == "frozen" else "host2", refused.stderr)
                 self.assertIn("m7", refused.stderr)
         path.write_text("damaged")
         self.assertIn("damaged", self.zoneadm("-z", "sparse", "boot", check=False).stderr)
@@ -280,6 +280,41 @@ class ZoneTest(unittest.TestCase):
         finally:
             self.zoneadm("-z", "sparse", "halt", check=False)
             self.host.run(["zonecfg", "-z", "sparse", "set ip-type=exclusive"])
+        self.assert_nothing_left()
+
+    def test_a_running_zone_is_left_alone_a_halted_one_is_cloned_and_moved(self):
+        self.host.run(["zonecfg", "-z", "copy", "create -t sparse; set zonepath=/export/zones/copy; select net physical=br0; "
+                       "set address=10.99.1.3/16; end"])
+        self.addCleanup(self.host.run, ["zonecfg", "-z", "copy", "delete", "-F"], check=False)
+        self.addCleanup(self.zoneadm, "-z", "copy", "uninstall", "-F", check=False)
+        self.addCleanup(self.zoneadm, "-z", "copy", "halt", check=False)
+        self.zoneadm("-z", "sparse", "boot")
+        for words in (("sparse", "detach"), ("sparse", "uninstall", "-F"), ("sparse", "mark", "incomplete"),
+                      ("sparse", "move", "/export/zones/new"), ("copy", "clone", "sparse")):
+            refused = self.zoneadm("-z", *words, check=False)
+            self.assertEqual(refused.returncode, 1, words)
+            self.assertIn("zone sparse is running", refused.stderr)
+            self.assertIn("zoneadm -z sparse halt", refused.stderr)
+        manifest = self.zoneadm("-z", "sparse", "detach", "-n").stdout
+        self.assertEqual(self.zoneadm("attach", "-n", "-", input=manifest).returncode, 0)
+        self.assertEqual(self.row("sparse")[2], "running")
+        self.zoneadm("-z", "sparse", "halt")
+
+        self.zoneadm("-z", "copy", "clone", "-m", "copy", "sparse")
+        self.zoneadm("-z", "copy", "boot")
+        self.wait_running("copy")
+        self.assertEqual(self.in_zone("copy", "cat", "/etc/hostname").stdout, "copy\n")
+        machine_id = self.in_zone("copy", "cat", "/etc/machine-id").stdout
+        self.assertEqual(len(machine_id), 33)
+        self.assertNotEqual(machine_id, self.host.path(SPARSE + "/root/etc/machine-id").read_text())
+        self.zoneadm("-z", "copy", "halt")
+        self.zoneadm("-z", "copy", "move", "/export/elsewhere/copy")
+        self.assertFalse(self.host.path("/export/zones/copy").exists())
+        self.zoneadm("-z", "copy", "boot")
+        self.wait_running("copy")
+        self.assertEqual(self.row("copy")[3], "/export/elsewhere/copy")
+        self.assertEqual(self.in_zone("copy", "cat", "/etc/machine-id").stdout, machine_id)
+        self.zoneadm("-z", "copy", "halt")
         self.assert_nothing_left()
 
     def test_usage_and_unknown_zones(self):

@@ -85,7 +85,7 @@ class DocsTest(unittest.TestCase):
         done = subprocess.run([str(BIN / "zonecfg"), "--root", "/nonexistent", "-z", "any", "help"], capture_output=True,
                               text=True, timeout=20)
         self.assertIn("create", done.stdout)
-        for command in done.stdout.split():
+        for command in re.findall(r"^([a-z]+)(?= |$)", done.stdout, flags=re.M):
             self.assertRegex(page, rf"\*{command}[* ]", command)
         for resource in re.findall(r'^\s+\{"([a-z-]+)", \{', text_of("core/zone/resources.cpp"), flags=re.M):
             self.assertIn(f"*{resource}*", page)

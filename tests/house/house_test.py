@@ -36,6 +36,7 @@ LIBRARIES = (
     (r"CLI/", ("agent/",)),
     (r"archive(_entry)?\.h", ("core/image/archive_",)),
     (r"zstd\.h", ("transfer/",)),
+    (r"histedit\.h", ("agent/zonecfg_terminal.cpp",)),
     (r"openssl/", ("core/base/", "certs/", "wire/")),
 )
 

@@ -21,7 +21,10 @@ protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "needs root: zonepaths belong to root";
         ASSERT_EQ(::chmod(directory_.path().c_str(), 0755), 0);
-        for (const char* host : {"h1", "h2"}) ASSERT_TRUE(make_directories(root(host) + "/zones", 0755));
+        for (const char* host : {"h1", "h2"}) {
+            ASSERT_TRUE(make_directories(root(host) + "/zones", 0755));
+            ASSERT_TRUE(make_directories(root(host) + "/usr", 0755));
+        }
         make_dpkg_host(root("h1"), {{"tool", "1.0", {"/usr", "/usr/tool"}}});
         make_dpkg_host(root("h2"), {{"tool", "1.1", {"/usr", "/usr/tool"}}});
     }
@@ -84,6 +87,25 @@ TEST_F(AttachPrograms, TheWayOfTheSeed) {
     EXPECT_EQ(attached.exit_status, 0) << attached.output;
     EXPECT_THAT(listed("h2"), HasSubstr("web01:installed:"));
     EXPECT_FALSE(path_exists(root("h2") + "/zones/web01/" + kDetachedName));
+}
+
+TEST_F(AttachPrograms, AZoneMayChangeItsNameAndPlaceOnTheWay) {
+    install();
+    ASSERT_EQ(run("zonecfg", "h1", {"-z", "web01", "set limitpriv=default,sys_time; set autoboot=true"}).exit_status,
+              0);
+    ASSERT_EQ(run("zoneadm", "h1", {"-z", "web01", "detach"}).exit_status, 0);
+    carry_over();
+    make_dpkg_host(root("h2"), {{"tool", "1.0", {"/usr", "/usr/tool"}}});
+    ASSERT_EQ(::rename((root("h2") + "/zones/web01").c_str(), (root("h2") + "/zones/other").c_str()), 0);
+    const ProcessResult created = run("zonecfg", "h2", {"-z", "shop", "create -a /zones/other/"});
+    ASSERT_EQ(created.exit_status, 0) << created.output;
+    for (const char* told :
+         {"zone was named web01", "zonepath was /zones/web01", "limitpriv is set by the source", "autoboot is on"})
+        EXPECT_THAT(created.output, HasSubstr(told));
+    const ProcessResult attached = run("zoneadm", "h2", {"-z", "shop", "attach"});
+    EXPECT_EQ(attached.exit_status, 0) << attached.output;
+    EXPECT_THAT(listed("h2"), HasSubstr("shop:installed:/zones/other:"));
+    EXPECT_THAT(run("zonecfg", "h2", {"-z", "shop", "info", "limitpriv"}).output, HasSubstr("default,sys_time"));
 }
 
 TEST_F(AttachPrograms, TheDryRunsMakeAPipe) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/attach/detach.h"
+#include "core/attach/host_check.h"
 #include "core/attach/zone_tree.h"
 #include "core/zone/owner_record.h"
 #include "tests/support/fake_packages.h"
@@ -16,6 +17,7 @@
 namespace zoneferry {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -188,7 +190,7 @@ TEST_F(Attach, AZoneThatWasGivenAwayStaysAway) {
     EXPECT_EQ(host.state(), ZoneState::configured);
 }
 
-TEST_F(Attach, AnotherBrandOrMachineIsRefusedEvenByForce) {
+TEST_F(Attach, AnotherMachineIsRefusedUnlessForcedAndAClusterIsNative) {
     Host host;
     host.make_tree();
     host.configure(ZoneState::installed);
@@ -196,17 +198,94 @@ TEST_F(Attach, AnotherBrandOrMachineIsRefusedEvenByForce) {
     const auto good = read_manifest(host.root(), "/zones/web01");
     ASSERT_TRUE(good);
     Manifest other = *good;
+    other.config.brand = "cluster";
+    ASSERT_TRUE(write_manifest(host.root(), "/zones/web01", other));
+    auto attached = host.attach();
+    ASSERT_TRUE(attached && attached->attached) << text_of(attached);
+    ASSERT_TRUE(host.detach());
+    other = *good;
     other.source.machine = "pdp11";
     ASSERT_TRUE(write_manifest(host.root(), "/zones/web01", other));
-    const auto refused = host.attach(true);
+    const auto refused = host.attach();
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code(), Errc::blocked);
     EXPECT_THAT(text_of(refused), HasSubstr("the machine type of the source is pdp11"));
-    other = *good;
-    other.config.brand = "cluster";
-    ASSERT_TRUE(write_manifest(host.root(), "/zones/web01", other));
-    const auto attached = host.attach();
-    EXPECT_TRUE(attached && attached->attached) << text_of(attached);
+    EXPECT_EQ(host.state(), ZoneState::configured);
+    EXPECT_TRUE(host.has(kDetachedName));
+    attached = host.attach(true);
+    ASSERT_TRUE(attached && attached->attached) << text_of(attached);
+    EXPECT_THAT(attached->notes, Contains(HasSubstr("the machine type of the source is pdp11")));
+    EXPECT_TRUE(host.has(kAttachedName));
+}
+
+TEST_F(Attach, ForceDoesWithoutAPackageDatabase) {
+    Host host;
+    host.make_tree();
+    host.configure(ZoneState::installed);
+    ASSERT_TRUE(host.detach());
+    write_file(host.path("/var/lib/dpkg/status"), "Package: tool\nSta");
+    EXPECT_FALSE(host.attach());
+    EXPECT_EQ(host.state(), ZoneState::configured);
+    EXPECT_TRUE(host.has(kDetachedName));
+    const auto forced = host.attach(true);
+    EXPECT_TRUE(forced && forced->attached) << text_of(forced);
+}
+
+TEST_F(Attach, CreateFromADetachedZoneTellsWhatReachesIntoThisHost) {
+    Host host;
+    host.make_tree();
+    ZoneConfig config = Host::config();
+    config.name = "old";
+    config.zonepath = "/export/old";
+    config.limitpriv = "default,sys_time";
+    config.devices = {"/dev/sda"};
+    config.datasets = {"tank/web01"};
+    config.nets = {{"192.0.2.17/24", "eth0", ""}};
+    config.filesystems = {{"/export/data", "", "/data", "lofs", {}}};
+    config.autoboot = true;
+    const auto manifest = make_manifest(host.root(), config);
+    ASSERT_TRUE(manifest) << text_of(manifest);
+    const Status written = write_manifest(host.root(), "/zones/web01", *manifest);
+    ASSERT_TRUE(written) << written.error().text();
+    std::vector<std::string> notes;
+    const auto made = config_from_detached(host.root(), "/zones/web01", web01(), notes);
+    ASSERT_TRUE(made) << text_of(made);
+    for (const char* wanted : {"zone was named old", "zonepath was /export/old", "default,sys_time", "/dev/sda",
+                               "tank/web01", "192.0.2.17/24 on eth0", "/export/data of this host as /data", "autoboot"})
+        EXPECT_THAT(notes, Contains(HasSubstr(wanted)));
+    config.name = "web01";
+    config.zonepath = "/zones/web01";
+    EXPECT_EQ(*made, config);
+}
+
+TEST_F(Attach, TheHostMustHaveWhatTheZoneNeeds) {
+    Host host;
+    host.make_tree();
+    ZoneConfig config = Host::config();
+    config.nets = {{"192.0.2.17/24", "zfnone0", ""}, {"192.0.2.18/24", "zfnone1", ""}, {"192.0.2.19/24", "lo", ""}};
+    config.filesystems = {{"/export/data", "", "/data", "lofs", {}}, {"swap", "", "/scratch", "tmpfs", {}}};
+    EXPECT_THAT(check_host(host.root(), config).problems,
+                ElementsAre("net: this host has no interface zfnone0", "net: this host has no interface zfnone1",
+                            "fs: this host has no /export/data to mount as /data",
+                            "inherit-pkg-dir: this host has no directory /usr"));
+    EXPECT_THAT(text_of(require_host(host.root(), config)), HasSubstr("zfnone1"));
+    config.nets.resize(0);
+    ASSERT_TRUE(make_directories(host.path("/usr"), 0755));
+    ASSERT_TRUE(make_directories(host.path("/export/data"), 0755));
+    EXPECT_THAT(check_host(host.root(), config).problems, IsEmpty());
+    ASSERT_EQ(::chmod(host.path("/zones").c_str(), 0777), 0);
+    EXPECT_THAT(check_host(host.root(), config).problems, ElementsAre(HasSubstr("not writable for root only")));
+    ASSERT_EQ(::chmod(host.path("/zones").c_str(), 0755), 0);
+    ASSERT_EQ(::chmod(host.path("/zones/web01").c_str(), 0701), 0);
+    EXPECT_THAT(check_host(host.root(), config).problems, ElementsAre(HasSubstr("open to other users")));
+    ASSERT_EQ(::chmod(host.path("/zones/web01").c_str(), 0700), 0);
+    if (::mount("none", host.path("/zones").c_str(), "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755") != 0)
+        GTEST_SKIP() << "needs the right to mount";
+    host.make_tree();
+    const HostCheck check = check_host(host.root(), config);
+    EXPECT_EQ(::umount2(host.path("/zones").c_str(), MNT_DETACH), 0);
+    EXPECT_THAT(check.problems, ElementsAre(HasSubstr("nosuid"), HasSubstr("noexec")));
+    EXPECT_THAT(check.notes, ElementsAre(HasSubstr("lies in memory")));
 }
 
 TEST_F(Attach, TheZonepathMustBeSafe) {

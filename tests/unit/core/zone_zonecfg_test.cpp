@@ -144,6 +144,9 @@ TEST(Zonecfg, refuses_and_saves_nothing) {
         {"create -t", "create [-F]"},
         {"create -t nothing", "no template"},
         {"create -a /z", "not here"},
+        {"create -b -a /z", "create [-F]"},
+        {"create -b; set zonepath=/z/w; add net; set physical=br0; clear physical", "cannot be cleared"},
+        {"create -b; help fly", "no command 'fly'"},
         {"create; set bootargs=\"open", "quote is not closed"},
         {"create; set zonepath=/z/w; delete", "delete -F"},
     };
