@@ -67,7 +67,12 @@ void judge_kernel(const MoveDemand& demand, const TargetView& view, Findings& ou
 void judge_name_and_place(const MoveDemand& demand, const TargetView& view, Findings& out) {
     const std::string& name = demand.config.name;
     const bool replaces_kept_copy = demand.is_return && view.is_kept_copy;
-    if (!view.zone_state.empty() && !replaces_kept_copy) {
+    if (!view.zone_state.empty() && !view.kept_by_move.empty() && !replaces_kept_copy) {
+        const std::string& move = view.kept_by_move;
+        out.block("NAME_TAKEN", name, "the copy of zone " + name + " that move " + move + " left is still here",
+                  "bring the zone back with: zoneferry rollback " + move + "; or delete the copy: zoneferry finalize " +
+                      move);
+    } else if (!view.zone_state.empty() && !replaces_kept_copy) {
         out.block("NAME_TAKEN", name, "a zone named " + name + " exists already (" + view.zone_state + ")",
                   "delete or rename it: zonecfg -z " + name + " delete");
     }

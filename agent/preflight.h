@@ -32,6 +32,7 @@ struct AddressConflict {
 struct TargetView {
     HostFacts host;
     std::string zone_state;     // of a zone with the same name; empty: none
+    std::string kept_by_move;   // the move of ours that left that zone here as its kept copy; empty: none
     bool is_kept_copy = false;  // that zone is the released copy which a rollback replaces
     std::string incoming_move;  // another move that brings a zone of this name; empty: none
     bool zonepath_exists = false;

@@ -129,6 +129,8 @@ Status look_at_name(AgentContext& context, const MoveDemand& demand, const std::
     }
     ZF_TRY(const std::vector<MoveRecord> moves, context.journal.all());
     for (const MoveRecord& move : moves) {
+        const bool left_copy = move.role == Role::source && move.phase == Phase::activated;
+        if (left_copy && move.zone == demand.config.name) view.kept_by_move = move.id;
         const bool coming = move.role == Role::target && !is_over(move);
         if (coming && move.zone == demand.config.name && move.id != move_id) view.incoming_move = move.id;
     }

@@ -9,34 +9,12 @@ namespace {
 
 Json typed(const char* type) { return Json{{"v", 1}, {"type", type}}; }
 
-const char* severity_name(Severity severity) {
-    switch (severity) {
-        case Severity::info: return "info";
-        case Severity::warn: return "warn";
-        case Severity::block: return "block";
-    }
-    return "block";
-}
-
 Json facts_json(const HostFacts& facts) {
     return Json{{"host", facts.host},  {"machine", facts.machine}, {"kernel", facts.kernel_release},
                 {"os", facts.os_name}, {"runtime", facts.runtime}, {"packages", facts.package_system}};
 }
 
 }  // namespace
-
-Json finding_json(const Finding& finding) {
-    Json json = typed("finding");
-    json["code"] = finding.code;
-    json["side"] = finding.side == Side::source ? "source" : "target";
-    json["severity"] = severity_name(finding.severity);
-    json["subject"] = finding.subject;
-    json["source"] = finding.source;
-    json["target"] = finding.target;
-    json["message"] = finding.message;
-    json["remedy"] = finding.remedy;
-    return json;
-}
 
 Json check_json(const MoveWish& wish, const CheckReport& report) {
     Json json = typed("check");
@@ -116,20 +94,10 @@ Json news_json(const MoveNews& news) {
     return json;
 }
 
-Json end_json(int exit_code, const std::string& message, const std::string& remedy) {
-    Json json = typed("end");
-    json["exit_code"] = exit_code;
-    json["message"] = message;
-    json["remedy"] = remedy;
-    return json;
-}
-
 Json end_json(const Error& error) {
     Json json = end_json(exit_code_of(error.code()), error.text(), error.remedy_text());
     json["code"] = errc_name(error.code());
     return json;
 }
-
-std::string json_line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace zoneferry

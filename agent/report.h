@@ -13,26 +13,20 @@
 //   {"type":"end", exit_code, message, remedy, ...summary}    always the last
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "agent/finding_json.h"
 #include "agent/journal.h"
 #include "agent/move_board.h"
 #include "agent/start_move.h"
 
 namespace zoneferry {
 
-using Json = nlohmann::ordered_json;
-
-Json finding_json(const Finding& finding);
 Json check_json(const MoveWish& wish, const CheckReport& report);
 Json move_json(const MoveRecord& record);
 Json event_json(const JournalEntry& entry);
 Json news_json(const MoveNews& news);
-Json end_json(int exit_code, const std::string& message, const std::string& remedy = {});
 Json end_json(const Error& error);
-// One line; bytes that are no UTF-8 are replaced, never an exception.
-std::string json_line(const Json& json);
 
 }  // namespace zoneferry

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 
+#include "agent/finding_json.h"
 #include "agent/zoneadm_verbs.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
@@ -15,7 +16,10 @@
 namespace zoneferry {
 namespace {
 
-constexpr const char* kAttachUsage = "attach [-F] | attach -n MANIFEST|-";
+constexpr const char* kAttachUsage = "attach [-F] [--format json] | attach -n MANIFEST|- [--format json]";
+
+// With --format json the result goes to stdout, one object a line, as from zoneferry.
+void print(const Json& json) { std::puts(json_line(json).c_str()); }
 
 void tell(const char* what, const std::string& text) { std::fprintf(stderr, "zoneadm: %s%s\n", what, text.c_str()); }
 
@@ -43,27 +47,33 @@ Result<Manifest> manifest_from(const std::string& path) {
     if (!text->starts_with("<?xml")) {
         return Error(Errc::invalid, shown + " holds no manifest").remedy("write one with: zoneadm -z ZONE detach -n");
     }
-    auto manifest = parse_manifest(*text);
-    if (!manifest) return std::move(manifest).error().during("reading " + shown);
+    auto manifest = parse_manifest(*text, shown);
     return manifest;
 }
 
-int check_manifest(VerbContext& context, const std::string& path) {
+int check_manifest(VerbContext& context, const std::string& path, bool as_json) {
     const auto manifest = manifest_from(path);
     if (!manifest) return report_error(manifest.error());
     const auto check = check_attach(context.root, *manifest);
     if (!check) return report_error(check.error());
+    const bool blocked = is_blocked(check->findings);
+    if (as_json) {
+        for (const Finding& finding : check->findings) print(finding_json(finding));
+        print(end_json(blocked ? 1 : 0, blocked ? "the zone does not fit this host" : "the zone fits this host"));
+        return blocked ? 1 : 0;
+    }
     for (const Finding& finding : check->findings) {
         const bool is_listed = finding.code.starts_with("PKG_") || finding.code.starts_with("PATCH_");
         if (!is_listed) tell(finding.severity == Severity::block ? "" : "note: ", finding.message);
     }
     std::fputs(differences_text(check->differences).c_str(), stderr);
-    return is_blocked(check->findings) ? 1 : 0;
+    return blocked ? 1 : 0;
 }
 
 struct AttachArguments {
     bool force = false;
     bool update = false;
+    bool as_json = false;
     std::string manifest;  // of -n
 };
 
@@ -74,7 +84,10 @@ std::optional<AttachArguments> parse_attach(const std::vector<std::string>& word
             arguments.force = true;
         else if (words[i] == "-u")
             arguments.update = true;
-        else if (words[i] == "-n" && i + 1 < words.size())
+        else if (words[i] == "--format" && i + 1 < words.size() && words[i + 1] == "json") {
+            arguments.as_json = true;
+            ++i;
+        } else if (words[i] == "-n" && i + 1 < words.size())
             arguments.manifest = words[++i];
         else
             return std::nullopt;
@@ -83,17 +96,26 @@ std::optional<AttachArguments> parse_attach(const std::vector<std::string>& word
     return arguments;
 }
 
-int attach_held(VerbContext& context, const HeldZone& held, const AttachOptions& options) {
+int attach_held(VerbContext& context, const HeldZone& held, const AttachOptions& options, bool as_json) {
     const auto outcome = attach_zone(context.root, held.lock, held.entry.name, options);
     if (!outcome) return report_error(outcome.error());
     for (const std::string& note : outcome->notes) tell("note: ", note);
-    if (outcome->attached) return 0;
+    const std::string name = held.entry.name.str();
+    if (outcome->attached) {
+        if (as_json) print(end_json(0, "zone " + name + " is attached"));
+        return 0;
+    }
+    const Error error =
+        Error(Errc::blocked,
+              "zone " + name + " was not attached: its packages are inconsistent with this host; nothing was changed")
+            .remedy("bring this host to the source's packages, or attach without validation (attach -F)");
+    if (as_json) {
+        for (const Finding& finding : outcome->findings) print(finding_json(finding));
+        print(end_json(1, error.text(), error.remedy_text()));
+        return 1;
+    }
     std::fputs(differences_text(outcome->differences).c_str(), stderr);
-    return report_error(
-        Error(Errc::blocked, "zone " + held.entry.name.str() +
-                                 " was not attached: its packages are inconsistent with this host; "
-                                 "nothing was changed")
-            .remedy("bring this host to the source's packages, or attach without validation (attach -F)"));
+    return report_error(error);
 }
 
 }  // namespace
@@ -117,7 +139,7 @@ int run_attach(VerbContext& context) {
         return report_error(Error(Errc::unsupported, "attach -u (update on attach) is not yet available")
                                 .remedy("attach without -u; it lists what differs"));
     }
-    if (!arguments->manifest.empty()) return check_manifest(context, arguments->manifest);
+    if (!arguments->manifest.empty()) return check_manifest(context, arguments->manifest, arguments->as_json);
     if (!context.zone) return report_usage((std::string("-z ZONE ") + kAttachUsage).c_str());
     const auto held = hold_zone(context);
     if (!held) return report_error(held.error());
@@ -128,7 +150,7 @@ int run_attach(VerbContext& context) {
     }
     AttachOptions options;
     options.force = arguments->force;
-    return attach_held(context, *held, options);
+    return attach_held(context, *held, options, arguments->as_json);
 }
 
 }  // namespace zoneferry

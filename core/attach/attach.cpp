@@ -152,6 +152,7 @@ Status compare_hosts(const HostRoot& root, const ZoneConfig& config, const Manif
     if (is_blocked(findings)) return refused(findings);
     for (const Finding& finding : findings) outcome.notes.push_back(finding.message);
     outcome.differences = compare(manifest.inventory, local);
+    outcome.findings = differences_findings(outcome.differences, local.system);
     return {};
 }
 

@@ -28,7 +28,8 @@ struct AttachOptions {
 };
 
 struct AttachOutcome {
-    Differences differences;  // not empty: not attached, and nothing was changed
+    Differences differences;        // not empty: not attached, and nothing was changed
+    std::vector<Finding> findings;  // the same, one each, for --format json
     bool attached = false;
     std::vector<std::string> notes;  // what a person should know, one sentence each
 };

@@ -57,5 +57,18 @@ TEST(PreflightReach, InheritedDirectoriesAreProgramsNotSecrets) {
     EXPECT_EQ(found, (std::vector<std::string>{"INHERITED_DIR_UNSAFE", "INHERITED_DIR_UNSAFE"}));
 }
 
+TEST(PreflightReach, AKeptCopyInTheWayIsBroughtBackNotDeletedByHand) {
+    MoveDemand demand = demand_with("/export/data", true);
+    TargetView view;
+    view.zone_state = "configured";
+    view.kept_by_move = "ab12";
+    const auto findings = judge_target(demand, view);
+    const auto taken = std::find_if(findings.begin(), findings.end(),
+                                    [](const Finding& finding) { return finding.code == "NAME_TAKEN"; });
+    ASSERT_NE(taken, findings.end());
+    EXPECT_NE(taken->remedy.find("zoneferry rollback ab12"), std::string::npos) << taken->remedy;
+    EXPECT_EQ(taken->remedy.find("zonecfg"), std::string::npos) << "deleting the configuration would hide the copy";
+}
+
 }  // namespace
 }  // namespace zoneferry

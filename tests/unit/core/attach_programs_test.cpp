@@ -120,6 +120,11 @@ TEST_F(AttachPrograms, TheDryRunsMakeAPipe) {
     EXPECT_EQ(differs.exit_status, 1);
     EXPECT_THAT(differs.output, HasSubstr("tool (1.0) version mismatch (1.1)"));
     EXPECT_EQ(run("zoneadm", "h1", {"attach", "-n", "-"}, manifest.output).exit_status, 0);
+    const ProcessResult json = run("zoneadm", "h2", {"attach", "-n", "-", "--format", "json"}, manifest.output);
+    EXPECT_EQ(json.exit_status, 1);
+    EXPECT_THAT(json.output, HasSubstr("\"code\":\"PKG_VERSION_MISMATCH\""));
+    EXPECT_THAT(json.output, HasSubstr("\"source\":\"1.0\",\"target\":\"1.1\""));
+    EXPECT_THAT(json.output, HasSubstr("\"type\":\"end\",\"exit_code\":1"));
     write_file(directory_.path() + "/m.xml", manifest.output);
     EXPECT_EQ(run("zoneadm", "h1", {"attach", "-n", directory_.path() + "/m.xml"}).exit_status, 0);
     const ProcessResult bad = run("zoneadm", "h2", {"attach", "-n", "-"}, "rubbish");
