@@ -6,8 +6,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <memory>
 
@@ -74,10 +76,19 @@ ControlServer::~ControlServer() {
     acceptor_.join();
     ::unlink(path_.c_str());
     {
-        const std::lock_guard guard(mutex_);
-        for (const Client& client : clients_) {
-            if (!client.done) ::shutdown(client.fd, SHUT_RDWR);
-        }
+        // Nobody asks any more; who waits for an answer gets its last line, unless he does not read it.
+        constexpr auto kLastLine = std::chrono::seconds(2);
+        std::unique_lock lock(mutex_);
+        const auto each = [&](int how) {
+            for (const Client& client : clients_) {
+                if (!client.done) ::shutdown(client.fd, how);
+            }
+        };
+        each(SHUT_RD);
+        client_done_.wait_for(lock, kLastLine, [&] {
+            return std::all_of(clients_.begin(), clients_.end(), [](const Client& client) { return client.done; });
+        });
+        each(SHUT_RDWR);
     }
     clients_.clear();  // joins; no new ones come
 }
@@ -102,6 +113,7 @@ void ControlServer::accept_clients() {
             const std::lock_guard lock(mutex_);
             entry.done = true;
             held.reset();
+            client_done_.notify_all();
         });
     }
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -41,6 +42,7 @@ private:
     ServeRequest serve_;
     std::atomic<bool> stopping_ = false;
     std::mutex mutex_;
+    std::condition_variable client_done_;
     std::list<Client> clients_;
     std::jthread acceptor_;
 };

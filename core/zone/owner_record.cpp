@@ -138,7 +138,7 @@ Status check_may_boot(const std::optional<OwnerRecord>& record) {
         case Ownership::owned: break;
     }
     return Error(Errc::not_owner, who(*record) + " belongs to host " + printable(record->host) + by_move(*record) +
-                                      "; run here as well it would be run twice")
+                                      "; it must not run twice")
         .remedy("zoneferry status " + id + "; to bring it back: zoneferry rollback " + id);
 }
 
