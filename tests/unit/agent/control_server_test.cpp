@@ -11,6 +11,8 @@
 
 #include <atomic>
 #include <memory>
+#include <semaphore>
+#include <thread>
 #include <vector>
 
 #include "core/base/files.h"
@@ -60,6 +62,25 @@ TEST_F(ControlDoor, ALineAsksAndIsAnswered) {
     server.reset();
     EXPECT_FALSE(path_exists(path));
     EXPECT_EQ(connect_control(path).error().code(), Errc::unreachable);
+}
+
+TEST_F(ControlDoor, WhoWaitsWhenTheAgentEndsGetsTheLastLine) {
+    std::binary_semaphore asked(0);
+    std::binary_semaphore ending(0);
+    start([&](const std::string&, const SendLine& send) {
+        asked.release();
+        ending.acquire();
+        // The server's end has begun by now; the line is written while it waits for us.
+        (void)::poll(nullptr, 0, 50);
+        send("the agent is stopping");
+    });
+    const UniqueFd client = connect();
+    ASSERT_TRUE(say(client, "watch\n"));
+    asked.acquire();
+    std::jthread end([&] { server.reset(); });
+    while (path_exists(path)) (void)::poll(nullptr, 0, 1);  // the door is shut
+    ending.release();
+    EXPECT_EQ(answer(client), "the agent is stopping\n");
 }
 
 TEST_F(ControlDoor, ARequestWithoutEndIsNotServed) {
