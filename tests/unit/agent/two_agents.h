@@ -54,13 +54,13 @@ public:
         context_ = std::unique_ptr<AgentContext>(
             new AgentContext{root(), settings, id, clock_, *journal_, *board_, *trust_, *network_});
         desk_ = std::make_unique<MoveDesk>(*context_);
-        desk_->resume_all();
         const auto bound = network_->listen(
             "127.0.0.1", port, TwoHosts::contexts_of(*trust_),
             [this](ConnectionPtr connection) { TargetSession(*context_, *desk_, std::move(connection)).run(); });
         ASSERT_TRUE(bound) << bound.error().text();
         port_ = *bound;
-        context_->settings.port = port_;
+        context_->settings.port = port_;  // before any thread of a move reads it
+        desk_->resume_all();
     }
     // In the daemon's order.
     void stop() {
