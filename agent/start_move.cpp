@@ -75,6 +75,16 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     return {};
 }
 
+// Files of a running zone may vanish while they are counted: then it is counted again.
+Result<TreeTotals> measure_running(const std::string& path) {
+    constexpr int kTries = 50;
+    for (int tries = 1;; ++tries) {
+        ZF_TRY(UniqueFd tree, open_directory(path));
+        Result<TreeTotals> totals = measure_tree(std::move(tree), excluded_names());
+        if (totals || totals.error().code() != Errc::not_found || tries == kTries) return totals;
+    }
+}
+
 Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::string& move_id) {
     Gathered all;
     ZF_TRY(const ZoneName name, ZoneName::create(wish.zone));
@@ -91,9 +101,9 @@ Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::
     report.running = view.state == "running";
     ZF_TRY(const Manifest manifest, make_manifest(context.root, all.config));
     // With a mount inside it cannot be measured, and the findings say so.
-    auto tree = open_directory(context.root.at(all.config.zonepath));
-    if (tree && view.mounts_inside.empty()) {
-        ZF_TRY(const TreeTotals totals, measure_tree(*std::move(tree), excluded_names()));
+    const std::string zonepath = context.root.at(all.config.zonepath);
+    if (open_directory(zonepath) && view.mounts_inside.empty()) {
+        ZF_TRY(const TreeTotals totals, measure_running(zonepath));
         report.tree_bytes = totals.allocated_bytes;
         report.tree_entries = totals.entries;
     }
