@@ -38,13 +38,13 @@ std::string disagreement_text(const Disagreement& said) {
            printable(said.manifest_version) + ")";
 }
 
-Finding finding(const char* code, Severity severity, const std::string& subject, std::string message) {
-    Finding made;
-    made.code = code;
-    made.severity = severity;
-    made.subject = printable(subject);
-    made.message = std::move(message);
-    return made;
+Finding make_finding(const char* code, Severity severity, const std::string& subject, std::string message) {
+    Finding finding;
+    finding.code = code;
+    finding.severity = severity;
+    finding.subject = printable(subject);
+    finding.message = std::move(message);
+    return finding;
 }
 
 }  // namespace
@@ -82,34 +82,35 @@ std::string update_plan_text(const UpdatePlan& plan) {
 std::vector<Finding> update_plan_findings(const UpdatePlan& plan) {
     std::vector<Finding> findings;
     for (const UpdateStep& step : plan.steps) {
-        Finding made = finding("PKG_WILL_CHANGE", Severity::info, step.package, step_text(step));
+        Finding made = make_finding("PKG_WILL_CHANGE", Severity::info, step.package, step_text(step));
         made.source = printable(step.from);
         made.target = printable(step.to);
         made.remedy = "nothing; the update does it";
         findings.push_back(std::move(made));
     }
     for (const Downgrade& down : plan.downgrades) {
-        Finding made = finding(down.patch.empty() ? "PKG_DOWNGRADE" : "PATCH_DOWNGRADE", Severity::block,
-                               down.patch.empty() ? down.package : down.patch, downgrade_text(down));
+        Finding made = down.patch.empty()
+                           ? make_finding("PKG_DOWNGRADE", Severity::block, down.package, downgrade_text(down))
+                           : make_finding("PATCH_DOWNGRADE", Severity::block, down.patch, downgrade_text(down));
         made.source = printable(down.zone_version);
         made.target = printable(down.host_version);
         made.remedy = "update this host first: a zone is never brought down";
         findings.push_back(std::move(made));
     }
     for (const std::string& sentence : plan.conflicts) {
-        Finding made = finding("UPDATE_CONFLICT", Severity::block, "packages", sentence);
+        Finding made = make_finding("UPDATE_CONFLICT", Severity::block, "packages", sentence);
         made.remedy = "bring the packages that it names in order in the zone or on this host";
         findings.push_back(std::move(made));
     }
     for (const Disagreement& said : plan.disagreements) {
-        Finding made = finding("PKG_MANIFEST_DIFFERS", Severity::warn, said.package, disagreement_text(said));
+        Finding made = make_finding("PKG_MANIFEST_DIFFERS", Severity::warn, said.package, disagreement_text(said));
         made.source = printable(said.manifest_version);
         made.target = printable(said.zone_version);
         made.remedy = "nothing; the update goes by what is in the zone";
         findings.push_back(std::move(made));
     }
     for (const std::string& note : plan.notes)
-        findings.push_back(finding("UPDATE_NOTE", Severity::info, "packages", printable(note)));
+        findings.push_back(make_finding("UPDATE_NOTE", Severity::info, "packages", printable(note)));
     return findings;
 }
 
