@@ -275,7 +275,8 @@ TEST_F(ScratchZoneTest, WithTheZoneAtAOnlyItAndMemoryCanBeWritten) {
 bool anybody_runs(const std::string& words) {
     std::string joined = words;
     std::replace(joined.begin(), joined.end(), ' ', '\0');
-    for (const std::string& name : *list_directory("/proc")) {
+    const auto names = list_directory("/proc");
+    for (const std::string& name : names.value()) {
         const auto command = read_file("/proc/" + name + "/cmdline", 1U << 20U);
         if (command && command->find(joined) != std::string::npos) return true;
     }
