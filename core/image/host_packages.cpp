@@ -55,7 +55,7 @@ void warn(InstallReport& report, std::string sentence) {
 class PackageCopy {
 public:
     PackageCopy(int host_root, TreeWriter& writer, InstallReport& report)
-        : host_root_(host_root), writer_(writer), copier_(writer), report_(report) {}
+        : host_root_(host_root), copier_(writer), report_(report) {}
 
     Status copy(const std::string& path, const Conffile* conffile) {
         const auto parent = host_directory(std::string(parent_path(path)));
@@ -100,7 +100,6 @@ private:
     }
 
     int host_root_;
-    TreeWriter& writer_;
     FileCopier copier_;
     InstallReport& report_;
     UniqueFd directory_;
