@@ -66,7 +66,7 @@ public:
         const auto mount = cgroup2_mount();
         if (!mount) return;
         remove_left_over(*mount);
-        path_ = *mount + "/" + std::string(kGroupPrefix) + to_hex(random_bytes(8));
+        path_ = *mount + "/" + std::string(kGroupPrefix) + std::to_string(::getpid()) + "-" + to_hex(random_bytes(8));
         if (::mkdir(path_.c_str(), 0755) != 0) {
             path_.clear();
             return;
@@ -90,11 +90,14 @@ private:
         const auto fd = open_file(path_ + "/" + file, O_WRONLY);
         if (fd) (void)!::write(fd->get(), value.data(), value.size());
     }
-    // Of scratch zones whose maker was killed: only empty groups can be removed.
+    // Of scratch zones whose maker was killed: zoneferry-scratch-PID-RANDOM. Only empty groups can be removed.
     static void remove_left_over(const std::string& mount) {
         const auto names = list_directory(mount);
         for (const std::string& name : names ? *names : std::vector<std::string>()) {
-            if (name.starts_with(kGroupPrefix)) ::rmdir((mount + "/" + name).c_str());
+            if (!name.starts_with(kGroupPrefix)) continue;
+            const std::string_view rest = std::string_view(name).substr(kGroupPrefix.size());
+            const auto maker = parse_number<pid_t>(rest.substr(0, rest.find('-')));
+            if (maker && ::kill(*maker, 0) != 0 && errno == ESRCH) ::rmdir((mount + "/" + name).c_str());
         }
     }
 
