@@ -9,6 +9,7 @@
 
 #include "agent/exit_codes.h"
 #include "agent/finish.h"
+#include "agent/staging_update.h"
 #include "core/attach/detach.h"
 #include "core/attach/manifest.h"
 #include "core/base/files.h"
@@ -181,7 +182,7 @@ Status SourceMove::ensure_prepared() {
     ZF_TRY_STATUS(ensure_session());
     if (session_is_prepared_) return {};
     ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_manifest(context_.root, config));
+    ZF_TRY(const Manifest manifest, make_move_manifest(context_.root, config, record_.manifest));
     ZF_TRY(const HostFacts facts, gather_host_facts(context_.root));
     PrepareRequest request;
     request.move_id = record_.id;
@@ -272,7 +273,7 @@ Status SourceMove::stage() {
     ZF_TRY_STATUS(ensure_prepared());
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_manifest(context_.root, config));
+    ZF_TRY(const Manifest manifest, make_move_manifest(context_.root, config, record_.manifest));
     StageRequest request;
     request.move_id = record_.id;
     request.manifest = manifest_text(manifest);
