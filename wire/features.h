@@ -1,6 +1,6 @@
 // What two agents agree on in their hello: the highest protocol both speak and the features both have. Pure.
 //
-// This version speaks protocol 1. A newer peer may offer a range (its min..max) that includes 1; a feature that
+// This version speaks protocol 2 (1: grammar 1 of the stream). A newer peer may offer a range that includes it; a feature that
 // we do not know is simply not agreed. What is refused, with Errc::unsupported: ranges that do not meet. What
 // is refused as Errc::protocol: an answer that chose something not offered.
 #pragma once
@@ -9,8 +9,8 @@
 
 namespace zoneferry {
 
-inline constexpr std::uint32_t kProtocolMin = 1;
-inline constexpr std::uint32_t kProtocolMax = 1;
+inline constexpr std::uint32_t kProtocolMin = 2;
+inline constexpr std::uint32_t kProtocolMax = 2;
 
 // The features of this version, sorted.
 const std::vector<std::string>& own_features();
