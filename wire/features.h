@@ -1,8 +1,8 @@
 // What two agents agree on in their hello: the highest protocol both speak and the features both have. Pure.
 //
-// This version speaks protocol 2 (1: grammar 1 of the stream). A newer peer may offer a range that includes it; a feature that
-// we do not know is simply not agreed. What is refused, with Errc::unsupported: ranges that do not meet. What
-// is refused as Errc::protocol: an answer that chose something not offered.
+// This version speaks protocol 2 (1 had the stream's grammar 1). A newer peer may offer a range that includes it; a
+// feature that we do not know is simply not agreed. What is refused, with Errc::unsupported: ranges that do not meet.
+// What is refused as Errc::protocol: an answer that chose something not offered.
 #pragma once
 
 #include "wire/messages.h"

@@ -63,7 +63,8 @@ bool scattered_writes(const PassPaths& paths) {
     for (int round = 0; round < 3; ++round) {
         for (int i = 0; i < 64; ++i) {
             block.assign(16384, static_cast<char>('a' + i % 26 + round));
-            (void)::pwrite(fd.get(), block.data(), block.size(), static_cast<off_t>(random() % ((512U << 20U) - 16384)));
+            (void)::pwrite(fd.get(), block.data(), block.size(),
+                           static_cast<off_t>(random() % ((512U << 20U) - 16384)));
         }
         ::usleep(50'000);
         if (!timed_pass(paths, "512 MiB, 64 writes of 16 KiB")) return false;
