@@ -16,17 +16,11 @@ namespace {
 // dst_name: the destination below the zone's root, for the name of what is kept.
 constexpr const char* kCommon = R"sh(set -f
 dst_name() { echo "${1#"$PKG_INSTALL_ROOT"/}"; }
-copy() { mkdir -p "$(dirname "$2")" &&
-                                    cp - p
-                                        "$1"
-                                        "$2" ||
-                                exit 1;
+copy() { mkdir -p "$(dirname "$2")" && cp -p "$1" "$2" || exit 1; }
+keep() { copy "$1" "$PKGSAV/$3/$(dst_name "$2")"; }
+section() {
+    awk -v want="!$2" '$1 == "!install" || $1 == "!remove" { on = ($1 == want); next } on { print }' "$1" > "$3" || exit 1
 }
-keep() {
-    copy "$1"
-         "$PKGSAV/$3/$(dst_name " $2 ")";
-}
-section() { awk - v want = "!$2" '/^!/ { on = ($1 == want); next } on { print }' "$1" > "$3" || exit 1; }
 )sh";
 
 constexpr const char* kInstallPreserve = R"sh(while read src dst; do
@@ -85,9 +79,7 @@ constexpr const char* kRemoveEdit = R"sh(while read dst; do
     [ -f "$src" ] && [ -f "$dst" ] || continue
     section "$src" remove "$TMPDIR/section.$$"
     %T "$TMPDIR/section.$$" "$dst" > "$TMPDIR/result.$$" || exit 1
-    if [ -s "$TMPDIR/result.$$" ];
-then cat "$TMPDIR/result.$$" > "$dst" || exit 1;
-else rm - f "$dst"; fi
+    if [ -s "$TMPDIR/result.$$" ]; then cat "$TMPDIR/result.$$" > "$dst" || exit 1; else rm -f "$dst"; fi
     rm -f "$src"
 done
 exit 0
@@ -104,10 +96,10 @@ exit 0
 
 constexpr const char* kRemoveBuild = R"sh(while read dst; do
     src="$PKGSAV/build/$(dst_name "$dst")"
-    if [ -f "$src" ];
-then sh "$src" remove</ dev / null> "$TMPDIR/result.$$" || exit 1 rm - f "$src" if[-s "$TMPDIR/result.$$"];
-then cat "$TMPDIR/result.$$" > "$dst" || exit 1;
-continue; fi
+    if [ -f "$src" ]; then
+        sh "$src" remove < /dev/null > "$TMPDIR/result.$$" || exit 1
+        rm -f "$src"
+        if [ -s "$TMPDIR/result.$$" ]; then cat "$TMPDIR/result.$$" > "$dst" || exit 1; continue; fi
     fi
     rm -f "$dst" || exit 1
 done
