@@ -47,7 +47,7 @@ void warn(InstallReport& report, std::string sentence) {
 class PackageCopy {
 public:
     PackageCopy(int host_root, TreeWriter& writer, InstallReport& report)
-        : host_root_(host_root), writer_(writer), copier_(writer), report_(report) {}
+        : host_root_(host_root), copier_(writer), report_(report) {}
 
     Status copy(const std::string& path, const Conffile* conffile) {
         const auto parent = host_directory(std::string(parent_path(path)));
@@ -92,7 +92,6 @@ private:
     }
 
     int host_root_;
-    TreeWriter& writer_;
     FileCopier copier_;
     InstallReport& report_;
     UniqueFd directory_;
