@@ -19,7 +19,7 @@ dst_name() { echo "${1#"$PKG_INSTALL_ROOT"/}"; }
 copy() { mkdir -p "$(dirname "$2")" && cp -p "$1" "$2" || exit 1; }
 keep() { copy "$1" "$PKGSAV/$3/$(dst_name "$2")"; }
 section() {
-    awk -v want="!$2" '$1 == "!install" || $1 == "!remove" { on = ($1 == want); next } on { print }' "$1" > "$3" || exit 1
+    awk -v want="!$2" '$1 == "!install" || $1 == "!remove" { on = ($1 == want); next } on' "$1" > "$3" || exit 1
 }
 )sh";
 

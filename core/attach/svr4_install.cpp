@@ -222,7 +222,7 @@ Status Svr4Installer::install_class(const SpooledPackage& package, const std::st
             ZF_TRY(const UniqueFd there, open_spooled(package, entry));
         }
         const std::string source = entry.is_editable() ? package.directory + "/" + package.name + "/" + entry.spool_name
-                                                       : "/run/work/" + package.name + "/" + entry.spool_name;
+                                                       : "/run/update/" + package.name + "/" + entry.spool_name;
         lines += source + " /a" + entry.path + "\n";
     }
     if (script.empty() || (any_of_class && !any_here)) return {};

@@ -101,7 +101,7 @@ Status Svr4Scripts::run(const Svr4Script& script) const {
     add_userland(spec);
     const std::string spool = "/var/sadm/pkg/" + script.package + "/save/pspool";
     if (path_exists(job_->host_root + spool)) spec.binds.push_back({job_->host_root + spool, spool});
-    spec.binds.push_back({job_->work_directory, "/run/work"});
+    spec.binds.push_back({job_->work_directory, "/run/update"});
     spec.files = {{"/etc/passwd", passwd_}, {"/etc/group", group_}};
     for (const auto& [name, text] : standard_class_scripts())
         spec.files.push_back({std::string(kOurScripts) + "/" + name, text});

@@ -2,7 +2,7 @@
 // that pkginstall and pkgremove give them.
 //
 //   /usr/sadm/install/scripts/{i,r}.CLASS   the host's, if it has them; else ours (svr4_class_scripts.cpp) at
-//   kOurScripts /var/sadm/pkg/PKG/save/pspool           the spooled package, read-only; INST_DATADIR /run/work the
+//   kOurScripts /var/sadm/pkg/PKG/save/pspool           the spooled package, read-only; INST_DATADIR /run/update the
 //   update's work directory, read-only: files of classes that the global
 //                                           zone's own copy is the source of
 //   /etc/passwd, /etc/group                 the zone's, so that names mean its users
