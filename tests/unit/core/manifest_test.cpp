@@ -53,6 +53,7 @@ Manifest full_manifest() {
                                    {"libc6:i386", "2.36-9+deb12u4", DependencyReason::all_zones, {}},
                                    {"x", "1:2~3", DependencyReason::unknown, {{{"7", "01"}, {"3", "5"}}}}};
     manifest.devices = {{"null", 0, 3, 0666, ""}, {"dsk/c0", 1, 2, 04755, "user:a:rw-"}};
+    manifest.update = ZoneUpdate{UpdateScope::everything, {PackageSystem::dpkg, manifest.inventory.packages, {}}};
     return manifest;
 }
 
