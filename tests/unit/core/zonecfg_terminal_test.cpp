@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/zone/store.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
@@ -36,7 +37,7 @@ protected:
         ASSERT_GE(pid_, 0);
         if (pid_ == 0) {
             ::setenv("TERM", "dumb", 1);
-            const std::string program = std::string(ZONEFERRY_BIN) + "/zonecfg";
+            const std::string program = programs_directory() + "/zonecfg";
             ::execl(program.c_str(), "zonecfg", "--root", directory_.path().c_str(), "-z", "my-zone", nullptr);
             ::_exit(127);
         }
