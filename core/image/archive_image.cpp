@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "core/base/text.h"
+#include "core/image/archive_decoder.h"
 #include "core/image/archive_source.h"
 #include "core/image/byte_source.h"
 #include "core/image/dump_format.h"

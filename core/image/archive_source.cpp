@@ -12,7 +12,7 @@
 
 #include "core/base/text.h"
 #include "core/image/archive_acl.h"
-#include "core/image/libarchive_reader.h"
+#include "core/image/archive_reader.h"
 #include "core/image/limits.h"
 #include "core/image/path_rules.h"
 
@@ -23,7 +23,7 @@ std::string text_of(const char* text) { return text == nullptr ? std::string() :
 
 class Unpacker {
 public:
-    Unpacker(LibarchiveReader& reader, TreeWriter& writer) : reader_(reader), writer_(writer) {}
+    Unpacker(ArchiveReader& reader, TreeWriter& writer) : reader_(reader), writer_(writer) {}
 
     Status entry(archive_entry* entry) {
         ZF_TRY(const std::string path, image_path(text_of(::archive_entry_pathname(entry))));
@@ -142,14 +142,14 @@ private:
         return writer_.finish_file(path, std::move(target), metadata);
     }
 
-    LibarchiveReader& reader_;
+    ArchiveReader& reader_;
     TreeWriter& writer_;
     std::vector<std::pair<std::string, ArchiveAcl>> waiting_;
 };
 
 // A tar that was cut between two entries looks whole to libarchive, but lacks its two closing zero blocks. (A cpio's
 // end is an entry, and libarchive misses it.)
-Status check_end(LibarchiveReader& reader, PeekSource& source) {
+Status check_end(ArchiveReader& reader, PeekSource& source) {
     ZF_TRY_STATUS(drain(source));
     const bool is_tar = (::archive_format(reader.get()) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
     const ConstBytes tail = source.tail();
@@ -163,7 +163,7 @@ Status check_end(LibarchiveReader& reader, PeekSource& source) {
 }  // namespace
 
 Status unpack_archive(PeekSource& source, TreeWriter& writer, const InstallProgressCallback& progress) {
-    LibarchiveReader reader(source);
+    ArchiveReader reader(source);
     ::archive_read_support_format_tar(reader.get());
     ::archive_read_support_format_cpio(reader.get());
     ZF_TRY_STATUS(reader.open());

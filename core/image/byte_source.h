@@ -5,8 +5,6 @@
 // No layer keeps more than a block in memory, none seeks: `-a -` reads a pipe.
 #pragma once
 
-#include <memory>
-
 #include "core/base/bytes.h"
 #include "core/base/digest.h"
 #include "core/base/result.h"
@@ -70,20 +68,6 @@ public:
 private:
     ByteSource& from_;
     Md5& digest_;
-};
-
-// What is left when every compression that libarchive knows by its content is taken off; the same bytes if there is
-// none. A damaged or cut stream is Errc::corrupt.
-class DecodedSource : public ByteSource {
-public:
-    explicit DecodedSource(ByteSource& from);
-    ~DecodedSource() override;
-    Status open();
-    Result<std::size_t> read(MutableBytes into) override;
-
-private:
-    struct State;
-    std::unique_ptr<State> state_;
 };
 
 }  // namespace zoneferry

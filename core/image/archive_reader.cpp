@@ -1,4 +1,4 @@
-#include "core/image/libarchive_reader.h"
+#include "core/image/archive_reader.h"
 
 #include <cerrno>
 
@@ -11,8 +11,8 @@ constexpr std::size_t kBlockBytes = 1 << 18;
 
 }  // namespace
 
-la_ssize_t LibarchiveReader::read_block(archive* reader, void* self, const void** block) {
-    auto* me = static_cast<LibarchiveReader*>(self);
+la_ssize_t ArchiveReader::read_block(archive* reader, void* self, const void** block) {
+    auto* me = static_cast<ArchiveReader*>(self);
     auto got = me->from_.read(me->block_);
     if (!got) {
         ::archive_set_error(reader, EIO, "%s", got.error().sentence().c_str());
@@ -23,14 +23,14 @@ la_ssize_t LibarchiveReader::read_block(archive* reader, void* self, const void*
     return static_cast<la_ssize_t>(*got);
 }
 
-Status LibarchiveReader::open() {
+Status ArchiveReader::open() {
     if (!handle_) return Error(Errc::io, "no memory for reading the archive");
     block_.resize(kBlockBytes);
     if (::archive_read_open(handle_.get(), this, nullptr, &read_block, nullptr) != ARCHIVE_OK) return error();
     return {};
 }
 
-Error LibarchiveReader::error(const std::string& path) const {
+Error ArchiveReader::error(const std::string& path) const {
     if (failure_) return *failure_;
     const char* why = ::archive_error_string(handle_.get());
     const std::string where = path.empty() ? "" : " at \"" + printable(path) + "\"";

@@ -11,9 +11,9 @@
 
 namespace zoneferry {
 
-class LibarchiveReader {
+class ArchiveReader {
 public:
-    explicit LibarchiveReader(ByteSource& from) : from_(from), handle_(::archive_read_new(), &::archive_read_free) {}
+    explicit ArchiveReader(ByteSource& from) : from_(from), handle_(::archive_read_new(), &::archive_read_free) {}
 
     archive* get() const { return handle_.get(); }
     // After the formats and filters were chosen on get().
