@@ -82,15 +82,24 @@ private:
     int failed_ = 0;
 };
 
+// Conditions on argument number `which` of a call. libseccomp's own macros are C's; and where the kernel takes an int,
+// it ignores the upper half of the register, so equal_int must as well.
+scmp_arg_cmp argument(unsigned which, scmp_compare how, std::uint64_t a, std::uint64_t b = 0) {
+    return {which, how, a, b};
+}
+scmp_arg_cmp equal_int(unsigned which, std::uint32_t value) {
+    return argument(which, SCMP_CMP_MASKED_EQ, 0xffffffffU, value);
+}
+
 // Only families that have a namespace: AF_VSOCK, for one, reaches the machine below the host.
 void refuse_odd_sockets(Filter& filter) {
     constexpr unsigned kFamilies = 64;
     for (const char* call : {"socket", "socketpair"}) {
         for (unsigned family = 0; family < kFamilies; ++family) {
             if (family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK) continue;
-            filter.refuse(call, EAFNOSUPPORT, {SCMP_A0_32(SCMP_CMP_EQ, family)});
+            filter.refuse(call, EAFNOSUPPORT, {equal_int(0, family)});
         }
-        filter.refuse(call, EAFNOSUPPORT, {SCMP_A0_32(SCMP_CMP_GE, kFamilies)});
+        filter.refuse(call, EAFNOSUPPORT, {argument(0, SCMP_CMP_GE, kFamilies)});
     }
 }
 
@@ -101,15 +110,16 @@ Result<std::vector<sock_filter>> scratch_filter() {
     for (const char* call : kRefused) filter.refuse(call, EPERM);
     for (const std::uint64_t flag : kNamespaceFlags) {
         // Not clone's lowest byte: that is the signal at exit, and CLONE_NEWTIME is for clone3 only.
-        if (flag > 0xff) filter.refuse("clone", EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag)});
+        if (flag > 0xff) filter.refuse("clone", EPERM, {argument(0, SCMP_CMP_MASKED_EQ, flag, flag)});
     }
     filter.refuse("clone3", ENOSYS);  // its flags lie in memory; the C library then uses clone
-    for (const std::uint64_t type : {S_IFCHR, S_IFBLK}) {
-        filter.refuse("mknod", EPERM, {SCMP_A1(SCMP_CMP_MASKED_EQ, S_IFMT, type)});
-        filter.refuse("mknodat", EPERM, {SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, type)});
+    for (const unsigned type : {unsigned{S_IFCHR}, unsigned{S_IFBLK}}) {
+        filter.refuse("mknod", EPERM, {argument(1, SCMP_CMP_MASKED_EQ, S_IFMT, type)});
+        filter.refuse("mknodat", EPERM, {argument(2, SCMP_CMP_MASKED_EQ, S_IFMT, type)});
     }
-    for (const unsigned request : {TIOCSTI, TIOCLINUX}) {  // typing into, or pasting on, somebody's terminal
-        filter.refuse("ioctl", EPERM, {SCMP_A1_32(SCMP_CMP_EQ, request)});
+    for (const unsigned request :
+         {unsigned{TIOCSTI}, unsigned{TIOCLINUX}}) {  // typing into, or pasting on, somebody's terminal
+        filter.refuse("ioctl", EPERM, {equal_int(1, request)});
     }
     refuse_odd_sockets(filter);
     return filter.program();

@@ -10,12 +10,13 @@
 #include "core/base/text.h"
 #include "tests/support/busybox_zone.h"
 #include "tests/support/fake_packages.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
 namespace {
 
-const std::string kWorld = std::string(ZONEFERRY_SOURCE) + "/tests/support/svr4_world.py";
+const std::string kWorld = source_directory() + "/tests/support/svr4_world.py";
 
 class Svr4UpdateTest : public ::testing::Test {
 protected:
@@ -179,7 +180,7 @@ TEST_F(Svr4UpdateTest, TheLogIsInTheZoneAndAnOlderOneIsKept) {
     // The date, then what was said outside too.
     const std::string log = *read_file(zone() + "/var/sadm/system/logs/update_log", 1U << 20U);
     EXPECT_EQ(log.substr(log.find('\n') + 1), join(lines_, "\n") + "\n");
-    const auto golden = read_file(std::string(ZONEFERRY_SOURCE) + "/tests/golden/svr4_update_log.txt", 1U << 20U);
+    const auto golden = read_file(source_directory() + "/tests/golden/svr4_update_log.txt", 1U << 20U);
     ASSERT_TRUE(golden);
     EXPECT_EQ(log.substr(log.find('\n') + 1), *golden);
 }
