@@ -109,9 +109,7 @@ Status update_tree(const HostRoot& root, const ZoneConfig& config, const UpdateP
     }
     const SystemClock clock;
     const std::int64_t began_ms = clock.monotonic_ms();
-    Status done = plan.system == PackageSystem::dpkg
-                      ? apply_dpkg_update(job)
-                      : Status(Error(Errc::unsupported, "this version updates no zone with svr4 packages"));
+    Status done = plan.system == PackageSystem::dpkg ? apply_dpkg_update(job) : apply_svr4_update(job);
     const std::string took = " after " + format_duration_ms(clock.monotonic_ms() - began_ms);
     if (!done) {
         log.add("FAILED" + took + ": " + done.error().text());
