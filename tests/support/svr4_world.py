@@ -217,6 +217,8 @@ def core(level):
 def inherited(level):
     package = Package("SUNWinh", f"1.{level}")
     package.dir("/usr/inh").file("/usr/inh/program", f"program {level}\n", mode=0o755)
+    package.script("postinstall", "cp /a/usr/inh/program /a/var/inherited || exit 1\n"
+                   "(echo x > /a/usr/inh/program) 2>/dev/null && exit 1\nexit 0\n")
     return package.file("/etc/inh.conf", f"inh {level}\n", type="e")
 
 
@@ -274,7 +276,7 @@ def make(base):
     for path, text in EDITS.items():
         put(zone, path, text, group="bin")
     for root in (zone, expected):
-        for name in ("dev", "proc", "tmp", "run"):
+        for name in ("dev", "proc", "tmp", "run", "usr"):
             directory(root, "/" + name)
         put(root, "/etc/passwd", "root:x:0:0::/:/bin/sh\nbin:x:2:2::/:\nnobody:x:60001:60001::/:\n")
         put(root, "/etc/group", "root::0:\nbin::2:\nsys::3:\n")
@@ -312,6 +314,7 @@ def expect(root, at_b):
     put(root, "/opt/core/keptdir/mine", "the zone's\n", group="bin")
     os.chown(root + "/opt/core/keptdir", 0, 2)
     hollow_b.in_zone(root, kept_scripts=["depend"])
+    put(root, "/var/inherited", "program B\n", mode=0o755)
     inherited_b.in_zone(root, at={"/etc/inh.conf": "edited inh\n"})
     new_b.classes = "none extra"
     new_b.parameters["WHERE"] = "/opt/chosen"
