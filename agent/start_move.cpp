@@ -5,6 +5,7 @@
 
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
+#include "agent/staging_update.h"
 #include "core/attach/detach.h"
 #include "core/attach/manifest.h"
 #include "core/base/digest.h"
@@ -20,6 +21,7 @@ struct Gathered {
     CheckReport report;
     ZoneConfig config;
     std::string address;
+    std::string manifest;  // only if the zone shall be updated
 };
 
 std::string plan_hash(const std::string& manifest, const CheckReport& report) {
@@ -32,6 +34,8 @@ std::string plan_hash(const std::string& manifest, const CheckReport& report) {
     for (const Finding& finding : report.findings) {
         hash.update(finding.code);
         hash.update(finding.subject);
+        hash.update(finding.source);
+        hash.update(finding.target);
     }
     return to_hex(hash.finish()).substr(0, 16);
 }
@@ -99,7 +103,9 @@ Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::
     CheckReport& report = all.report;
     ZF_TRY(report.source, gather_host_facts(context.root));
     report.running = view.state == "running";
-    ZF_TRY(const Manifest manifest, make_manifest(context.root, all.config));
+    ZF_TRY(Manifest manifest, make_manifest(context.root, all.config));
+    ZF_TRY_STATUS(add_update(context.root, wish.update, manifest));
+    if (manifest.update) all.manifest = manifest_text(manifest);
     // With a mount inside it cannot be measured, and the findings say so.
     const std::string zonepath = context.root.at(all.config.zonepath);
     if (open_directory(zonepath) && view.mounts_inside.empty()) {
@@ -142,6 +148,7 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     record.peer_address = all.address;
     record.zonepath = all.config.zonepath;
     record.force = wish.force;
+    record.manifest = all.manifest;
     record.cold = wish.cold;
     record.keep_source = wish.keep_source;
     record.bytes_per_second = wish.bytes_per_second;

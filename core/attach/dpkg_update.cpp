@@ -2,7 +2,8 @@
 // the zone's own root, as it would work there.
 //
 //   1 pack        host -> spool, one file a package, numbered in the plan's order (dpkg_repack.h)
-//   2 forget      from the zone's lists of packages that go: what lies in inherited directories. dpkg would try to delete
+//   2 forget      from the zone's lists of packages that go: what lies in inherited directories. dpkg would try to
+//   delete
 //                 it there, on the host's read-only /usr, and fail. (Of packages that are replaced it only warns, and
 //                 without their lists it would take them for replaced by others and forget them altogether: seen)
 //   3 remove      dpkg --remove, all at once; dependencies were judged by the plan
@@ -10,8 +11,7 @@
 //                   --force-confold --force-confdef   edited configuration files stay, others follow the package
 //                   --path-exclude                    inherited directories are the host's: nothing is written there
 //                   --refuse-downgrade                a second guard, beside the plan's
-//   5 triggers    dpkg --triggers-only --pending: also those that were left from before
-//   6 look        every package of the plan must be there in its version and in order; else all of it failed
+//   5 look        every package of the plan must be there in its version and in order; else all of it failed
 //
 // What would reach for a running system (systemctl, invoke-rc.d, ...) is a script that does nothing: first in PATH, in
 // the scratch zone's own memory.
@@ -42,6 +42,9 @@ constexpr std::array kStubs = {"invoke-rc.d",       "deb-systemd-invoke",
                                "start-stop-daemon", "initctl",
                                "telinit",           "reboot",
                                "udevadm",           "runlevel"};
+// Nothing runs, and nothing has to be done about it.
+constexpr const char* kStub =
+    "#!/bin/sh\ncase \" $* \" in *' status '*|*' is-active '*|*' is-system-running '*) exit 3;; esac\nexit 0\n";
 constexpr const char* kInfo = "/var/lib/dpkg/info";
 
 const DpkgPackage* find_package(const DpkgDatabase& database, const std::string& name) {
@@ -80,9 +83,9 @@ public:
         }
         // The inherited directories are the host's, who has removed there what had to go.
         if (line.starts_with("dpkg: warning: unable to") && line.ends_with("Read-only file system")) return;
-        if (line.starts_with("dpkg: error") || line.starts_with("dpkg: dependency") || error_.empty()) {
-            if (line.find("error") != std::string_view::npos) error_ = line;
-        }
+        // "dpkg: error processing package sed (--install):", and on the next line why.
+        if (error_.ends_with(':')) error_ += " " + std::string(trim(line));
+        if (line.starts_with("dpkg: error") && error_.empty()) error_ = line;
         job_.log(line);
     }
 
@@ -192,7 +195,7 @@ private:
             spec.binds.push_back({base + directory, directory});
         }
         for (const char* stub : kStubs) {
-            spec.files.push_back({std::string(kStubsInside) + "/" + stub, "#!/bin/sh\nexit 0\n", 0755});
+            spec.files.push_back({std::string(kStubsInside) + "/" + stub, kStub, 0755});
         }
         return spec;
     }
@@ -237,7 +240,7 @@ private:
         words.insert(words.end(), spooled_.begin(), spooled_.end());
         ZF_TRY_STATUS(run_dpkg(std::move(words), false));
         job_.at_step("configured");
-        return run_dpkg({"--triggers-only", "--pending"}, false);
+        return {};
     }
 
     Status look() const {

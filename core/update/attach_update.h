@@ -4,7 +4,7 @@
 //     configured --(lu/ is written)--> incomplete --> installed
 //          ^------- any failure ------------'
 //
-//     <zonepath>/lu/journal    zone=NAME, host=its id, inode=of root/ before, in_place=0|1; durable before anything else is done
+//     <zonepath>/lu/journal    zone=NAME, host=its id, inode=of root/ before, in_place=0|1; durable before all else
 //     <zonepath>/lu/root       the working copy of root/ (shared blocks on btrfs and xfs)
 //
 // Order: journal; state incomplete; copy; packages are updated in the copy; the copy is made durable; root and lu/root

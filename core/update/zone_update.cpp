@@ -42,22 +42,6 @@ private:
 
 }  // namespace
 
-std::string_view update_scope_name(UpdateScope scope) {
-    switch (scope) {
-        case UpdateScope::none: return "";
-        case UpdateScope::dependent: return "dependent";
-        case UpdateScope::everything: return "everything";
-    }
-    return "";
-}
-
-std::optional<UpdateScope> update_scope_from_name(std::string_view name) {
-    for (const UpdateScope scope : {UpdateScope::none, UpdateScope::dependent, UpdateScope::everything}) {
-        if (name == update_scope_name(scope)) return scope;
-    }
-    return std::nullopt;
-}
-
 Result<Inventory> take_zone_inventory(const HostRoot& root, const ZoneConfig& config, int zone_root) {
     ZF_TRY(const UniqueFd host, open_directory(root.directory()));
     ZF_TRY(const HostPolicy policy, HostPolicy::load(host.get()));

@@ -17,15 +17,6 @@
 
 namespace zoneferry {
 
-// Which packages an update is about.
-enum class UpdateScope {
-    none,
-    dependent,   // -u
-    everything,  // -U: also what else the zone has and the host has newer
-};
-std::string_view update_scope_name(UpdateScope scope);  // "", "dependent", "everything"
-std::optional<UpdateScope> update_scope_from_name(std::string_view name);
-
 struct UpdateHooks {
     std::function<void(const UpdateProgress&)> progress;
     std::function<void(const std::string&)> at_step;  // for tests: a place to die; may be empty, as progress may
