@@ -112,11 +112,12 @@ Result<std::vector<sock_filter>> scratch_filter() {
         if (flag > 0xff) filter.refuse("clone", EPERM, {masked(0, flag, flag)});
     }
     filter.refuse("clone3", ENOSYS);  // its flags lie in memory; the C library then uses clone
-    for (const std::uint64_t type : {S_IFCHR, S_IFBLK}) {
+    for (const std::uint64_t type : {std::uint64_t{S_IFCHR}, std::uint64_t{S_IFBLK}}) {
         filter.refuse("mknod", EPERM, {masked(1, S_IFMT, type)});
         filter.refuse("mknodat", EPERM, {masked(2, S_IFMT, type)});
     }
-    for (const unsigned request : {TIOCSTI, TIOCLINUX}) {  // typing into, or pasting on, somebody's terminal
+    for (const unsigned request :
+         {unsigned{TIOCSTI}, unsigned{TIOCLINUX}}) {  // typing into, or pasting on, somebody's terminal
         filter.refuse("ioctl", EPERM, {equals32(1, request)});
     }
     refuse_odd_sockets(filter);
