@@ -39,7 +39,8 @@ bool is_tried_for_ever(SourceStep step) {
 
 }  // namespace
 
-SourceMove::SourceMove(AgentContext& context, MoveRecord record) : context_(context), record_(std::move(record)) {
+SourceMove::SourceMove(AgentContext& context, MoveRecord record)
+    : context_(context), record_(std::move(record)), peer_(record_.peer) {
     raw_bytes_ = record_.raw_bytes;
     wire_bytes_ = record_.wire_bytes;
 }
@@ -48,7 +49,7 @@ SourceMove::~SourceMove() = default;
 void SourceMove::request(MoveRequest request) {
     const std::lock_guard guard(interrupt_mutex_);
     if (request_ && request_->kind == MoveRequest::Kind::abort) return;
-    const bool is_abort = request.kind == MoveRequest::Kind::abort;
+    const bool is_abort = request.kind == MoveRequest::Kind::abort || request.kind == MoveRequest::Kind::reclaim;
     is_urgent_ = is_abort || request.kind == MoveRequest::Kind::pause;
     request_ = std::move(request);
     if (is_urgent_ && sending_ != nullptr) sending_->cancel();
@@ -140,17 +141,21 @@ void SourceMove::carry_out(const MoveRequest& request) {
                 giving_up_.emplace(request.code, request.reason);
             }
             return;
+        case MoveRequest::Kind::reclaim:
+            event = {.kind = EventKind::reclaiming, .text = request.reason, .number = request.epoch};
+            break;
         case MoveRequest::Kind::pause: event = {.kind = EventKind::paused, .text = request.reason}; break;
         case MoveRequest::Kind::resume: event = {.kind = EventKind::resumed}; break;
         case MoveRequest::Kind::switch_over: event = {.kind = EventKind::switching, .number = request.budget_ms}; break;
     }
-    event.flag = record_.was_running;
+    event.flag = record_.was_running;  // a request that looks at the zone says what it saw
     if (const auto runs = zone_runs()) event.flag = *runs;
     if (!allows(record_, event.kind)) return;  // it came too late
     if (Status noted = journal(event); !noted) return tell_note(noted.error().text());
     pass_times_.clear();
     if (event.kind == EventKind::switching) tell_phase("switching: one more round of passes, then the zone is halted");
     if (event.kind == EventKind::resumed) tell_phase("going on with the passes");
+    if (event.kind == EventKind::reclaiming) tell_phase("a person takes the zone back: " + request.reason);
     if (event.kind == EventKind::paused) {
         tell_stand("paused: the zone goes on running here, " + record_.peer + " keeps what it has",
                    "zoneferry resume " + record_.id + "; or give it up: zoneferry abort " + record_.id,
