@@ -73,7 +73,7 @@ void SourceMove::run() {
     run_steps();
     budget_.reset();
     lock_.reset();  // before anybody is told that the zone is free again
-    session_.reset();
+    hang_up();
     if (is_over(record_)) tell_end();
     done_ = true;
 }
@@ -157,10 +157,20 @@ void SourceMove::carry_out(const MoveRequest& request) {
     if (event.kind == EventKind::resumed) tell_phase("going on with the passes");
     if (event.kind == EventKind::reclaiming) tell_phase("a person takes the zone back: " + request.reason);
     if (event.kind == EventKind::paused) {
+        lock_.reset();
+        hang_up();
         tell_stand("paused: the zone goes on running here, " + record_.peer + " keeps what it has",
                    "zoneferry resume " + record_.id + "; or give it up: zoneferry abort " + record_.id,
                    kExitInterrupted);
     }
+}
+
+void SourceMove::hang_up() {
+    session_.reset();
+    session_is_prepared_ = false;
+    const std::lock_guard guard(interrupt_mutex_);
+    if (talking_to_) talking_to_->close();
+    talking_to_.reset();
 }
 
 bool SourceMove::wait_for_request(std::int64_t timeout_ms) {
@@ -179,8 +189,7 @@ Status SourceMove::check_undisturbed() const {
 
 bool SourceMove::go_on_after(SourceStep step, Error error) {
     if (context_.stopping) return false;
-    session_.reset();
-    session_is_prepared_ = false;
+    hang_up();
     if (is_urgent_) return true;  // the error is the request's doing
     const std::int64_t now_ms = context_.clock.monotonic_ms();
     if (failures_++ == 0) failing_since_ms_ = now_ms;

@@ -106,6 +106,7 @@ private:
     Status park_if_adopted();
     Status journal(MoveEvent event);
 
+    void hang_up();
     void take_request();
     void carry_out(const MoveRequest& request);
     void give_up_now();

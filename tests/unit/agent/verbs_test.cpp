@@ -99,6 +99,7 @@ TEST_F(Verbs, ARollbackThatDiscardsTakesTheCopyKeptAtHome) {
     write_file(two.path("/zones/web01/root/since"), "lost\n");
     const auto lines = one.ask({{"verb", "rollback"}, {"move", id}, {"discard", true}});
     EXPECT_EQ(exit_of(lines), kExitOk) << words_of(lines);
+    two.wait_for(two.journal().resolve("web01")->id, MoveNews::Type::end);
     EXPECT_EQ(one.state("web01"), "installed");
     EXPECT_EQ(one.owner("web01"), "owned 3 host1");
     EXPECT_EQ(two.state("web01"), "none");
@@ -185,6 +186,7 @@ TEST_F(Verbs, AStateDirectoryOfThePastDoesNotResurrectARight) {
     fenced["fenced"] = true;
     EXPECT_EQ(exit_of(one.ask(fenced)), kExitOk);
     EXPECT_EQ(one.owner("web01"), "owned 3 host1");
+    two.restart();
     ask_peers_for_claims(two.context(), two.desk(), 5'000);
     EXPECT_EQ(two.owner("web01"), "parked 3 host1");
 }
