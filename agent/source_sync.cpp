@@ -162,6 +162,7 @@ Status SourceMove::wait_for_switch(std::int64_t expected, bool over_budget) {
         over_budget ? about + ", more than the " + format_duration_ms(record_.max_downtime_ms) + " that are allowed"
                     : "asked to wait; " + about;
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::waiting, .text = why, .number = expected, .flag = over_budget}));
+    lock_.reset();  // others may halt or boot the zone meanwhile
     tell_stand("ready to switch: zone " + record_.zone + " runs here and is kept fresh on " + record_.peer + "; " + why,
                "zoneferry switch " + record_.id + "; or give it up: zoneferry abort " + record_.id,
                over_budget ? kExitOverBudget : kExitOk);
@@ -169,7 +170,7 @@ Status SourceMove::wait_for_switch(std::int64_t expected, bool over_budget) {
 }
 
 Status SourceMove::keep_fresh() {
-    lock_.reset();  // others may halt or boot the zone meanwhile
+    lock_.reset();
     if (wait_for_request(1000LL * context_.settings.refresh_s)) return {};
     ZF_TRY_STATUS(ensure_prepared());
     return pass_and_note(false);
@@ -178,8 +179,7 @@ Status SourceMove::keep_fresh() {
 Status SourceMove::sleep() {
     constexpr std::int64_t kLookAgainMs = 3'600'000;
     lock_.reset();
-    session_.reset();
-    session_is_prepared_ = false;
+    hang_up();
     wait_for_request(kLookAgainMs);
     return {};
 }

@@ -22,6 +22,12 @@ struct MoveWish {
     KeepSource keep_source = KeepSource::keep;
     std::uint64_t bytes_per_second = 0;
     std::string return_of;
+    bool use_kept_copy = false;        // with return_of: rollback --discard
+    bool hold = false;                 // --no-switch
+    std::int64_t max_downtime_ms = 0;  // 0: no budget
+    std::string probe;                 // empty: none
+    std::int64_t probe_limit_ms = 0;
+    bool rollback_on_failure = false;
 };
 
 struct CheckReport {
@@ -46,6 +52,6 @@ Result<StartedMove> start_move(AgentContext& context, MoveDesk& desk, const Move
 
 // A rollback, on the host that has the zone now: moves it back to where `first` brought it from.
 Result<std::string> start_return(AgentContext& context, MoveDesk& desk, const MoveRecord& first,
-                                 const std::string& peer_address);
+                                 const std::string& peer_address, bool use_kept_copy);
 
 }  // namespace zoneferry
