@@ -20,7 +20,8 @@ MAY_DIFFER = ("var/lib/dpkg/",            # compared package by package
               "etc/hostname", "etc/hosts",  # the zones have different names
               "etc/nginx/scgi_params",      # an obsolete configuration file stays, as dpkg does it
               "etc/nginx/nginx.conf.dpkg-dist",  # the new one beside the edited one
-              "etc/rc",                     # links that nginx-common's postinst makes and an install does not
+              # Made by the packages' scripts, which an install from the host's packages does not run:
+              "etc/rc", "var/www/", "var/cache/debconf/", "var/lib/systemd/deb-systemd-helper-enabled/",
               "etc/ld.so.cache", "var/cache/ldconfig/")
 
 

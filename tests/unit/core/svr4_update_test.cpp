@@ -10,12 +10,13 @@
 #include "core/base/text.h"
 #include "tests/support/busybox_zone.h"
 #include "tests/support/fake_packages.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
 namespace {
 
-const std::string kWorld = std::string(ZONEFERRY_SOURCE) + "/tests/support/svr4_world.py";
+const std::string kWorld = source_directory() + "/tests/support/svr4_world.py";
 
 class Svr4UpdateTest : public ::testing::Test {
 protected:
@@ -169,7 +170,7 @@ TEST_F(Svr4UpdateTest, AFileThatTheHostChangedIsTold) {
 
 TEST_F(Svr4UpdateTest, TheLogHasTheOriginalsOrderAndHeadings) {
     ASSERT_TRUE(update());
-    const auto golden = read_file(std::string(ZONEFERRY_SOURCE) + "/tests/golden/svr4_update_log.txt", 1U << 20U);
+    const auto golden = read_file(source_directory() + "/tests/golden/svr4_update_log.txt", 1U << 20U);
     ASSERT_TRUE(golden);
     EXPECT_EQ(join(lines_, "\n") + "\n", *golden);
 }
