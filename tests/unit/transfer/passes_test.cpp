@@ -5,6 +5,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -215,6 +216,16 @@ TEST_F(Passes, ImmutableAndOtherFlagsArriveAndDoNotStandInTheWay) {
     ASSERT_TRUE(remove_tree(at("e")));
     pass();
     EXPECT_TRUE(remove_tree(paths.staging));
+}
+
+TEST_F(Passes, XattrsThatStayBehindAreSaid) {
+    std::ofstream(at("labelled")) << "x";
+    if (::setxattr(at("labelled").c_str(), "security.zf-test", "l", 1, 0) != 0) GTEST_SKIP() << "no such xattrs here";
+    settle();
+    const auto done = run_pass(paths, {});
+    ASSERT_TRUE(done);
+    ASSERT_EQ(done->notes.size(), 1U);
+    EXPECT_THAT(done->notes[0], HasSubstr("security.zf-test of labelled"));
 }
 
 // ---- hostile streams of the newer records ----
