@@ -53,6 +53,7 @@ void SourceMove::request(MoveRequest request) {
     is_urgent_ = is_abort || request.kind == MoveRequest::Kind::pause;
     request_ = std::move(request);
     if (is_urgent_ && sending_ != nullptr) sending_->cancel();
+    if (is_urgent_) digesting_.request_stop();
     if (is_abort && talking_to_) talking_to_->close();
     woken_.notify_all();
 }
@@ -60,6 +61,7 @@ void SourceMove::request(MoveRequest request) {
 void SourceMove::interrupt() {
     const std::lock_guard guard(interrupt_mutex_);
     if (sending_ != nullptr) sending_->cancel();
+    digesting_.request_stop();
     if (talking_to_) talking_to_->close();
     woken_.notify_all();
 }

@@ -25,7 +25,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/alarm.h"
@@ -34,6 +36,7 @@
 #include "agent/move_plan.h"
 #include "agent/peer_session.h"
 #include "core/zone/store.h"
+#include "transfer/tree_digest.h"
 
 namespace zoneferry {
 
@@ -101,6 +104,8 @@ private:
     void arm_budget();
     Status run_pass(bool is_final, PassTime& took);
     Status pump(TreeSender& sender, std::uint32_t pass);
+    Status digest_while_running();
+    Result<std::pair<TreeDigest, VerifyReply>> digest_both_sides(bool tolerate_changes);
     Status detach_here();
     Status note_activated();
     Status park_if_adopted();
@@ -143,6 +148,7 @@ private:
     std::optional<MoveRequest> request_;      // guarded
     std::atomic<bool> is_urgent_ = false;     // that request ends the work in hand
     TreeSender* sending_ = nullptr;           // guarded: what interrupt() wakes
+    std::stop_source digesting_;              // guarded: ends the reading of a comparison
     std::shared_ptr<Connection> talking_to_;  // guarded
     Activated activated_;
     std::optional<Alarm> budget_;  // last: it rings into the others

@@ -69,6 +69,7 @@ Status SourceMove::run_pass(bool is_final, PassTime& took) {
     raw_bytes_ += summary.raw_bytes;
     took.ms = context_.clock.monotonic_ms() - began_ms;
     took.bytes = summary.raw_bytes;
+    for (const std::string& note : summary.notes) tell_note(note);
     return {};
 }
 

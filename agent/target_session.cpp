@@ -16,6 +16,7 @@
 #include "agent/preflight_view.h"
 #include "agent/start_move.h"
 #include "agent/target_move.h"
+#include "core/base/files.h"
 #include "core/base/text.h"
 #include "transfer/tree_digest.h"
 #include "wire/features.h"
@@ -225,8 +226,15 @@ Status TargetSession::acknowledge() {
 
 Status TargetSession::on(const PassEnd& request) {
     if (!pass_ || pass_->number != request.pass) return {};
-    ZF_TRY([[maybe_unused]] const ReceiveSummary summary, pass_->receiver->finish(request.segments));
+    ZF_TRY(const ReceiveSummary summary, pass_->receiver->finish(request.segments));
     ZF_TRY_STATUS(acknowledge());
+    if (!summary.notes.empty()) {
+        ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(claimed_id_));
+        for (const std::string& note : summary.notes) {
+            spdlog::warn("move {}: {}", claimed_id_, note);
+            if (record) tell(*record, note);
+        }
+    }
     PassDone done;
     done.pass = request.pass;
     pass_.reset();
@@ -240,6 +248,11 @@ Status TargetSession::on(const VerifyRequest& request) {
     DigestOptions options;
     options.excluded = excluded_names();
     options.threads = std::max(1U, std::thread::hardware_concurrency());
+    // Asked for twice: while the zone still runs, and when nothing comes any more. What did not change in between is
+    // not read again.
+    const std::string directory = move_directory(context_.root, record.id);
+    ZF_TRY_STATUS(make_directories(directory, 0700));
+    options.digests_path = directory + "/digests";
     tell(record, "computing the digest of what was received");
     ZF_TRY(const TreeDigest digest, digest_tree(std::move(staging), options));
     VerifyReply reply;

@@ -39,7 +39,7 @@ struct XattrDoor {
     }
 };
 
-Result<std::vector<std::string>> list_xattrs(const XattrDoor& door) {
+Result<std::vector<std::string>> list_xattrs(const XattrDoor& door, std::string* left_out = nullptr) {
     std::vector<std::string> names;
     std::array<char, 1024> few{};
     std::vector<char> many;
@@ -59,16 +59,20 @@ Result<std::vector<std::string>> list_xattrs(const XattrDoor& door) {
     }
     while (!list.empty()) {
         const std::string_view name = list.substr(0, list.find('\0'));
-        if (is_carried_xattr(name)) names.emplace_back(name);
+        if (is_carried_xattr(name)) {
+            names.emplace_back(name);
+        } else if (left_out != nullptr) {
+            *left_out = name;
+        }
         list.remove_prefix(std::min(list.size(), name.size() + 1));
     }
     std::sort(names.begin(), names.end());
     return names;
 }
 
-Result<OwnedXattrs> read_through(const XattrDoor& door) {
+Result<OwnedXattrs> read_through(const XattrDoor& door, std::string* left_out) {
     OwnedXattrs xattrs;
-    ZF_TRY(const std::vector<std::string> names, list_xattrs(door));
+    ZF_TRY(const std::vector<std::string> names, list_xattrs(door, left_out));
     if (names.size() > kXattrCountMax) return Error(Errc::unsupported, "has more extended attributes than can be sent");
     std::size_t total = 0;
     for (const std::string& name : names) {
@@ -141,9 +145,9 @@ Result<EntryStat> stat_entry(int directory, const std::string& name) {
     return stat;
 }
 
-Result<OwnedXattrs> read_xattrs(int fd) { return read_through({fd, {}}); }
-Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name) {
-    return read_through({-1, held_path(directory, name)});
+Result<OwnedXattrs> read_xattrs(int fd, std::string* left_out) { return read_through({fd, {}}, left_out); }
+Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name, std::string* left_out) {
+    return read_through({-1, held_path(directory, name)}, left_out);
 }
 
 Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs, const FileAttributes& attributes) {

@@ -39,8 +39,9 @@ Result<EntryStat> stat_entry(int directory, const std::string& name);
 
 // Sorted by name; only those that travel (is_carried_xattr).
 using OwnedXattrs = std::vector<std::pair<std::string, ByteVector>>;
-Result<OwnedXattrs> read_xattrs(int fd);
-Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name);
+// left_out, if given: becomes the name of one that does not travel, if there is any.
+Result<OwnedXattrs> read_xattrs(int fd, std::string* left_out = nullptr);
+Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name, std::string* left_out = nullptr);
 
 // The views point into xattrs.
 Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs, const FileAttributes& attributes = {});

@@ -59,6 +59,7 @@ enum Field : std::uint16_t {
     kBlocks = 32,
     kPatched = 64,
     kFrom = 128,
+    kDigest = 256,
 };
 
 std::uint16_t fields_of(const CatalogEntry& entry) {
@@ -72,6 +73,7 @@ std::uint16_t fields_of(const CatalogEntry& entry) {
     set(static_cast<bool>(entry.blocks), kBlocks);
     set(static_cast<bool>(entry.patched), kPatched);
     set(!entry.from.empty(), kFrom);
+    set(entry.digest.has_value(), kDigest);
     return static_cast<std::uint16_t>(fields);
 }
 
@@ -116,6 +118,12 @@ std::optional<CatalogEntry> take_entry(ConstBytes& from) {
     field(kBlocks, [&] { return take_ref(from, entry.blocks); });
     field(kPatched, [&] { return take_ref(from, entry.patched); });
     field(kFrom, [&] { return take_text<std::uint32_t>(from, entry.from); });
+    field(kDigest, [&] {
+        if (from.size() < sizeof(Digest)) return false;
+        std::copy_n(from.begin(), sizeof(Digest), entry.digest.emplace().begin());
+        from = from.subspan(sizeof(Digest));
+        return true;
+    });
     entry.again = (fields & kAgain) != 0;
     entry.moved = (fields & kMoved) != 0;
     if (!whole) return std::nullopt;
@@ -171,9 +179,11 @@ void CatalogWriter::add(const CatalogEntry& entry) {
     if (entry.target_inode != 0) append_little_endian(body_, entry.target_inode);
     if (entry.blocks) append_ref(body_, entry.blocks);
     if (entry.patched) append_ref(body_, entry.patched);
-    if (entry.from.empty()) return;
-    append_little_endian(body_, static_cast<std::uint32_t>(entry.from.size()));
-    append_bytes(body_, as_bytes(entry.from));
+    if (!entry.from.empty()) {
+        append_little_endian(body_, static_cast<std::uint32_t>(entry.from.size()));
+        append_bytes(body_, as_bytes(entry.from));
+    }
+    if (entry.digest) append_bytes(body_, *entry.digest);
 }
 
 Status CatalogWriter::flush_if_large() { return body_.size() >= kFrameBytes ? flush() : Status(); }

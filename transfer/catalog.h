@@ -25,6 +25,7 @@
 #include <optional>
 #include <string>
 
+#include "core/base/digest.h"
 #include "core/base/fd.h"
 #include "transfer/attributes.h"
 #include "transfer/block_map.h"
@@ -72,6 +73,7 @@ struct CatalogEntry {
     std::uint64_t target_inode = 0;
     bool again = false;
     BlockRef blocks;
+    std::optional<Digest> digest;  // tree_digest.h: of a file of digests only
     // Of a pass only; a base has none of these.
     BlockRef patched;          // the map of what the target had here before; in place of it the entry was written
     bool moved = false;        // the target had it in another place

@@ -89,7 +89,8 @@ Result<Digest> hash_content(int fd, std::uint64_t size, ByteVector& buffer) {
 
 }  // namespace
 
-ContentHasher::ContentHasher(unsigned threads) {
+ContentHasher::ContentHasher(unsigned threads, bool tolerate_changes, Listener listener)
+    : tolerate_changes_(tolerate_changes), listener_(std::move(listener)) {
     for (unsigned i = 0; i < std::clamp(threads, 1U, 64U); ++i) threads_.emplace_back([this] { hash_all(); });
 }
 
@@ -100,18 +101,16 @@ ContentHasher::~ContentHasher() {
     changed_.notify_all();
 }
 
-Status ContentHasher::add(ByteVector line, UniqueFd file, std::uint64_t size) {
-    auto item = std::make_shared<Item>();
-    item->line = std::move(line);
-    item->is_done = !file;
-    item->file = std::move(file);
-    item->size = size;
+Status ContentHasher::add(HashItem item) {
+    auto slot = std::make_shared<Slot>();
+    slot->is_done = !item.file;
+    slot->item = std::move(item);
     {
         const std::lock_guard lock(mutex_);
-        items_.push_back(item);
-        if (!item->is_done) {
-            bytes_ += size;
-            waiting_.push_back(std::move(item));
+        items_.push_back(slot);
+        if (!slot->is_done) {
+            bytes_read_ += slot->item.size;
+            waiting_.push_back(std::move(slot));
             changed_.notify_all();
         }
     }
@@ -131,14 +130,29 @@ Status ContentHasher::fold(std::size_t left) {
             if (items_.size() <= left) return {};
             changed_.wait(lock, [&] { return items_.front()->is_done; });
         }
-        const std::shared_ptr<Item> item = std::move(items_.front());
+        const std::shared_ptr<Slot> slot = std::move(items_.front());
         items_.pop_front();
-        digest_.update(item->line);
-        if (!item->content) continue;
-        if (!*item->content) return item->content->error();
-        digest_.update(item->content->value());
+        lock.unlock();
+        ZF_TRY_STATUS(fold_one(*slot));
+        lock.lock();
     }
     return {};
+}
+
+Status ContentHasher::fold_one(Slot& slot) {
+    digest_.update(slot.item.head);
+    std::optional<Digest> entry = slot.item.known;
+    if (slot.content && !*slot.content) {
+        return tolerate_changes_ && slot.content->error().code() == Errc::conflict ? Status() : slot.content->error();
+    }
+    if (slot.item.facts && !entry) {
+        Sha256 hash;
+        hash.update(*slot.item.facts);
+        if (slot.content) hash.update(slot.content->value());
+        entry = hash.finish();
+    }
+    if (entry) digest_.update(*entry);
+    return listener_ ? listener_(std::move(slot.item.note), entry) : Status();
 }
 
 void ContentHasher::hash_all() {
@@ -147,14 +161,14 @@ void ContentHasher::hash_all() {
     while (true) {
         changed_.wait(lock, [&] { return ending_ || !waiting_.empty(); });
         if (waiting_.empty()) return;
-        const std::shared_ptr<Item> item = std::move(waiting_.front());
+        const std::shared_ptr<Slot> slot = std::move(waiting_.front());
         waiting_.pop_front();
         lock.unlock();
-        Result<Digest> content = hash_content(item->file.get(), item->size, buffer);
-        item->file.reset();
+        Result<Digest> content = hash_content(slot->item.file.get(), slot->item.size, buffer);
+        slot->item.file.reset();
         lock.lock();
-        item->content = std::move(content);
-        item->is_done = true;
+        slot->content = std::move(content);
+        slot->is_done = true;
         changed_.notify_all();
     }
 }

@@ -52,7 +52,7 @@ Result<ReceiveSummary> TreeReceiver::finish(std::uint64_t segments) {
                                          ", but the sender made " + std::to_string(segments));
     }
     ZF_TRY_STATUS(state_->writer.sync());
-    return ReceiveSummary{segments, state_->decoder.entries(), state_->decoder.bytes()};
+    return ReceiveSummary{segments, state_->decoder.entries(), state_->decoder.bytes(), state_->writer.notes()};
 }
 
 }  // namespace zoneferry

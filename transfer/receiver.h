@@ -22,8 +22,9 @@ struct ReceiveOptions {
 
 struct ReceiveSummary {
     std::uint64_t segments = 0;
-    std::uint64_t entries = 0;  // written in this pass
-    std::uint64_t bytes = 0;    // of file data
+    std::uint64_t entries = 0;       // written in this pass
+    std::uint64_t bytes = 0;         // of file data
+    std::vector<std::string> notes;  // what this file system could not take over, one sentence each
 };
 
 // One object per pass and connection; one thread at a time. Any Error is final: throw the object away. What was

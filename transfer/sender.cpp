@@ -63,7 +63,8 @@ struct TreeSender::State {
     std::uint64_t acknowledged = 0;
     std::mutex wait_mutex;  // for the rate limit's pauses
     std::condition_variable wait_ended;
-    std::jthread walker;  // last: it uses all the above
+    std::vector<std::string> notes;  // the walker's, until it has ended
+    std::jthread walker;             // last: it uses all the above
 };
 
 TreeSender::TreeSender() = default;
@@ -100,7 +101,11 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
                                                std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes),
                                                options.excluded, known ? paths.base : std::string()},
                                    std::move(base), state.blocks, state.catalog, state.counts, emit);
-    state.walker = std::jthread([&state, walk] { state.pipeline.close(walk->run()); });
+    state.walker = std::jthread([&state, walk] {
+        Status done = walk->run();
+        state.notes = walk->notes();
+        state.pipeline.close(std::move(done));
+    });
     return sender;
 }
 
@@ -154,7 +159,7 @@ Result<PassSummary> TreeSender::finish() {
     return PassSummary{
         state.given_out,        counts.entries,  counts.bytes,        counts.entries_sent, counts.files_sent,
         counts.data_bytes_sent, state.raw_bytes, state.payload_bytes, counts.removed,      counts.changed_while_read,
-        counts.vanished,        counts.moved,    counts.patched};
+        counts.vanished,        counts.moved,    counts.patched,      state.notes};
 }
 
 Progress TreeSender::progress() const {

@@ -14,6 +14,7 @@
 #include "transfer/attributes.h"
 #include "transfer/content_hash.h"
 #include "transfer/reading.h"
+#include "transfer/resume.h"
 
 namespace zoneferry {
 namespace {
@@ -32,81 +33,158 @@ Error naming(Error error, const std::string& path) {
     return Error(std::move(error).during("reading " + printable(path.empty() ? "." : path)));
 }
 
-Status walk(int directory, const std::string& path, std::size_t depth, const std::vector<std::string>& excluded,
-            const std::stop_token& stop, Visitor& visitor) {
+Status walk(int directory, const std::string& path, std::size_t depth, const DigestOptions& options, Visitor& visitor) {
     ZF_TRY(const EntryStat own, stat_entry(directory, ""));
     auto names = list_directory_fd(directory);
     if (!names) return naming(std::move(names).error(), path);
+    const std::vector<std::string>& excluded = options.excluded;
+    const auto may_be_left_out = [&options](const Error& error) {
+        return options.tolerate_changes && (is_gone(error) || error.code() == Errc::conflict);
+    };
     for (const std::string& name : *names) {
         if (depth == 0 && std::find(excluded.begin(), excluded.end(), name) != excluded.end()) continue;
-        if (stop.stop_requested()) return Error(Errc::cancelled, "reading the tree was asked to stop");
+        if (options.stop.stop_requested()) return Error(Errc::cancelled, "reading the tree was asked to stop");
         const std::string below = path.empty() ? name : path + "/" + name;
         auto stat = stat_entry(directory, name);
+        if (!stat && may_be_left_out(stat.error())) continue;
         if (!stat) return naming(std::move(stat).error(), below);
         if (stat->is_mount_point) return naming(Error(Errc::conflict, "something is mounted here"), below);
         if (!S_ISDIR(stat->mode)) {
-            if (auto done = visitor.entry(directory, name, *stat); !done) return naming(std::move(done).error(), below);
+            auto done = visitor.entry(directory, name, *stat);
+            if (!done && !may_be_left_out(done.error())) return naming(std::move(done).error(), below);
             continue;
         }
         if (depth >= kDepthMax) return naming(Error(Errc::unsupported, "the directory lies too deep"), below);
         auto fd = open_to_read(directory, name, O_DIRECTORY);
+        if (!fd && may_be_left_out(fd.error())) continue;
         if (!fd) return naming(std::move(fd).error(), below);
         ZF_TRY_STATUS(visitor.enter(name));
-        ZF_TRY_STATUS(walk(fd->get(), below, depth + 1, excluded, stop, visitor));
+        ZF_TRY_STATUS(walk(fd->get(), below, depth + 1, options, visitor));
     }
     if (auto done = visitor.leave(directory, own); !done) return naming(std::move(done).error(), path);
     return {};
 }
 
+// What was found the last time, beside the walk.
+class KnownDigests {
+public:
+    static KnownDigests open(const std::string& path, const std::string& boot) {
+        KnownDigests known;
+        auto reader = CatalogReader::open(path);
+        if (!reader || !reader->pass_id().starts_with(boot) || !is_sound_catalog(path)) return known;
+        known.cursor_ = CatalogCursor(*std::move(reader));
+        return known;
+    }
+    Status enter(const std::string& name) {
+        ZF_TRY(const CatalogEntry* entry, find(name));
+        const bool known = entry != nullptr && entry->kind == CatalogKind::directory;
+        if (known) cursor_.take();
+        inside_.push_back(known);
+        return {};
+    }
+    Status leave() {
+        while (inside_.back()) {
+            ZF_TRY(const CatalogEntry* entry, cursor_.peek());
+            if (entry->kind == CatalogKind::directory_end) break;
+            ZF_TRY_STATUS(cursor_.skip());
+        }
+        if (inside_.back()) cursor_.take();
+        inside_.pop_back();
+        return {};
+    }
+    Result<std::optional<Digest>> digest(const std::string& name, const Identity& identity) {
+        ZF_TRY(const CatalogEntry* entry, find(name));
+        if (entry == nullptr || entry->kind != CatalogKind::leaf || entry->identity != identity) {
+            return std::optional<Digest>();
+        }
+        return entry->digest;
+    }
+
+private:
+    Result<const CatalogEntry*> find(const std::string& name) {
+        const CatalogEntry* none = nullptr;
+        if (!inside_.empty() && !inside_.back()) return none;
+        while (true) {
+            ZF_TRY(const CatalogEntry* entry, cursor_.peek());
+            if (entry->kind == CatalogKind::directory_end || entry->kind == CatalogKind::complete) return none;
+            if (entry->name >= name) return entry->name == name ? entry : none;
+            ZF_TRY_STATUS(cursor_.skip());
+        }
+    }
+    CatalogCursor cursor_;
+    std::vector<bool> inside_;
+};
+
 class Digester final : public Visitor {
 public:
-    explicit Digester(ContentHasher& contents) : contents_(contents) {}
+    Digester(ContentHasher& contents, KnownDigests known) : contents_(contents), known_(std::move(known)) {}
 
     Status entry(int directory, const std::string& name, const EntryStat& stat) override {
-        ByteVector line = begin('e', name);
+        HashItem item = begin('e', name);
+        if (S_ISREG(stat.mode)) bytes_ += stat.size;
         if (stat.links > 1) {
             // All names of an inode carry the number of its first: groups are the same or the digest is not.
-            const auto [known, is_new] = first_seen_.emplace(stat.inode, count_);
-            append_little_endian(line, known->second);
+            const auto [first, is_new] = first_seen_.emplace(stat.inode, count_);
+            append_little_endian(item.head, first->second);
             if (!is_new) {
                 ++count_;
-                return contents_.add(std::move(line), {}, 0);
+                return contents_.add(std::move(item));
             }
         }
-        UniqueFd file;
+        ++count_;
+        item.note.kind = CatalogKind::leaf;
+        item.note.identity = identity_of(stat);
+        ZF_TRY(item.known, known_.digest(name, item.note.identity));
+        if (!item.known) ZF_TRY_STATUS(read(item, directory, name, stat));
+        return contents_.add(std::move(item));
+    }
+    Status enter(const std::string& name) override {
+        ZF_TRY_STATUS(known_.enter(name));
+        HashItem item = begin('d', name);
+        item.note.kind = CatalogKind::directory;
+        return contents_.add(std::move(item));
+    }
+    Status leave(int directory, const EntryStat& stat) override {
+        ZF_TRY_STATUS(known_.leave());
+        HashItem item = begin('l', "");
+        ZF_TRY(const OwnedXattrs xattrs, read_xattrs(directory));
+        item.facts.emplace();
+        append_entry(*item.facts, stat, xattrs);
+        item.note.kind = CatalogKind::directory_end;
+        ++count_;
+        return contents_.add(std::move(item));
+    }
+    std::uint64_t count() const { return count_; }
+    std::uint64_t bytes() const { return bytes_; }
+
+private:
+    Status read(HashItem& item, int directory, const std::string& name, const EntryStat& stat) {
+        const std::int64_t read_at_ns = file_clock_ns();
         OwnedXattrs xattrs;
         if (S_ISREG(stat.mode)) {
-            ZF_TRY(file, open_to_read(directory, name, 0));
-            ZF_TRY(const EntryStat opened, stat_entry(file.get(), ""));
+            ZF_TRY(item.file, open_to_read(directory, name, 0));
+            ZF_TRY(const EntryStat opened, stat_entry(item.file.get(), ""));
             if (opened.inode != stat.inode || !S_ISREG(opened.mode)) {
                 return Error(Errc::conflict, "it changed while the tree was read");
             }
-            ZF_TRY(xattrs, read_xattrs(file.get()));
+            item.size = stat.size;
+            ZF_TRY(xattrs, read_xattrs(item.file.get()));
         } else {
             ZF_TRY(xattrs, read_xattrs_at(directory, name));
         }
-        append_entry(line, stat, xattrs);
-        if (S_ISLNK(stat.mode)) ZF_TRY_STATUS(append_target(line, directory, name));
-        ++count_;
-        return contents_.add(std::move(line), std::move(file), stat.size);
+        item.facts.emplace();
+        append_entry(*item.facts, stat, xattrs);
+        if (S_ISLNK(stat.mode)) ZF_TRY_STATUS(append_target(*item.facts, directory, name));
+        item.note.again = is_racy(stat, read_at_ns);
+        return {};
     }
-    Status enter(const std::string& name) override { return contents_.add(begin('d', name), {}, 0); }
-    Status leave(int directory, const EntryStat& stat) override {
-        ByteVector line = begin('l', "");
-        ZF_TRY(const OwnedXattrs xattrs, read_xattrs(directory));
-        append_entry(line, stat, xattrs);
-        ++count_;
-        return contents_.add(std::move(line), {}, 0);
-    }
-    std::uint64_t count() const { return count_; }
-
-private:
-    static ByteVector begin(char kind, const std::string& name) {
-        ByteVector line;
-        append_little_endian(line, static_cast<std::uint8_t>(kind));
-        append_little_endian(line, static_cast<std::uint32_t>(name.size()));
-        append_bytes(line, as_bytes(name));
-        return line;
+    static HashItem begin(char kind, const std::string& name) {
+        HashItem item;
+        append_little_endian(item.head, static_cast<std::uint8_t>(kind));
+        append_little_endian(item.head, static_cast<std::uint32_t>(name.size()));
+        append_bytes(item.head, as_bytes(name));
+        item.note.name = name;
+        return item;
     }
     static void append_entry(ByteVector& line, const EntryStat& stat, const OwnedXattrs& xattrs) {
         append_little_endian(line, stat.mode);
@@ -135,8 +213,10 @@ private:
     }
 
     ContentHasher& contents_;
+    KnownDigests known_;
     std::unordered_map<std::uint64_t, std::uint64_t> first_seen_;
     std::uint64_t count_ = 0;
+    std::uint64_t bytes_ = 0;
 };
 
 class Measurer final : public Visitor {
@@ -163,19 +243,42 @@ private:
 }  // namespace
 
 Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options) {
-    ContentHasher contents(options.threads);
-    Digester digester(contents);
-    ZF_TRY_STATUS(walk(tree.get(), "", 0, options.excluded, options.stop, digester));
+    const std::string fresh_path = options.digests_path + ".new";
+    KnownDigests known;
+    std::optional<CatalogWriter> fresh;
+    if (!options.digests_path.empty()) {
+        const std::string id = new_pass_id();
+        known = KnownDigests::open(options.digests_path, id.substr(0, id.find('.')));
+        ZF_TRY(fresh, CatalogWriter::create(fresh_path, id));
+    }
+    const auto note = [&fresh](CatalogEntry entry, const std::optional<Digest>& digest) -> Status {
+        if (!fresh || entry.kind == CatalogKind::complete || entry.again) return {};
+        if (entry.kind == CatalogKind::leaf) entry.digest = digest;
+        fresh->add(entry);
+        return fresh->flush_if_large();
+    };
+    ContentHasher contents(options.threads, options.tolerate_changes, note);
+    Digester digester(contents, std::move(known));
+    ZF_TRY_STATUS(digester.enter(""));
+    ZF_TRY_STATUS(walk(tree.get(), "", 0, options, digester));
     TreeDigest result;
     ZF_TRY(result.digest, contents.finish());
     result.entries = digester.count();
-    result.bytes = contents.bytes();
+    result.bytes = digester.bytes();
+    result.bytes_read = contents.bytes_read();
+    if (!fresh) return result;
+    fresh->add({});
+    ZF_TRY_STATUS(fresh->flush());
+    if (::rename(fresh_path.c_str(), options.digests_path.c_str()) != 0) {
+        return system_error("rename the file of digests", errno);
+    }
     return result;
 }
 
 Result<TreeTotals> measure_tree(UniqueFd tree, const std::vector<std::string>& excluded) {
     Measurer measurer;
-    ZF_TRY_STATUS(walk(tree.get(), "", 0, excluded, {}, measurer));
+    ZF_TRY_STATUS(
+        walk(tree.get(), "", 0, {.excluded = excluded, .threads = 1, .stop = {}, .digests_path = {}}, measurer));
     return measurer.totals;
 }
 

@@ -1,4 +1,10 @@
 // One digest of all that a tree holds, read from the disk: equal on both sides means the tree arrived.
+//
+// It may be computed twice: first while the zone still runs, which leaves the digest of every entry in a file of
+// digests (a catalog: F name identity digest), then when nothing changes any more. The second time an entry is read
+// only if its identity (inode, ctime, size, owner, mode) is not that of the first time; all entries are still looked
+// at. So every byte was read after it was last written, if the kernel's change times are true. A file of digests of
+// another boot is not used, nor what was written within a clock tick of the reading.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +21,15 @@ struct DigestOptions {
     std::vector<std::string> excluded;  // names directly below the root that do not count
     unsigned threads = 1;               // that read and hash files
     std::stop_token stop;
+    std::string digests_path;       // of the file of digests, used and written again; empty: read everything
+    bool tolerate_changes = false;  // what vanishes or changes is left out: only the file of digests is of use then
 };
 
 struct TreeDigest {
     Digest digest{};
     std::uint64_t entries = 0;
-    std::uint64_t bytes = 0;  // of file content
+    std::uint64_t bytes = 0;       // sizes of the files
+    std::uint64_t bytes_read = 0;  // of them now; the others are known from the file of digests
 };
 
 // Over type, mode, owner, device numbers, mtime, link target, xattrs, hard-link groups and content of every entry, in

@@ -126,7 +126,8 @@ Status TreeWalk::end_directory(const EntryStat& stat, bool has_base, bool is_mov
 
 Status TreeWalk::leave_directory(CatalogEntry& entry, const EntryStat& stat, std::int64_t read_at_ns) {
     const int fd = levels_.back().fd.get();
-    ZF_TRY(const OwnedXattrs xattrs, read_xattrs(fd));
+    ZF_TRY(const OwnedXattrs xattrs, read_xattrs(fd, &left_out_));
+    note_left_out("");
     ZF_TRY(const FileAttributes attributes, read_file_attributes(fd));
     ZF_TRY(const EntryStat after, stat_entry(fd, ""));
     const bool changed = identity_of(after) != entry.identity;
@@ -266,7 +267,8 @@ Status TreeWalk::send_symlink(const std::string& name, const EntryStat& stat) {
     std::array<char, kLinkTargetBytesMax + 1> target{};
     const ssize_t got = ::readlinkat(directory, name.c_str(), target.data(), target.size());
     if (got < 0) return system_error("read the link", errno == EINVAL ? ENOENT : errno);
-    ZF_TRY(const OwnedXattrs xattrs, read_xattrs_at(directory, name));
+    ZF_TRY(const OwnedXattrs xattrs, read_xattrs_at(directory, name, &left_out_));
+    note_left_out(name);
     return put(SymlinkRecord{make_metadata(stat, xattrs), {target.data(), static_cast<std::size_t>(got)}, name});
 }
 
@@ -277,7 +279,8 @@ Status TreeWalk::send_special(const std::string& name, const EntryStat& stat) {
                                             std::to_string(stat.device_minor) + " may not travel")
             .remedy("remove it from the zone; device resources are configured on the target");
     }
-    ZF_TRY(const OwnedXattrs xattrs, read_xattrs_at(levels_.back().fd.get(), name));
+    ZF_TRY(const OwnedXattrs xattrs, read_xattrs_at(levels_.back().fd.get(), name, &left_out_));
+    note_left_out(name);
     return put(SpecialRecord{stat.mode & S_IFMT, device ? stat.device_major : 0, device ? stat.device_minor : 0,
                              make_metadata(stat, xattrs), name});
 }
@@ -343,6 +346,22 @@ std::uint64_t TreeWalk::note_first_name(const std::string& name, const EntryStat
             target_inode != 0 ? target_inode : load_little_endian<std::uint64_t>(random_bytes(8));
     }
     return first->second.target_inode;
+}
+
+// Extended attributes that do not travel are the host's; that they were there is said.
+void TreeWalk::note_left_out(std::string_view name) {
+    if (left_out_.empty()) return;
+    if (left_out_count_++ == 0) {
+        for (const Level& level : levels_) left_out_first_ += level.name.empty() ? "" : level.name + "/";
+        left_out_first_ = left_out_ + " of " + printable(left_out_first_ + std::string(name));
+    }
+    left_out_.clear();
+}
+
+std::vector<std::string> TreeWalk::notes() const {
+    if (left_out_count_ == 0) return {};
+    return {"extended attributes that belong to the host stay behind, " + std::to_string(left_out_count_) +
+            " times in this pass; first: " + left_out_first_};
 }
 
 // Brings the stream into the present directory.

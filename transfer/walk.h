@@ -60,6 +60,8 @@ public:
 
     Status run();
     std::uint64_t segments() const { return number_; }
+    // After run(): what was not sent, one sentence each.
+    std::vector<std::string> notes() const;
 
 private:
     struct Level {
@@ -131,6 +133,7 @@ private:
     static Origin origin_of(const Source& source);
     bool is_later(const std::vector<std::string>& path, const std::string& name) const;
 
+    void note_left_out(std::string_view name);
     Status enter_all();
     Status put(const Record& record);
     Status make_room();
@@ -153,6 +156,9 @@ private:
     std::uint32_t stash_count_ = 0;
     std::set<CatalogPosition> gone_;                    // directories of the base that lie in their place no more
     std::map<CatalogPosition, std::uint64_t> claimed_;  // taken from their place, by which segment
+    std::string left_out_;                              // of the entry at hand
+    std::uint64_t left_out_count_ = 0;
+    std::string left_out_first_;
     ByteVector raw_;
     std::uint64_t number_ = 0;
     std::uint64_t records_ = 0;

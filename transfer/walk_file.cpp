@@ -105,8 +105,9 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     auto stat = stat_entry(fd->get(), "");
     if (!stat) return naming(std::move(stat).error(), name);
     if (!S_ISREG(stat->mode)) return vanished(name, base);
-    auto xattrs = read_xattrs(fd->get());
+    auto xattrs = read_xattrs(fd->get(), &left_out_);
     if (!xattrs) return naming(std::move(xattrs).error(), name);
+    note_left_out(name);
     auto attributes = read_file_attributes(fd->get());
     if (!attributes) return naming(std::move(attributes).error(), name);
     if (stat->size > kFileBytesMax)
