@@ -41,8 +41,12 @@ public:
         return found == now_.end() ? std::nullopt : std::optional(found->second);
     }
     bool has(const std::string& path) const { return now_.contains(path); }
-    void write(const std::string& path, const std::string& content) { change([&] { now_[path] = content; }); }
-    void remove(const std::string& path) { change([&] { now_.erase(path); }); }
+    void write(const std::string& path, const std::string& content) {
+        change([&] { now_[path] = content; });
+    }
+    void remove(const std::string& path) {
+        change([&] { now_.erase(path); });
+    }
     void rename(const std::string& from, const std::string& to) {
         change([&] {
             now_[to] = now_.at(from);
@@ -54,17 +58,21 @@ public:
         if (older_.empty()) return;
         const std::size_t kept = random.below(older_.size() + 1);
         if (kept < older_.size()) now_ = older_[kept];
+        ++changes_;
         older_.clear();
     }
     const std::map<std::string, std::string>& all() const { return now_; }
+    std::uint64_t changes() const { return changes_; }
 
 private:
     template <class Change>
     void change(Change make) {
         older_.push_back(now_);
+        ++changes_;
         make();
     }
     std::map<std::string, std::string> now_;
+    std::uint64_t changes_ = 0;
     std::vector<std::map<std::string, std::string>> older_;  // before each change since the last sync
 };
 
@@ -80,12 +88,12 @@ struct Line {
 // How the product would be wrong; each must be found.
 enum class Plant {
     none,
-    target_gives_up_alone,   // READY is discarded on a time-out
+    target_gives_up_alone,  // READY is discarded on a time-out
     abort_after_release,
-    release_unpromised,      // as soon as the digests are equal
-    halt_unfrozen,           // the owner record is not frozen before the halt
-    owner_not_synced,        // a record is renamed into place without a sync of the directory
-    journal_not_synced,      // synchronous=FULL: the last commit may be gone after a power cut
+    release_unpromised,  // as soon as the digests are equal
+    halt_unfrozen,       // the owner record is not frozen before the halt
+    owner_not_synced,    // a record is renamed into place without a sync of the directory
+    journal_not_synced,  // synchronous=FULL: the last commit may be gone after a power cut
     grant_not_repeated,
 };
 
