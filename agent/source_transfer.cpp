@@ -83,8 +83,7 @@ Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
     std::uint64_t segments = 0;
     const auto produce = [&]() -> Status {
         while (true) {
-            if (context_.stopping) return Error(Errc::cancelled, "the agent is stopping");
-            if (abort_requested_) return Error(Errc::cancelled, abort_reason_);
+            ZF_TRY_STATUS(check_undisturbed());
             ZF_TRY(std::optional<TreeSegment> segment, sender.next());
             if (!segment) break;
             Segment message;
@@ -112,7 +111,7 @@ Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
     tell_progress(sender, pass, context_.clock.monotonic_ms() - began_ms);
     // What the target said is the cause; that the sender was cancelled or the send failed is its effect.
     if (!answered && (answered.error().code() != Errc::peer_lost || produced)) return answered;
-    if (!produced && produced.error().code() == Errc::cancelled && !answered && !abort_requested_) return answered;
+    if (!produced && produced.error().code() == Errc::cancelled && !answered && !is_urgent_) return answered;
     return produced;
 }
 

@@ -75,7 +75,7 @@ public:
     }
 
     Outcome run() {
-        constexpr int kFaultTicks = 300;
+        constexpr int kFaultTicks = 600;
         constexpr int kCalmTicks = 6'000;
         for (int tick = 0; tick < kFaultTicks && outcome_.broken.empty(); ++tick) {
             trouble();
