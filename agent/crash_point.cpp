@@ -14,11 +14,14 @@ bool is_crash_point(std::string_view wanted, Role role, CrashMoment moment, Even
 }
 
 void crash_point(Role role, CrashMoment moment, EventKind event) {
-    static const std::string wanted = [] {
-        const char* value = std::getenv("ZONEFERRY_CRASH_AT");
+    const auto told = [](const char* name) {
+        const char* value = std::getenv(name);
         return std::string(value == nullptr ? "" : value);
-    }();
-    if (!wanted.empty() && is_crash_point(wanted, role, moment, event)) ::raise(SIGKILL);
+    };
+    static const std::string crash_at = told("ZONEFERRY_CRASH_AT");
+    static const std::string stop_at = told("ZONEFERRY_STOP_AT");
+    if (!crash_at.empty() && is_crash_point(crash_at, role, moment, event)) ::raise(SIGKILL);
+    if (!stop_at.empty() && is_crash_point(stop_at, role, moment, event)) ::raise(SIGSTOP);
 }
 
 }  // namespace zoneferry

@@ -4,6 +4,9 @@
 //     ZONEFERRY_CRASH_AT="before:released"         the journal does not have the event yet
 //     ZONEFERRY_CRASH_AT="source:after:released"   it has; only when this host is that move's source
 //
+// With ZONEFERRY_STOP_AT it stops itself there (SIGSTOP) until a test lets it go on: long enough to cut a link or to
+// take away a disk exactly at that point.
+//
 // The event names are those of event_name() in move_plan.h. Read once, at the first event. A SIGKILL leaves exactly
 // what a crash leaves, so these tests prove the recovery that users get; nothing else in the product looks here.
 #pragma once

@@ -32,6 +32,11 @@ Janitor::Janitor(AgentContext& context, MoveDesk& desk) : context_(context), des
 }
 
 void Janitor::remove_rubbish() {
+    // Half-written files of an agent or a command that was killed.
+    const std::string state = context_.root.state_directory();
+    for (const std::string& place : {state, state + "/owners", state + "/trust", context_.root.at("/etc/zones")}) {
+        if (Status done = remove_stale_temporaries(place); !done) spdlog::warn("{}", done.error().text());
+    }
     const auto records = context_.journal.all();
     for (const MoveRecord& record : records ? *records : std::vector<MoveRecord>()) {
         // A crash right after the zone was back may have left the move that it undoes as it was.

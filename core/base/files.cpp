@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,6 +30,30 @@ Split split_path(const std::string& path) {
     return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
+// The names of temporary files: ".NAME.PID.HEX.tmp". The writer's pid tells whether it still works on it.
+std::string temporary_name(const std::string& name) {
+    return "." + name + "." + std::to_string(::getpid()) + "." + to_hex(random_bytes(6)) + ".tmp";
+}
+
+// Removes what a writer that was killed has left of its new content for `name`; empty: for any name.
+Status remove_stale_at(int directory, const std::string& name) {
+    ZF_TRY(const std::vector<std::string> entries, list_directory_fd(directory));
+    for (const std::string& entry : entries) {
+        if (!entry.starts_with("." + name) || !entry.ends_with(".tmp")) continue;
+        const std::vector<std::string_view> parts = split(entry, '.');
+        if (parts.size() < 5 || (!name.empty() && entry.size() < name.size() + 8)) continue;
+        const auto pid = parse_number<pid_t>(parts[parts.size() - 3]);
+        if (!pid || *pid <= 0 || ::kill(*pid, 0) == 0 || errno != ESRCH) continue;
+        const std::string_view hex = parts[parts.size() - 2];
+        const std::string expected = "." + name + "." + std::to_string(*pid) + "." + std::string(hex) + ".tmp";
+        if (!name.empty() && entry != expected) continue;
+        if (::unlinkat(directory, entry.c_str(), 0) != 0 && errno != ENOENT) {
+            return system_error("remove " + printable(entry), errno);
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max) {
@@ -39,7 +64,8 @@ Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max) 
 }
 
 Status replace_file_at(int directory, const std::string& name, std::string_view content, mode_t mode) {
-    const std::string temporary = "." + name + "." + to_hex(random_bytes(6)) + ".tmp";
+    ZF_TRY_STATUS(remove_stale_at(directory, name));
+    const std::string temporary = temporary_name(name);
     ZF_TRY(UniqueFd fd, open_beneath(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
     const auto finish = [&]() -> Status {
         ZF_TRY_STATUS(write_all(fd.get(), as_bytes(content)));
@@ -62,6 +88,12 @@ Status replace_file(const std::string& path, std::string_view content, mode_t mo
     Status done = replace_file_at(directory.get(), parts.name, content, mode);
     if (!done) return std::move(done).error().during("writing " + printable(path));
     return done;
+}
+
+Status remove_stale_temporaries(const std::string& path) {
+    auto directory = open_directory(path);
+    if (!directory) return directory.error().system_error() == ENOENT ? Status() : std::move(directory).error();
+    return remove_stale_at(directory->get(), "");
 }
 
 Status remove_file(const std::string& path) {

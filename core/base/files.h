@@ -13,10 +13,13 @@
 namespace zoneferry {
 
 Result<std::string> read_file(const std::string& path, std::uint64_t bytes_max);
-// On return the new content survives a power cut; on error the old file is untouched.
+// On return the new content survives a power cut; on error the old file is untouched. What a writer of this very file
+// that was killed has left beside it is removed first.
 Status replace_file(const std::string& path, std::string_view content, mode_t mode);
 // The same below a held directory; name is one component.
 Status replace_file_at(int directory, const std::string& name, std::string_view content, mode_t mode);
+// Removes the temporary files of writers that were killed, whatever file they wrote. A missing directory is no error.
+Status remove_stale_temporaries(const std::string& path);
 Status remove_file(const std::string& path);  // durable; a missing file is no error
 Status sync_directory(const std::string& path);
 Status make_directories(const std::string& path, mode_t mode);  // like mkdir -p; mode for the new ones

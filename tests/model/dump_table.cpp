@@ -79,6 +79,7 @@ struct SourceStepName {
 };
 constexpr SourceStepName kSourceSteps[] = {
     {SourceStep::prepare, "prepare"}, {SourceStep::running_pass, "running_pass"},
+    {SourceStep::decide, "decide"},   {SourceStep::reclaim, "reclaim"},
     {SourceStep::quiesce, "quiesce"}, {SourceStep::final_pass, "final_pass"},
     {SourceStep::verify, "verify"},   {SourceStep::stage, "stage"},
     {SourceStep::release, "release"}, {SourceStep::grant, "grant"},

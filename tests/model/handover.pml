@@ -179,7 +179,7 @@ end: do
                 (GOT(m, FRESH) || GOT(m, KNOWN)) ->
         S = AFTER_source_prepared(S); prepared[m] = true; check() }
     :: atomic { up[HERE] && !prepared[m] && CAN_ABORT(S) && S != P_begun && S != P_aborting && S != P_staged &&
-                CAN_LOCK ->
+                S != P_quiescing && CAN_LOCK ->
         lock[HERE] = m + 1;
         if
         :: GOT(m, KNOWN) -> prepared[m] = true
@@ -191,20 +191,22 @@ end: do
     :: atomic { up[HERE] && NEXT_source_running_pass(S) && CAN_source_running_pass_done(S) &&
                 CAN_source_pass_begun(S) && prepared[m] && runs[HERE] && !GOT(m, TREE(VERSION(HERE))) ->
         SEND(m, TREE(VERSION(HERE))) }
-    /* quiesce: frozen in both places, halted, journaled */
-    :: atomic { up[HERE] && NEXT_source_quiesce(S) && prepared[m] && HOLDS_LOCK && STILL_OURS &&
-                !IS_OWN(HERE, O_frozen, epoch[m]) && !BUG(NO_FREEZE) ->
-        WRITE_OWN(HERE, O_frozen, epoch[m], HERE); check() }
-    :: atomic { up[HERE] && NEXT_source_quiesce(S) && prepared[m] && HOLDS_LOCK &&
+    /* the switch is decided; then frozen in both places, halted, journaled */
+    :: atomic { up[HERE] && NEXT_source_decide(S) && CAN_source_quiescing(S) && prepared[m] && HOLDS_LOCK &&
+                STILL_OURS ->
+        S = AFTER_source_quiescing(S); ran[m] = runs[HERE]; check() }
+    :: atomic { up[HERE] && NEXT_source_quiesce(S) && CAN_LOCK && !IS_OWN(HERE, O_frozen, epoch[m]) &&
+                !BUG(NO_FREEZE) ->
+        lock[HERE] = m + 1; WRITE_OWN(HERE, O_frozen, epoch[m], HERE); check() }
+    :: atomic { up[HERE] && NEXT_source_quiesce(S) && CAN_LOCK &&
                 IS_OWN(HERE, O_frozen, epoch[m]) && !IS_BESIDE(HERE, O_frozen, epoch[m]) ->
-        WRITE_BESIDE(HERE, O_frozen, epoch[m], HERE); check() }
+        lock[HERE] = m + 1; WRITE_BESIDE(HERE, O_frozen, epoch[m], HERE); check() }
 #define FROZEN (BUG(NO_FREEZE) || (IS_OWN(HERE, O_frozen, epoch[m]) && IS_BESIDE(HERE, O_frozen, epoch[m])))
-    :: atomic { up[HERE] && NEXT_source_quiesce(S) && prepared[m] && HOLDS_LOCK && FROZEN && runs[HERE] ->
-        runs[HERE] = false; check() }
+    :: atomic { up[HERE] && NEXT_source_quiesce(S) && CAN_LOCK && FROZEN && runs[HERE] ->
+        lock[HERE] = m + 1; runs[HERE] = false; check() }
 #define IS_HALTED (BUG(HALT_NOT_WAITED) || !runs[HERE])
-    :: atomic { up[HERE] && NEXT_source_quiesce(S) && CAN_source_quiesced(S) && prepared[m] && HOLDS_LOCK &&
-                FROZEN && IS_HALTED ->
-        S = AFTER_source_quiesced(S); check() }
+    :: atomic { up[HERE] && NEXT_source_quiesce(S) && CAN_source_quiesced(S) && CAN_LOCK && FROZEN && IS_HALTED ->
+        lock[HERE] = m + 1; S = AFTER_source_quiesced(S); check() }
     /* the last pass, digests, the promise */
     :: atomic { up[HERE] && NEXT_source_final_pass(S) && prepared[m] && !GOT(m, TREE(VERSION(HERE))) ->
         SEND(m, TREE(VERSION(HERE))) }
@@ -420,20 +422,24 @@ end: do
         source[1] = P_begun; epoch[1] = own[B].ep; ran[1] = runs[B]; check() }
 #endif
 #ifdef FORCE
-    /* docs/recovery.md: the target is lost for good. It is fenced first; it comes back wiped. */
+    /* resolve --reclaim: the target is fenced. It comes back wiped, or hears of the higher epoch before it boots. */
     :: atomic { !off[B] && RELEASED(source[0]) -> off[B] = true; runs[B] = false; up[B] = false; check() }
 #define IS_FENCED (off[B] || BUG(NOT_FENCED))
-    :: atomic { IS_FENCED && RELEASED(source[0]) && !forced && lock[A] == 0 && own[A].st == O_released ->
-        forced = true; own[A].st = O_owned; own[A].ep = own[A].ep + 1; own[A].ho = A; check() }
+    :: atomic { IS_FENCED && CAN_source_reclaiming(source[0]) && !forced && lock[A] == 0 && own[A].st == O_released ->
+        forced = true; source[0] = AFTER_source_reclaiming(source[0]); own[A].st = O_owned; own[A].ep = own[A].ep + 1; own[A].ho = A; check() }
     :: atomic { forced && own[A].st == O_owned && beside[A].ep < own[A].ep ->
         beside[A].st = O_owned; beside[A].ep = own[A].ep; beside[A].ho = A; check() }
-    :: atomic { forced && own[A].st == O_owned && beside[A].ep == own[A].ep && source[0] != P_none ->
-        attached[A] = true; newest = VERSION(A); source[0] = P_none; check() }
-    :: atomic { forced && off[B] && source[0] == P_none ->
+    :: atomic { forced && own[A].st == O_owned && beside[A].ep == own[A].ep && NEXT_source_reclaim(source[0]) &&
+                CAN_source_reclaimed(source[0]) ->
+        attached[A] = true; newest = VERSION(A); source[0] = AFTER_source_reclaimed(source[0]); check() }
+    :: atomic { forced && off[B] && OVER_source(source[0]) ->
         if
+        :: !BUG(FENCED_RETURNS) && CAN_target_superseded(target[0]) ->
+            target[0] = AFTER_target_superseded(target[0]); own[B].st = O_released; own[B].ep = own[A].ep
         :: !BUG(FENCED_RETURNS) ->
             tree[B] = 0; attached[B] = false; own[B].st = O_none; own[B].ep = 0; beside[B].st = O_none;
-            beside[B].ep = 0; staging[0] = 0; target[0] = P_none; sent[0] = 0
+            beside[B].ep = 0; staging[0] = 0; target[0] = P_none; sent[0] = 0;
+            source[0] = P_none
         :: else
         fi;
         off[B] = false; up[B] = true; check() }

@@ -55,7 +55,7 @@ struct Page {
 Page* page() {
     static Page* const shared = []() -> Page* {
         const char* path = getenv("ZONEFERRY_FAULTS");
-        if (path == nullptr) return nullptr;
+        if (path == nullptr || strcmp(program_invocation_short_name, "zoneferryd") != 0) return nullptr;
         const int fd = static_cast<int>(syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC));
         if (fd < 0) return nullptr;
         void* place = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -65,8 +65,9 @@ Page* page() {
     return shared;
 }
 
-// What the agent starts (zoneadmd, nspawn, the zone) runs without this.
+// What the agent starts (zoneadmd, nspawn, the zone) runs without this; what starts the agent hands it on.
 __attribute__((constructor)) void only_this_process() {
+    if (strcmp(program_invocation_short_name, "zoneferryd") != 0) return;
     (void)page();
     unsetenv("LD_PRELOAD");
 }

@@ -72,6 +72,25 @@ TEST(Files, ReplaceKeepsTheOldFileWhenItCannotWrite) {
     EXPECT_EQ(read_file(path, 2).error().code(), Errc::invalid) << "a file over the limit is refused, not cut";
 }
 
+// No process has a pid above pid_max.
+TEST(Files, WhatAKilledWriterLeftGoesWithTheNextWrite) {
+    const TempDirectory directory;
+    const std::string path = directory.path() + "/f";
+    const std::string dead = directory.path() + "/.f.4194305.0a0b.tmp";
+    const std::string alive = directory.path() + "/.f." + std::to_string(::getpid()) + ".0a0b.tmp";
+    const std::string of_another = directory.path() + "/.f.g.4194305.0a0b.tmp";
+    for (const std::string& each : {dead, alive, of_another}) ASSERT_TRUE(replace_file(each, "half", 0600));
+    ASSERT_TRUE(replace_file(path, "one", 0600));
+    EXPECT_FALSE(path_exists(dead));
+    EXPECT_TRUE(path_exists(alive));
+    EXPECT_TRUE(path_exists(of_another));
+    EXPECT_TRUE(remove_stale_temporaries(directory.path()));
+    EXPECT_FALSE(path_exists(of_another));
+    EXPECT_TRUE(path_exists(alive));
+    EXPECT_EQ(read_file(path, 100).value(), "one");
+    EXPECT_TRUE(remove_stale_temporaries(directory.path() + "/missing"));
+}
+
 TEST(Files, RemoveTreeNeverFollowsALink) {
     const TempDirectory directory;
     const std::string outside = directory.path() + "/outside";
