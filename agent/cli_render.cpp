@@ -54,6 +54,14 @@ PackageLine package_line(const Json& json) {
     return {section, in_brackets(source) + " version mismatch" + in_brackets(target)};
 }
 
+// What an update on attach would do, or what forbids it; their messages tell all. Empty: another finding.
+std::string planned_section(const std::string& code) {
+    if (code == "PKG_WILL_CHANGE") return "packages of the zone to be brought to the target's level";
+    if (code == "PKG_DOWNGRADE" || code == "PATCH_DOWNGRADE")
+        return "newer in the zone than on the target, so nothing can be updated";
+    return code == "PKG_MANIFEST_DIFFERS" ? "the zone and its manifest disagree; the zone counts" : std::string();
+}
+
 }  // namespace
 
 RenderOptions detect_terminal(Format format, bool quiet) {
@@ -207,11 +215,12 @@ void Renderer::show_end(const Json& json) {
 
 void Renderer::show_finding(const Json& json) {
     const std::string code = text_of(json, "code");
-    if (code.starts_with("PKG_") || code.starts_with("PATCH_")) {
-        const PackageLine line = package_line(json);
+    const std::string planned = planned_section(code);
+    if (!planned.empty() || code.starts_with("PKG_") || code.starts_with("PATCH_")) {
+        const PackageLine line = planned.empty() ? package_line(json) : PackageLine{planned, text_of(json, "message")};
         if (line.section != package_section_) print(line.section);
         package_section_ = line.section;
-        print("    " + text_of(json, "subject") + line.words);
+        print("    " + (planned.empty() ? text_of(json, "subject") : std::string()) + line.words);
         return;
     }
     package_section_.clear();

@@ -6,6 +6,7 @@
 #include "agent/exit_codes.h"
 #include "agent/finish.h"
 #include "agent/source_move.h"
+#include "agent/staging_update.h"
 #include "core/attach/detach.h"
 #include "core/attach/manifest.h"
 #include "core/base/files.h"
@@ -44,7 +45,7 @@ Status SourceMove::ensure_session() {
 
 Result<PrepareRequest> SourceMove::prepare_request() {
     ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_manifest(context_.root, config));
+    ZF_TRY(const Manifest manifest, make_move_manifest(context_.root, config, record_.manifest));
     PrepareRequest request;
     request.move_id = record_.id;
     request.zone = record_.zone;
@@ -244,7 +245,7 @@ Status SourceMove::stage() {
     ZF_TRY_STATUS(ensure_prepared());
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_manifest(context_.root, config));
+    ZF_TRY(const Manifest manifest, make_move_manifest(context_.root, config, record_.manifest));
     StageRequest request;
     request.move_id = record_.id;
     request.manifest = manifest_text(manifest);

@@ -6,6 +6,7 @@
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
 #include "agent/probe.h"
+#include "agent/staging_update.h"
 #include "core/attach/detach.h"
 #include "core/attach/manifest.h"
 #include "core/base/digest.h"
@@ -22,6 +23,7 @@ struct Gathered {
     ZoneConfig config;
     std::string address;
     std::string peer_host_id;
+    std::string manifest;  // only if the zone shall be updated
 };
 
 // Each part with its length before it, so that no two lists of parts give the same bytes.
@@ -36,8 +38,7 @@ std::string plan_hash(const std::string& manifest, const CheckReport& report) {
         add(part);
     }
     for (const Finding& finding : report.findings) {
-        add(finding.code);
-        add(finding.subject);
+        for (const std::string& part : {finding.code, finding.subject, finding.source, finding.target}) add(part);
     }
     return to_hex(hash.finish()).substr(0, 16);
 }
@@ -109,7 +110,9 @@ Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::
     CheckReport& report = all.report;
     ZF_TRY(report.source, gather_host_facts(context.root));
     report.running = view.state == "running";
-    ZF_TRY(const Manifest manifest, make_manifest(context.root, all.config));
+    ZF_TRY(Manifest manifest, make_manifest(context.root, all.config));
+    ZF_TRY_STATUS(add_update(context.root, wish.update, manifest));
+    if (manifest.update) all.manifest = manifest_text(manifest);
     // With a mount inside it cannot be measured, and the findings say so.
     const std::string zonepath = context.root.at(all.config.zonepath);
     if (open_directory(zonepath) && view.mounts_inside.empty()) {
@@ -152,6 +155,7 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     record.peer_address = all.address;
     record.zonepath = all.config.zonepath;
     record.force = wish.force;
+    record.manifest = all.manifest;
     record.cold = wish.cold;
     record.keep_source = wish.keep_source;
     record.bytes_per_second = wish.bytes_per_second;

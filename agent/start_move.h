@@ -8,6 +8,7 @@
 #include "agent/context.h"
 #include "agent/move_desk.h"
 #include "core/attach/finding.h"
+#include "core/packages/update_plan.h"
 
 namespace zoneferry {
 
@@ -16,6 +17,7 @@ struct MoveWish {
     std::string peer;
     std::string peer_address;  // empty: as known to the trust store
     bool force = false;
+    UpdateScope update = UpdateScope::none;  // -u, -U
     bool cold = false;
     KeepSource keep_source = KeepSource::keep;
     std::uint64_t bytes_per_second = 0;

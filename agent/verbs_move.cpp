@@ -16,6 +16,7 @@ MoveWish wish_of(const VerbRequest& request) {
     wish.zone = request.text("zone");
     wish.peer = request.text("host");
     wish.force = request.flag("force");
+    wish.update = update_scope_from_name(request.text("update")).value_or(UpdateScope::none);
     wish.cold = request.flag("cold");
     wish.keep_source = request.flag("remove_source") ? KeepSource::remove : KeepSource::keep;
     wish.bytes_per_second = request.number("bytes_per_second");

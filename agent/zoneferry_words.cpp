@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "core/base/text.h"
+#include "core/packages/update_plan.h"
 
 namespace zoneferry {
 namespace {
@@ -29,8 +30,11 @@ std::optional<std::uint64_t> parse_rate(const std::string& text) {
 void add_move_words(CLI::App& verb, Words& words) {
     verb.add_option("ZONE", words.zone, "the zone")->required();
     verb.add_option("HOST", words.host, "the host that shall take it (zoneferry trust list)")->required();
-    verb.add_flag("-u", words.update, "update the zone's packages on attach (not available yet)");
-    verb.add_flag("-F,--force", words.force, "do not compare packages");
+    CLI::Option* update = verb.add_flag("-u", words.update, "update the packages that the zone depends on");
+    CLI::Option* all = verb.add_flag("-U", words.update_all, "update every package of the zone that HOST has newer");
+    CLI::Option* force = verb.add_flag("-F,--force", words.force, "do not compare packages");
+    update->excludes(all)->excludes(force);
+    all->excludes(force);
 }
 
 // The invitation is a secret: it is read from stdin, never taken from the command line where ps shows it.
@@ -98,14 +102,13 @@ Result<Json> request_of(const CLI::App& app, const Words& words) {
         return Json{{"verb", "switch"}, {"move", words.move}, {"max_downtime_ms", budget_ms}};
     }
     if (verb != "check" && verb != "move") return Json{{"verb", verb}, {"move", words.move}};
-    if (words.update) {
-        return Error(Errc::unsupported, "update on attach (-u) is not available yet")
-            .remedy("bring the packages of both hosts to the same versions, or move with -F");
-    }
     Json request{{"verb", verb == "check" || words.dry_run ? "check" : "move"},
                  {"zone", words.zone},
                  {"host", words.host},
                  {"force", words.force},
+                 {"update", update_scope_name(words.update_all ? UpdateScope::everything
+                                              : words.update   ? UpdateScope::dependent
+                                                               : UpdateScope::none)},
                  {"cold", words.cold},
                  {"remove_source", words.remove}};
     if (!words.bwlimit.empty()) {
