@@ -22,8 +22,8 @@ struct Gathered {
     CheckReport report;
     ZoneConfig config;
     std::string address;
-    std::string manifest;  // only if the zone shall be updated
     std::string peer_host_id;
+    std::string manifest;  // only if the zone shall be updated
 };
 
 // Each part with its length before it, so that no two lists of parts give the same bytes.
@@ -38,10 +38,7 @@ std::string plan_hash(const std::string& manifest, const CheckReport& report) {
         add(part);
     }
     for (const Finding& finding : report.findings) {
-        add(finding.code);
-        add(finding.subject);
-        add(finding.source);
-        add(finding.target);
+        for (const std::string& part : {finding.code, finding.subject, finding.source, finding.target}) add(part);
     }
     return to_hex(hash.finish()).substr(0, 16);
 }

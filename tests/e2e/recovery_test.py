@@ -56,6 +56,8 @@ class RecoveryTest(RecoveryCase):
         self.assert_one_sentence(ferry(self.host1, "finalize", ZONE, check=False), 7, "only a completed move")
         self.assertTrue(self.host1.path(zone_path(ZONE)).exists())
         self.assertEqual(zone_states(self.host1)[ZONE], "running")
+        for record in (f"/var/lib/zoneferry/owners/{ZONE}", f"{zone_path(ZONE)}/.zoneferry-owner"):
+            self.host2.path(record).unlink()
         self.host2.run(["zoneadm", "-z", ZONE, "uninstall", "-F"])
         self.host2.run(["zonecfg", "-z", ZONE, "delete -F"])
         self.host2.run(["rmdir", zone_path(ZONE)])
