@@ -80,4 +80,12 @@ Result<ConstBytes> SegmentExpander::expand(const TreeSegment& segment) {
     return ConstBytes(state_->raw);
 }
 
+Status SegmentExpander::expand_in_place(TreeSegment& segment) {
+    ZF_TRY([[maybe_unused]] const ConstBytes raw, expand(segment));
+    if (segment.encoding == Encoding::raw) return {};
+    segment.payload.swap(state_->raw);
+    segment.encoding = Encoding::raw;
+    return {};
+}
+
 }  // namespace zoneferry

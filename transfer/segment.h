@@ -45,6 +45,8 @@ public:
     SegmentExpander(SegmentExpander&&) noexcept;
     // The raw bytes, valid until the next call: exactly segment.raw_bytes of them, or Errc::protocol.
     Result<ConstBytes> expand(const TreeSegment& segment);
+    // The same, with the raw bytes as the segment's own payload.
+    Status expand_in_place(TreeSegment& segment);
 
 private:
     struct State;
