@@ -3,6 +3,8 @@
 // the link is seen while we are blocked on either.
 #include "agent/segment_pump.h"
 
+#include <malloc.h>
+
 #include <optional>
 #include <thread>
 #include <utility>
@@ -79,6 +81,11 @@ Result<TreeSegment> take_segment(Segment&& segment) {
     part.encoding = static_cast<Encoding>(segment.encoding);
     part.payload = std::move(segment.payload);
     return part;
+}
+
+void keep_freed_segments() {
+    ::mallopt(M_MMAP_THRESHOLD, 32 << 20U);
+    ::mallopt(M_TRIM_THRESHOLD, 128 << 20U);
 }
 
 }  // namespace zoneferry

@@ -21,4 +21,8 @@ Status send_segments(Connection& connection, TreeSender& sender, std::uint32_t p
 // A wire segment as transfer's. Errc::protocol: an encoding that does not exist.
 Result<TreeSegment> take_segment(Segment&& segment);
 
+// For a program's start: memory of segments is kept when it is freed, instead of being given back to the kernel and
+// cleared by it, page by page, for the next one.
+void keep_freed_segments();
+
 }  // namespace zoneferry

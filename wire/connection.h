@@ -61,7 +61,7 @@ public:
 
     // Queues a message; blocks while more than queue_bytes_max wait. Errc::peer_lost once the connection is
     // broken, Errc::cancelled after close(), Errc::invalid for a message over a limit (which breaks nothing).
-    Status send(const Message& message);
+    Status send(Message message);
     // The next message in order. timeout_ms < 0 waits for ever. Errc::timed_out: nothing came (try again);
     // Errc::unsupported: a message this version does not know (the connection lives on: answer with a Refusal);
     // Errc::protocol, Errc::peer_lost, Errc::untrusted: it is broken; Errc::cancelled: closed on this side.

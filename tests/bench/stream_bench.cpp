@@ -136,6 +136,7 @@ Status run(const std::vector<std::string>& words) {
 }  // namespace zoneferry
 
 int main(int argc, char** argv) {
+    zoneferry::keep_freed_segments();
     const zoneferry::Status done = zoneferry::run({argv + 1, argv + argc});
     if (!done) std::fprintf(stderr, "%s\n", done.error().text().c_str());
     return done ? 0 : 1;
