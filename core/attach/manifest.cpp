@@ -64,6 +64,12 @@ public:
     Result<Manifest> read() {
         const Node zone = xml_.root();
         ZF_TRY(manifest_.config, read_zone_element(xml_, {"host", "package", "patch", "dev-perm"}));
+        if (!is_native_brand(manifest_.config.brand)) {
+            return Error(Errc::unsupported,
+                         xml_.error(zone, "the zone is of brand " + printable(manifest_.config.brand) +
+                                              ", and only native (or cluster) ones are known here")
+                             .sentence());
+        }
         if (const Status sound = verify_config(manifest_.config); !sound) {
             return xml_.error(zone, sound.error().sentence());
         }

@@ -1,7 +1,6 @@
 #include "core/image/host_packages.h"
 
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,13 +20,6 @@
 
 namespace zoneferry {
 namespace {
-
-// Shipped policy: what only makes sense in a global zone. Nothing that a zone keeps depends on these.
-constexpr std::array kGlobalZoneOnly = {
-    "linux-image-*", "linux-headers-*", "linux-modules-*",  "grub-*",     "grub2*",     "shim-*",
-    "systemd-boot*", "syslinux*",       "initramfs-tools*", "dracut*",    "firmware-*", "*-microcode",
-    "os-prober",     "mokutil",         "efibootmgr",       "zoneferry*",
-};
 
 // Files that no package owns, made by maintainer scripts, without which a system does not work. All public.
 constexpr std::array kGeneratedFiles = {
@@ -55,7 +47,7 @@ void warn(InstallReport& report, std::string sentence) {
 class PackageCopy {
 public:
     PackageCopy(int host_root, TreeWriter& writer, InstallReport& report)
-        : host_root_(host_root), writer_(writer), copier_(writer), report_(report) {}
+        : host_root_(host_root), copier_(writer), report_(report) {}
 
     Status copy(const std::string& path, const Conffile* conffile) {
         const auto parent = host_directory(std::string(parent_path(path)));
@@ -100,7 +92,6 @@ private:
     }
 
     int host_root_;
-    TreeWriter& writer_;
     FileCopier copier_;
     InstallReport& report_;
     UniqueFd directory_;
@@ -146,12 +137,6 @@ void add_parents(std::set<std::string>& paths) {
 }
 
 }  // namespace
-
-bool is_global_zone_only(std::string_view package) {
-    const std::string name(package);
-    return std::any_of(kGlobalZoneOnly.begin(), kGlobalZoneOnly.end(),
-                       [&](const char* pattern) { return ::fnmatch(pattern, name.c_str(), 0) == 0; });
-}
 
 HostPackagesPlan plan_host_packages(const DpkgDatabase& database, const HostPolicy& policy,
                                     const std::vector<std::string>& inherited_directories,

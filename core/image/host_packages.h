@@ -32,7 +32,6 @@ struct HostPackagesPlan {
 HostPackagesPlan plan_host_packages(const DpkgDatabase& database, const HostPolicy& policy,
                                     const std::vector<std::string>& inherited_directories,
                                     std::vector<std::pair<std::string, std::string>> aliases);
-bool is_global_zone_only(std::string_view package);
 
 // Where a path of a file list lies in the zone: relative, with merged-usr links resolved; "" for the root.
 std::string zone_path(const HostPackagesPlan& plan, std::string_view listed);

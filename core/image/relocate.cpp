@@ -19,6 +19,7 @@ namespace zoneferry {
 namespace {
 
 constexpr const char* kMarkerName = ".zoneferry-moving";
+constexpr const char* kCopyMarkerName = ".zoneferry-copying";
 constexpr std::uint64_t kMarkerBytesMax = 4096;
 
 std::string parent_of(const std::string& path) {
@@ -39,6 +40,7 @@ public:
                                              printable(join(mounts, ", ")) + "; nothing was changed")
                 .remedy("umount " + printable(mounts.back()));
         }
+        ZF_TRY_STATUS(clear_broken_copy());
         ZF_TRY(const UniqueFd target, make_empty_zonepath(store_.root(), to_, lock_.name()));
         Status done = rename(source.get());
         if (!done && (done.error().system_error() == EXDEV || done.error().system_error() == EBUSY)) {
@@ -54,10 +56,8 @@ public:
         if (path_exists(store_.root().at(from_)) && from_ != to_) return false;
         const auto there = open_zone_tree(store_.root(), to_);
         if (!there) return false;
-        const auto file = open_beneath(there->get(), kMarkerName, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-        if (!file) return false;
-        const auto text = read_to_end(file->get(), kMarkerBytesMax);
-        return text && text->starts_with("zone=" + lock_.name().str() + "\n") && text->ends_with("\nto=" + to_ + "\n");
+        const std::string text = marker_in(there->get(), kMarkerName);
+        return text.starts_with("zone=" + lock_.name().str() + "\n") && text.ends_with("\nto=" + to_ + "\n");
     }
 
     Status finish_rename() {
@@ -67,6 +67,21 @@ public:
 
 private:
     std::string marker() const { return "zone=" + lock_.name().str() + "\nfrom=" + from_ + "\nto=" + to_ + "\n"; }
+
+    static std::string marker_in(int zonepath, const char* name) {
+        const auto file = open_beneath(zonepath, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        return file ? read_to_end(file->get(), kMarkerBytesMax).value_or("") : "";
+    }
+
+    // A copy of this very zone to this very place that broke off before the zone lived there. Its marker goes last.
+    Status clear_broken_copy() {
+        const auto there = open_zonepath(store_.root(), to_);
+        if (!there || marker_in(there->get(), kCopyMarkerName) != marker()) return {};
+        ZF_TRY_STATUS(clear(there->get(), kCopyMarkerName));
+        ZF_TRY_STATUS(clear(there->get()));
+        report_.notes.push_back("the part that an earlier move had left in " + to_ + " was removed");
+        return {};
+    }
 
     Status rename(int source) {
         const std::string old_path = store_.root().at(from_);
@@ -92,7 +107,8 @@ private:
     }
 
     Status copy(int source, int target, const InstallProgressCallback& progress) {
-        Status done = copy_and_verify(source, target, progress);
+        Status done = replace_file_at(target, kCopyMarkerName, marker(), 0600);
+        if (done) done = copy_and_verify(source, target, progress);
         if (done) done = store_.change_zonepath(lock_, to_);
         if (!done) {
             Error failure = std::move(done).error();
@@ -103,6 +119,7 @@ private:
             return std::move(failure).during("moving zone " + lock_.name().str() + " (it stays where it was)");
         }
         // From here on the zone lives in the new place: what is left of the old one is only told.
+        (void)::unlinkat(target, kCopyMarkerName, 0);
         if (const Status cleared = clear(source); !cleared) {
             report_.notes.push_back("a rest of the zone is left in " + from_ + ": " + cleared.error().text());
         } else if (::rmdir(store_.root().at(from_).c_str()) != 0) {
@@ -120,12 +137,14 @@ private:
         ZF_TRY_STATUS(writer.finish());
         ZF_TRY_STATUS(writer.sync());
         if (progress) progress({"comparing", writer.files(), writer.bytes()});
-        return require_equal_trees(source, target);
+        return require_equal_trees(source, target, kCopyMarkerName);
     }
 
-    static Status clear(int directory) {
+    static Status clear(int directory, std::string_view except = {}) {
         ZF_TRY(const std::vector<std::string> names, list_directory_fd(directory));
-        for (const std::string& name : names) ZF_TRY_STATUS(remove_tree_at(directory, name));
+        for (const std::string& name : names) {
+            if (name != except) ZF_TRY_STATUS(remove_tree_at(directory, name));
+        }
         return {};
     }
 

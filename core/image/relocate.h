@@ -2,12 +2,12 @@
 // travels with it). The state stays installed throughout.
 //
 // On one file system:      marker in OLD; rename OLD NEW; index and configuration; marker removed
-// Between file systems:    copy to NEW; compare every entry; sync; index and configuration; OLD removed
+// Between file systems:    marker in NEW; copy; compare every entry; sync; index and configuration; marker, OLD removed
 //
-// The marker, <zonepath>/.zoneferry-moving, says "zone=NAME from=OLD to=NEW" (a line each). A move that broke off after
-// the rename left it in NEW, and the same command again ends that move. One that broke off while copying left OLD as it
-// was and a part in NEW, which must be removed by hand before the next try; one that broke off while removing left a
-// rest in OLD.
+// The marker says "zone=NAME from=OLD to=NEW" (a line each): .zoneferry-moving for a rename, .zoneferry-copying for a
+// copy. A move that broke off after the rename left it in NEW, and the same command again ends that move. One that
+// broke off while copying left OLD as it was and a part in NEW, which the same command again clears away and copies
+// anew; one that broke off while removing left a rest in OLD.
 #pragma once
 
 #include <string>

@@ -20,10 +20,13 @@ namespace {
 
 class Comparison {
 public:
+    explicit Comparison(std::string_view only_in_copy) : only_in_copy_(only_in_copy) {}
+
     Status directories(int a, int b, const std::string& path) {
         if (++depth_ > kImagePathDepthMax) return Error(Errc::unsupported, "\"" + printable(path) + "\" lies too deep");
         ZF_TRY(const std::vector<std::string> names, list_directory_fd(a));
-        ZF_TRY(const std::vector<std::string> others, list_directory_fd(b));
+        ZF_TRY(std::vector<std::string> others, list_directory_fd(b));
+        if (path.empty()) std::erase(others, only_in_copy_);
         if (names != others) return differs(path.empty() ? "." : path, "the names in it");
         for (const std::string& name : names) {
             Status same = entries(a, b, name, path.empty() ? name : path + "/" + name);
@@ -101,6 +104,7 @@ private:
         }
     }
 
+    std::string only_in_copy_;
     std::map<std::pair<dev_t, ino_t>, ino_t> copies_;  // of files with several names
     std::vector<char> ours_ = std::vector<char>(1U << 18U);
     std::vector<char> theirs_ = std::vector<char>(1U << 18U);
@@ -109,10 +113,10 @@ private:
 
 }  // namespace
 
-Status require_equal_trees(int original, int copy) {
+Status require_equal_trees(int original, int copy, std::string_view only_in_copy) {
     ZF_TRY(const struct stat ours, stat_fd(original));
     ZF_TRY(const struct stat theirs, stat_fd(copy));
-    Comparison comparison;
+    Comparison comparison(only_in_copy);
     ZF_TRY_STATUS(comparison.metadata(original, copy, ours, theirs, "."));
     return comparison.directories(original, copy, "");
 }

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 
+#include <algorithm>
+#include <array>
+
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/packages/database_file.h"
@@ -10,6 +13,13 @@
 
 namespace zoneferry {
 namespace {
+
+// Shipped policy: what only makes sense in a global zone. Nothing that a zone keeps depends on these.
+constexpr std::array kGlobalZoneOnly = {
+    "linux-image-*", "linux-headers-*", "linux-modules-*",  "grub-*",     "grub2*",     "shim-*",
+    "systemd-boot*", "syslinux*",       "initramfs-tools*", "dracut*",    "firmware-*", "*-microcode",
+    "os-prober",     "mokutil",         "efibootmgr",       "zoneferry*",
+};
 
 Result<std::vector<std::string>> load_lists(int root, const std::string& path) {
     std::vector<std::string> patterns;
@@ -44,6 +54,12 @@ Result<std::vector<std::string>> parse_policy_list(std::string_view text, std::s
         patterns.emplace_back(pattern);
     }
     return patterns;
+}
+
+bool is_global_zone_only(std::string_view package) {
+    const std::string name(package);
+    return std::any_of(kGlobalZoneOnly.begin(), kGlobalZoneOnly.end(),
+                       [&](const char* pattern) { return ::fnmatch(pattern, name.c_str(), 0) == 0; });
 }
 
 Result<HostPolicy> HostPolicy::load(int root) {

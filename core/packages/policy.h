@@ -31,6 +31,10 @@ private:
     std::vector<std::string> this_zone_;
 };
 
+// Shipped policy, for packages that only make sense in a global zone: kernels, boot loaders, firmware. No zone gets
+// one.
+bool is_global_zone_only(std::string_view package);
+
 // The patterns of one list; a line with a blank inside a pattern is Errc::invalid with file and line.
 Result<std::vector<std::string>> parse_policy_list(std::string_view text, std::string_view file);
 

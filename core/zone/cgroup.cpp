@@ -17,18 +17,6 @@ namespace {
 constexpr std::uint64_t kFileBytesMax = 1U << 20U;
 constexpr std::int64_t kKillWaitMs = 20'000;
 
-Result<std::string> cgroup2_mount() {
-    ZF_TRY(const std::string mounts, read_file("/proc/self/mountinfo", 16U << 20U));
-    for (const std::string_view line : split(mounts, '\n')) {
-        const std::size_t dash = line.find(" - ");
-        if (dash == std::string_view::npos || !line.substr(dash).starts_with(" - cgroup2 ")) continue;
-        const auto fields = split_words(line);
-        if (fields.size() > 5) return std::string(fields[4]);
-    }
-    return Error(Errc::unsupported, "no cgroup2 is mounted on this host, zones cannot be tracked")
-        .remedy("mount -t cgroup2 none /sys/fs/cgroup");
-}
-
 Status write_value(const std::string& path, const std::string& value) {
     ZF_TRY(const UniqueFd fd, open_file(path, O_WRONLY));
     if (::write(fd.get(), value.data(), value.size()) < 0) return system_error("write " + path, errno);
@@ -53,6 +41,18 @@ void remove_groups(const std::string& group, int depth) {
 }
 
 }  // namespace
+
+Result<std::string> cgroup2_mount() {
+    ZF_TRY(const std::string mounts, read_file("/proc/self/mountinfo", 16U << 20U));
+    for (const std::string_view line : split(mounts, '\n')) {
+        const std::size_t dash = line.find(" - ");
+        if (dash == std::string_view::npos || !line.substr(dash).starts_with(" - cgroup2 ")) continue;
+        const auto fields = split_words(line);
+        if (fields.size() > 5) return std::string(fields[4]);
+    }
+    return Error(Errc::unsupported, "no cgroup2 is mounted on this host, zones cannot be tracked")
+        .remedy("mount -t cgroup2 none /sys/fs/cgroup");
+}
 
 Result<ZoneCgroup> ZoneCgroup::of_zone(const HostRoot& root, const std::string& zone) {
     ZF_TRY(const std::string mount, cgroup2_mount());

@@ -20,6 +20,9 @@
 
 namespace zoneferry {
 
+// Where this host has cgroup v2 mounted; Errc::unsupported if it has not.
+Result<std::string> cgroup2_mount();
+
 class ZoneCgroup {
 public:
     // The group of this zone on a host without systemd. Errc::unsupported if no cgroup2 is mounted.

@@ -111,6 +111,8 @@ Status set_one(ZoneConfig& config, const Resource& r) {
         config.attrs.push_back({r.get("name"), r.get("type"), r.get("value")});
     } else if (r.type == "device") {
         config.devices.push_back(r.get("match"));
+    } else if (r.type == "deleted-device") {
+        config.deleted_devices.push_back(r.get("match"));
     } else if (r.type == "dataset") {
         config.datasets.push_back(r.get("name"));
     } else if (r.type == "rctl") {
@@ -146,6 +148,7 @@ const std::vector<ResourceType>& resource_types() {
         {"fs", {"dir", "special", "raw", "type", "options"}, {"dir", "special", "type"}, "options"},
         {"net", {"address", "physical", "defrouter"}, {"physical"}, nullptr},
         {"device", {"match"}, {"match"}, nullptr},
+        {"deleted-device", {"match"}, {"match"}, nullptr},  // obsolete; kept so that an export loses nothing
         {"rctl", {"name", "value"}, {"name", "value"}, "value"},
         {"attr", {"name", "type", "value"}, {"name", "type", "value"}, nullptr},
         {"dataset", {"name"}, {"name"}, nullptr},
@@ -169,6 +172,7 @@ std::vector<Resource> resources_of(const ZoneConfig& config) {
     add_filesystems(config, out);
     add_networks(config, out);
     for (const std::string& match : config.devices) out.push_back({"device", {{"match", match}}});
+    for (const std::string& match : config.deleted_devices) out.push_back({"deleted-device", {{"match", match}}});
     for (const RctlResource& rctl : config.rctls) {
         Resource resource{"rctl", {{"name", rctl.name}}};
         for (const RctlValue& value : rctl.values) resource.properties.emplace_back("value", value_text(value));
@@ -189,6 +193,7 @@ Status set_resources(ZoneConfig& config, const std::vector<Resource>& resources)
     changed.filesystems.clear();
     changed.nets.clear();
     changed.devices.clear();
+    changed.deleted_devices.clear();
     changed.rctls.clear();
     changed.attrs.clear();
     changed.datasets.clear();

@@ -111,14 +111,17 @@ private:
         value_ = nullptr;
         if (same_field(name, "Status")) return take_status(value);
         if (same_field(name, "Essential")) package_.essential = value == "yes";
-        const std::array<std::pair<std::string_view, std::string*>, 8> kept = {
+        const std::array<std::pair<std::string_view, std::string*>, 11> kept = {
             {{"Package", &package_.name},
              {"Version", &package_.version},
              {"Architecture", &package_.architecture},
              {"Multi-Arch", &package_.multi_arch},
              {"Depends", &package_.depends},
              {"Pre-Depends", &package_.pre_depends},
+             {"Breaks", &package_.breaks},
+             {"Conflicts", &package_.conflicts},
              {"Provides", &package_.provides},
+             {"Installed-Size", &package_.installed_size},
              {"Conffiles", &package_.conffiles}}};
         for (const auto& [field, target] : kept) {
             if (!same_field(field, name)) continue;

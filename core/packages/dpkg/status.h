@@ -38,7 +38,10 @@ struct DpkgPackage {
     std::string multi_arch;    // "same", "foreign", ...; empty: no
     std::string depends;       // as written, continuation lines joined by a newline; likewise below
     std::string pre_depends;
+    std::string breaks;
+    std::string conflicts;
     std::string provides;
+    std::string installed_size;  // in KiB
     std::string conffiles;  // lines " PATH MD5 [obsolete]"
     bool essential = false;
     bool held = false;                // want = hold

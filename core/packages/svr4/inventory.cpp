@@ -146,6 +146,14 @@ std::string without_path_warning(std::vector<std::string> names) {
            (count > kShown ? ", ..." : "") + "): normal if they only bring scripts; if not, the file was cut off";
 }
 
+Result<std::vector<std::string>> read_needs(int packages, const std::string& name) {
+    const std::string shown = std::string(kPackages) + "/" + name + "/install/depend";
+    auto text = read_in_directory(packages, name + "/install/depend", shown, kDependBytesMax);
+    if (text) return parse_depend(*text);
+    if (text.error().code() == Errc::not_found) return std::vector<std::string>();
+    return std::move(text).error();
+}
+
 // Adds what a dependent package needs, to any depth; one that is not installed is left out, as on Solaris.
 class Chooser {
 public:
@@ -173,13 +181,8 @@ private:
     }
 
     Status choose_what_it_needs(const std::string& name) {
-        const std::string shown = std::string(kPackages) + "/" + name + "/install/depend";
-        const auto text = read_in_directory(packages_, name + "/install/depend", shown, kDependBytesMax);
-        if (!text) {
-            if (text.error().code() == Errc::not_found) return {};
-            return text.error();
-        }
-        for (const std::string& needed : parse_depend(*text)) add(needed, DependencyReason::required);
+        ZF_TRY(const std::vector<std::string> needs, read_needs(packages_, name));
+        for (const std::string& needed : needs) add(needed, DependencyReason::required);
         return {};
     }
 
@@ -189,6 +192,18 @@ private:
 };
 
 }  // namespace
+
+Result<std::vector<Svr4Installed>> read_svr4_packages(int root) {
+    ZF_TRY(const UniqueFd packages, open_in_root(root, kPackages, O_RDONLY | O_DIRECTORY));
+    ZF_TRY(Installed installed, read_installed(packages.get()));
+    ZF_TRY(const auto global_only, read_global_only(root));
+    std::vector<Svr4Installed> all;
+    for (auto& [name, package] : installed) {
+        ZF_TRY(std::vector<std::string> needs, read_needs(packages.get(), name));
+        all.push_back({name, std::move(package), std::move(needs), global_only.contains(name)});
+    }
+    return all;
+}
 
 void drop_obsoleted_patches(std::vector<Package>& packages) {
     std::set<std::string, std::less<>> obsoleted;

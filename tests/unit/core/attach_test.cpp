@@ -218,6 +218,24 @@ TEST_F(Attach, AnotherMachineIsRefusedUnlessForcedAndAClusterIsNative) {
     EXPECT_TRUE(host.has(kAttachedName));
 }
 
+TEST_F(Attach, AForeignBrandIsRefusedAlsoWithForce) {
+    Host host;
+    host.make_tree();
+    host.configure(ZoneState::installed);
+    ASSERT_TRUE(host.detach());
+    const std::string path = host.path("/zones/web01/" + std::string(kDetachedName));
+    std::string text = *read_file(path, 1 << 20);
+    const std::string native = "brand=\"native\"";
+    ASSERT_NE(text.find(native), std::string::npos);
+    write_file(path, text.replace(text.find(native), native.size(), "brand=\"lx\""));
+    const auto refused = host.attach(true);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Errc::unsupported);
+    EXPECT_THAT(text_of(refused), HasSubstr("the zone is of brand lx"));
+    EXPECT_EQ(host.state(), ZoneState::configured);
+    EXPECT_TRUE(host.has(kDetachedName));
+}
+
 TEST_F(Attach, ForceDoesWithoutAPackageDatabase) {
     Host host;
     host.make_tree();

@@ -298,6 +298,23 @@ TEST_F(Place, AMoveThatBrokeOffAfterTheRenameIsFinishedByTheSameCommand) {
     EXPECT_FALSE(path_exists(at("/zones/new/.zoneferry-moving")));
 }
 
+TEST_F(Place, ACopyThatBrokeOffIsClearedAwayAndMadeAnew) {
+    ASSERT_TRUE(make_directories(at("/other/web01/root"), 0700));
+    if (!bind_over("/other")) GTEST_SKIP() << "needs the right to mount";
+    ASSERT_EQ(::chmod(at("/other/web01").c_str(), 0700), 0);
+    write_file(at("/other/web01/root/part"), "par");
+    const std::string marker = at("/other/web01/.zoneferry-copying");
+    write_file(marker, "zone=web02\nfrom=/zones/web01\nto=/other/web01\n");
+    EXPECT_THAT(text_of(relocate("/other/web01")), HasSubstr("is not empty"));  // another zone's
+    write_file(marker, "zone=web01\nfrom=/zones/web01\nto=/other/web01\n");
+    const std::string before = described("/zones/web01");
+    const auto moved = relocate("/other/web01");
+    ASSERT_TRUE(moved) << text_of(moved);
+    EXPECT_THAT(moved->notes, Contains(HasSubstr("an earlier move had left")));
+    EXPECT_EQ(described("/other/web01"), before);
+    EXPECT_FALSE(path_exists(at("/zones/web01")));
+}
+
 TEST_F(Place, ComparisonSeesEveryDifference) {
     const std::string a = at("/zones/web01/root/usr");
     const std::string b = at("/b");

@@ -62,6 +62,7 @@ end
 add attr; set name=comment; set type=string; set value="a; b # c"; end
 add capped-memory; set physical=512m; end
 add dedicated-cpu; set ncpus=1-2; set importance=5; end
+add deleted-device; set match=/dev/rdsk/*; end
 verify
 commit
 exit

@@ -106,6 +106,23 @@ TEST_F(ZonecfgTerminal, TheConversationOfTheSeed) {
     EXPECT_EQ(config->zonepath, "/zones/my-zone");
 }
 
+TEST_F(ZonecfgTerminal, AnEarlierLineIsRecalled) {
+    wait_for("zonecfg:my-zone> ");
+    type("create -b\n");
+    wait_for("zonecfg:my-zone> ");
+    type("set zonepath=/zones/one\n");
+    wait_for("zonecfg:my-zone> ");
+    type("set zonepath=/zones/two\n");
+    wait_for("zonecfg:my-zone> ");
+    type("\x10\x10\n");  // ^P twice: the line before the last
+    wait_for("zonecfg:my-zone> ");
+    type("commit\n");
+    wait_for("zonecfg:my-zone> ");
+    type("exit\n");
+    EXPECT_EQ(exit_status(), 0);
+    EXPECT_EQ(ZoneStore(HostRoot(directory_.path())).config(*ZoneName::create("my-zone"))->zonepath, "/zones/one");
+}
+
 TEST_F(ZonecfgTerminal, ExitStaysUntilTheConfigurationIsSoundOrGivenUp) {
     wait_for("zonecfg:my-zone> ");
     type("create -b\n");
