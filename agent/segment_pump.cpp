@@ -39,6 +39,9 @@ Status produce(Connection& connection, TreeSender& sender, std::uint32_t pass,
     end.pass = pass;
     while (true) {
         ZF_TRY_STATUS(before_each());
+        if (const auto use = connection.use()) {
+            sender.note_link({use->acknowledged_bytes, use->busy_us, use->receiver_limited_us, use->waiting_bytes});
+        }
         ZF_TRY(std::optional<TreeSegment> segment, sender.next());
         if (!segment) break;
         Segment message;
@@ -74,7 +77,7 @@ Status send_segments(Connection& connection, TreeSender& sender, std::uint32_t p
 }
 
 Result<TreeSegment> take_segment(Segment&& segment) {
-    if (segment.encoding > static_cast<std::uint8_t>(Encoding::zstd)) return Error(Errc::protocol, "unknown encoding");
+    if (!is_encoding(segment.encoding)) return Error(Errc::protocol, "unknown encoding");
     TreeSegment part;
     part.number = segment.number;
     part.raw_bytes = segment.raw_bytes;

@@ -17,24 +17,47 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// A token bucket holding at most a quarter of a second's bytes.
+// A token bucket holding at most a quarter of a second's bytes. Thread-safe.
 class RateLimit {
 public:
     explicit RateLimit(std::uint64_t bytes_per_second) : rate_(static_cast<double>(bytes_per_second)) {}
-    // How long to wait before so many bytes may go.
-    std::chrono::nanoseconds delay_for(std::uint64_t bytes) {
-        if (rate_ <= 0) return {};
-        const auto now = SteadyClock::now();
-        tokens_ = std::min(rate_ / 4, tokens_ + std::chrono::duration<double>(now - last_).count() * rate_);
-        last_ = now;
+    void set(std::uint64_t bytes_per_second) {
+        const std::lock_guard lock(mutex_);
+        rate_ = static_cast<double>(bytes_per_second);
+        tokens_ = 0;
+        last_ = SteadyClock::now();
+        ++changes_;
+        changed_.notify_all();
+    }
+    void wake() {
+        const std::lock_guard lock(mutex_);
+        changed_.notify_all();
+    }
+    // Waits until so many bytes may go; a limit changed meanwhile holds at once.
+    template <class IsOver>
+    void wait_for(std::uint64_t bytes, IsOver is_over) {
+        std::unique_lock lock(mutex_);
+        if (rate_ <= 0) return;
+        refill();
         tokens_ -= static_cast<double>(bytes);
-        if (tokens_ >= 0) return {};
-        return std::chrono::nanoseconds(static_cast<std::int64_t>(-tokens_ / rate_ * 1e9));
+        const std::uint64_t changes = changes_;
+        while (rate_ > 0 && tokens_ < 0 && changes == changes_ && !is_over()) {
+            changed_.wait_for(lock, std::chrono::duration<double>(-tokens_ / rate_));
+            refill();
+        }
     }
 
 private:
+    void refill() {
+        const auto now = SteadyClock::now();
+        tokens_ = std::min(rate_ / 4, tokens_ + std::chrono::duration<double>(now - last_).count() * rate_);
+        last_ = now;
+    }
+    std::mutex mutex_;
+    std::condition_variable changed_;
     double rate_;
     double tokens_ = 0;
+    std::uint64_t changes_ = 0;
     SteadyClock::time_point last_ = SteadyClock::now();
 };
 
@@ -44,13 +67,17 @@ struct TreeSender::State {
     State(const SendOptions& options, CatalogWriter writer)
         : paths(options.catalog_path_prefix),
           catalog(std::move(writer)),
-          pipeline(options.compressor_threads, options.zstd_level),
-          limit(options.bytes_per_second) {}
+          control(options.compressor_threads, options.zstd_level),
+          pipeline(options.compressor_threads, control),
+          limit(options.bytes_per_second) {
+        control.set_limit(options.bytes_per_second);
+    }
 
     CatalogPaths paths;
     std::string pass_id;
     CatalogWriter catalog;
     WalkCounts counts;
+    CompressionControl control;
     SegmentPipeline pipeline;
     RateLimit limit;
     std::atomic<std::uint64_t> raw_bytes{0};
@@ -59,8 +86,6 @@ struct TreeSender::State {
     std::atomic<bool> all_given_out{false};
     std::mutex acknowledge_mutex;
     std::uint64_t acknowledged = 0;
-    std::mutex wait_mutex;  // for the rate limit's pauses
-    std::condition_variable wait_ended;
     std::jthread walker;  // last: it uses all the above
 };
 
@@ -91,7 +116,10 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
     auto walk = std::make_shared<TreeWalk>(
         std::move(tree),
         WalkOptions{!known, options.tolerate_changes, options.devices,
-                    std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes), options.excluded},
+                    [&state, most = std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes)] {
+                        return std::min(most, kCompressionModes[state.control.mode()].segment_bytes);
+                    },
+                    options.excluded},
         std::move(base), state.catalog, state.counts, emit);
     state.walker = std::jthread([&state, walk] { state.pipeline.close(walk->run()); });
     return sender;
@@ -104,11 +132,8 @@ Result<std::optional<TreeSegment>> TreeSender::next() {
         state.all_given_out = true;
         return segment;
     }
-    if (const auto delay = state.limit.delay_for(segment->payload.size()); delay.count() > 0) {
-        std::unique_lock lock(state.wait_mutex);
-        state.wait_ended.wait_for(lock, delay, [&] { return state.pipeline.is_cancelled(); });
-        if (state.pipeline.is_cancelled()) return Error(Errc::cancelled, "the transfer was asked to stop");
-    }
+    state.limit.wait_for(segment->payload.size(), [&] { return state.pipeline.is_cancelled(); });
+    if (state.pipeline.is_cancelled()) return Error(Errc::cancelled, "the transfer was asked to stop");
     state.raw_bytes += segment->raw_bytes;
     state.payload_bytes += segment->payload.size();
     ++state.given_out;
@@ -154,8 +179,14 @@ Progress TreeSender::progress() const {
 
 void TreeSender::cancel() {
     state_->pipeline.cancel();
-    const std::lock_guard lock(state_->wait_mutex);
-    state_->wait_ended.notify_all();
+    state_->limit.wake();
+}
+
+void TreeSender::note_link(const LinkCounters& counters) { state_->control.note_link(counters); }
+
+void TreeSender::set_limit(std::uint64_t bytes_per_second) {
+    state_->control.set_limit(bytes_per_second);
+    state_->limit.set(bytes_per_second);
 }
 
 }  // namespace zoneferry

@@ -24,7 +24,7 @@ struct WalkOptions {
     bool clear = false;  // the target may hold anything: have it drop all first
     bool tolerate_changes = true;
     DevicePolicy devices = DevicePolicy::known;
-    std::size_t segment_bytes = 0;
+    std::function<std::size_t()> segment_bytes;  // raw, of the segment that begins; asked on the walking thread
     std::vector<std::string> excluded;
 };
 
@@ -91,6 +91,7 @@ private:
     Status put(const Record& record);
     Status make_room();
     Status seal();
+    void begin_segment();
     Error naming(Error error, std::string_view name) const;
 
     WalkOptions options_;
@@ -102,6 +103,7 @@ private:
     std::unordered_map<std::uint64_t, FirstName> first_names_;  // by inode: those with several names
     std::optional<OpenFile> open_file_;
     ByteVector raw_;
+    std::size_t segment_bytes_ = 0;  // of this segment
     std::uint64_t number_ = 0;
     std::uint64_t records_ = 0;
 };

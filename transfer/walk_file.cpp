@@ -12,6 +12,7 @@ namespace zoneferry {
 namespace {
 
 constexpr std::uint64_t kDenseBytesMax = 64 * 1024;
+constexpr std::uint64_t kBlockBytes = 4096;  // where blocks are of another size, some files are asked needlessly
 constexpr std::size_t kReadBytes = 128 * 1024;  // the place it is read to stays in the processor's cache
 static_assert(kReadBytes <= kDataBytesMax);
 
@@ -43,8 +44,9 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     ZF_TRY_STATUS(put(FileRecord{start > 0, stat->size, start, make_metadata(*stat, *xattrs), name}));
     open_file_ = OpenFile{name, identity, start, racy};
     const std::uint64_t sent_before = counts_.data_bytes_sent;
-    // All of a small file's blocks are there: it is not asked for holes.
-    const bool is_dense = stat->size <= kDenseBytesMax && stat->allocated_bytes >= stat->size;
+    // A small file that has exactly the blocks of its size (none for xattrs) is not asked for holes.
+    const std::uint64_t full_bytes = (stat->size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+    const bool is_dense = stat->size <= kDenseBytesMax && stat->allocated_bytes == full_bytes && xattrs->empty();
     if (auto sent = is_dense ? send_region(fd->get(), stat->size) : send_data(fd->get(), stat->size); !sent) return naming(std::move(sent).error(), name);
     ZF_TRY_STATUS(put(FileEndRecord{counts_.data_bytes_sent - sent_before}));
     open_file_.reset();

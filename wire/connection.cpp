@@ -44,6 +44,8 @@ Result<Message> Connection::receive(int timeout_ms) {
 
 void Connection::close() { link_->close(Error(Errc::cancelled, "the connection was closed on this side")); }
 
+std::optional<LinkUse> Connection::use() const { return link_->use(); }
+
 const PeerIdentity& Connection::peer() const { return link_->peer(); }
 bool Connection::is_join() const { return link_->is_join(); }
 ByteVector Connection::exporter(std::string_view label) const { return derive_exporter(link_->exporter(), label); }

@@ -20,13 +20,16 @@
 // JoinReply and Refusal, in small frames, and lives for a limited time.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "core/base/bytes.h"
 #include "core/base/result.h"
 #include "wire/limits.h"
+#include "wire/link_use.h"
 #include "wire/messages.h"
 
 namespace zoneferry {
@@ -68,6 +71,9 @@ public:
     Result<Message> receive(int timeout_ms);
     // Parts politely, without waiting for it; wakes every blocked caller. May be called often.
     void close();
+
+    // What the kernel has counted of this connection; nullopt once it is over.
+    std::optional<LinkUse> use() const;
 
     const PeerIdentity& peer() const;
     bool is_join() const;

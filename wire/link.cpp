@@ -116,6 +116,15 @@ void Link::reject(Error why) {
     if (!is_finished_) post(&Link::part);
 }
 
+// The socket is closed only after is_finished_ was set under the same mutex.
+std::optional<LinkUse> Link::use() {
+    const std::lock_guard lock(mutex_);
+    if (is_finished_) return std::nullopt;
+    std::optional<LinkUse> used = read_link_use(stream_.next_layer().native_handle());
+    if (used) used->waiting_bytes = outbound_bytes_;
+    return used;
+}
+
 bool Link::is_finished() {
     const std::lock_guard lock(mutex_);
     return is_finished_;

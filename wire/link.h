@@ -57,6 +57,7 @@ public:
     Result<Frame> receive(int timeout_ms);
     void close(Error why);
     // The peer broke the rules: everybody gets this error.
+    std::optional<LinkUse> use();
     void reject(Error why);
     bool is_finished();
 

@@ -4,7 +4,7 @@
 //     stream_bench keys DIRECTORY                      two hosts that trust each other: DIRECTORY/first, /second
 //     stream_bench receive DIRECTORY ADDRESS STAGING   prints "ready", takes one pass, ends
 //     stream_bench send DIRECTORY ADDRESS SOURCE CATALOG [OPTION=VALUE...]
-//         options: level=-1|0..19 (-1: adapted, the default)  threads=N  bwlimit=BYTES_PER_SECOND
+//         options: level=0..9 (default: adapted)  threads=N  bwlimit=BYTES_PER_SECOND
 // `send` prints one line of JSON. A second `send` with the same CATALOG is a delta pass.
 #include <chrono>
 #include <condition_variable>
