@@ -146,8 +146,10 @@ Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name) {
     return read_through({-1, held_path(directory, name)});
 }
 
-Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs) {
+Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs, const FileAttributes& attributes) {
     Metadata metadata;
+    metadata.flags = attributes.flags;
+    metadata.project = attributes.project;
     metadata.mode = stat.mode & 07777U;
     metadata.uid = stat.uid;
     metadata.gid = stat.gid;
@@ -157,12 +159,14 @@ Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs) {
     return metadata;
 }
 
-Status apply_metadata(int fd, const Metadata& metadata, bool may_have_xattrs) {
+Result<FileAttributes> apply_metadata(int fd, const Metadata& metadata, bool may_have_some) {
     if (::fchown(fd, metadata.uid, metadata.gid) != 0) return system_error("change the owner", errno);
-    ZF_TRY_STATUS(set_xattrs({fd, {}}, metadata, may_have_xattrs));
+    ZF_TRY_STATUS(set_xattrs({fd, {}}, metadata, may_have_some));
     if (::fchmod(fd, metadata.mode) != 0) return system_error("change the mode", errno);
     if (::futimens(fd, times_of(metadata).data()) != 0) return system_error("set the times", errno);
-    return {};
+    const FileAttributes wanted{metadata.flags, metadata.project};
+    if (!may_have_some && wanted == FileAttributes{}) return wanted;
+    return apply_file_attributes(fd, wanted);
 }
 
 Status apply_metadata_at(int directory, const std::string& name, std::uint32_t format, const Metadata& metadata) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/fd.h"
+#include "transfer/file_flags.h"
 #include "transfer/record.h"
 
 namespace zoneferry {
@@ -42,11 +43,12 @@ Result<OwnedXattrs> read_xattrs(int fd);
 Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name);
 
 // The views point into xattrs.
-Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs);
+Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs, const FileAttributes& attributes = {});
 
-// Owner, xattrs, mode, times, in the one order that works: chown drops capabilities and setuid, an ACL changes the
-// mode, and everything changes times. Xattrs that are there but not in metadata go away if may_have_xattrs.
-Status apply_metadata(int fd, const Metadata& metadata, bool may_have_xattrs);
+// Owner, xattrs, mode, times, file attributes, in the one order that works: chown drops capabilities and setuid, an ACL
+// changes the mode, everything changes times, and nothing changes what is immutable. Xattrs and attributes that are
+// there but not in metadata go away if may_have_some. Returns the attributes that the file system does not have.
+Result<FileAttributes> apply_metadata(int fd, const Metadata& metadata, bool may_have_some);
 Status apply_metadata_at(int directory, const std::string& name, std::uint32_t format, const Metadata& metadata);
 
 }  // namespace zoneferry

@@ -13,9 +13,9 @@ namespace zoneferry {
 namespace {
 
 constexpr std::size_t kFrameBytes = 64 * 1024;
-constexpr std::size_t kFrameBytesMax = 2 * kFrameBytes;
+constexpr std::size_t kFrameBytesMax = 4 * kFrameBytes;
 constexpr std::size_t kFrameHeaderBytes = 12;
-constexpr std::string_view kMagic = "zoneferry catalog 1 ";
+constexpr std::string_view kMagic = "zoneferry catalog 2 ";
 
 std::uint64_t frame_hash(std::uint64_t number, ConstBytes body) {
     Sha256 hash;
@@ -49,25 +49,76 @@ bool take_identity(ConstBytes& from, Identity& into) {
     return whole;
 }
 
+// Which fields follow: most entries have few.
+enum Field : std::uint16_t {
+    kAgain = 1,
+    kMoved = 2,
+    kSegment = 4,
+    kOffset = 8,
+    kTargetInode = 16,
+    kBlocks = 32,
+    kPatched = 64,
+    kFrom = 128,
+};
+
+std::uint16_t fields_of(const CatalogEntry& entry) {
+    unsigned fields = 0;
+    const auto set = [&fields](bool is_there, Field field) { fields |= is_there ? unsigned{field} : 0U; };
+    set(entry.again, kAgain);
+    set(entry.moved, kMoved);
+    set(entry.segment != kNotSent, kSegment);
+    set(entry.offset != 0, kOffset);
+    set(entry.target_inode != 0, kTargetInode);
+    set(static_cast<bool>(entry.blocks), kBlocks);
+    set(static_cast<bool>(entry.patched), kPatched);
+    set(!entry.from.empty(), kFrom);
+    return static_cast<std::uint16_t>(fields);
+}
+
+void append_ref(ByteVector& out, const BlockRef& ref) {
+    append_little_endian(out, ref.at);
+    append_little_endian(out, ref.count);
+    append_little_endian(out, ref.id);
+    append_little_endian(out, ref.block_log);
+}
+bool take_ref(ConstBytes& from, BlockRef& into) {
+    return take_number(from, into.at) && take_number(from, into.count) && take_number(from, into.id) &&
+           take_number(from, into.block_log) && into.block_log >= kBlockLogMin && into.block_log <= kBlockLogMax &&
+           into.count <= 2 * kBlocksPerFileMax;
+}
+
+template <class Length>
+bool take_text(ConstBytes& from, std::string& into) {
+    Length length = 0;
+    if (!take_number(from, length) || from.size() < length) return false;
+    into = as_text(from.first(length));
+    from = from.subspan(length);
+    return true;
+}
+
 std::optional<CatalogEntry> take_entry(ConstBytes& from) {
     CatalogEntry entry;
     std::uint8_t kind = 0;
-    if (!take_number(from, kind)) return std::nullopt;
+    std::uint16_t fields = 0;
+    if (!take_number(from, kind) || !take_number(from, fields)) return std::nullopt;
     entry.kind = static_cast<CatalogKind>(kind);
     if (std::string_view("DEFPTZ").find(static_cast<char>(kind)) == std::string_view::npos) return std::nullopt;
-    if (has_name(entry.kind)) {
-        std::uint8_t length = 0;
-        if (!take_number(from, length) || from.size() < length) return std::nullopt;
-        entry.name = as_text(from.first(length));
-        from = from.subspan(length);
-    }
-    if (has_identity(entry.kind) && !take_identity(from, entry.identity)) return std::nullopt;
-    std::uint8_t again = 0;
-    if (!take_number(from, entry.segment) || !take_number(from, entry.offset) ||
-        !take_number(from, entry.target_inode) || !take_number(from, again)) {
-        return std::nullopt;
-    }
-    entry.again = again != 0;
+    bool whole = true;
+    const auto field = [&](unsigned which, auto take) {
+        if (whole && (fields & which) != 0) whole = take();
+    };
+    if (has_name(entry.kind)) whole = take_text<std::uint8_t>(from, entry.name);
+    if (entry.kind == CatalogKind::directory) whole = whole && take_number(from, entry.identity.inode);
+    if (has_identity(entry.kind)) whole = whole && take_identity(from, entry.identity);
+    field(kSegment, [&] { return take_number(from, entry.segment); });
+    field(kOffset, [&] { return take_number(from, entry.offset); });
+    field(kTargetInode, [&] { return take_number(from, entry.target_inode); });
+    field(kBlocks, [&] { return take_ref(from, entry.blocks); });
+    field(kPatched, [&] { return take_ref(from, entry.patched); });
+    field(kFrom, [&] { return take_text<std::uint32_t>(from, entry.from); });
+    entry.again = (fields & kAgain) != 0;
+    entry.moved = (fields & kMoved) != 0;
+    if (!whole) return std::nullopt;
     return entry;
 }
 
@@ -100,10 +151,12 @@ Result<CatalogWriter> CatalogWriter::create(const std::string& path, const std::
 
 void CatalogWriter::add(const CatalogEntry& entry) {
     append_little_endian(body_, static_cast<std::uint8_t>(entry.kind));
+    append_little_endian(body_, fields_of(entry));
     if (has_name(entry.kind)) {
         append_little_endian(body_, static_cast<std::uint8_t>(entry.name.size()));
         append_bytes(body_, as_bytes(entry.name));
     }
+    if (entry.kind == CatalogKind::directory) append_little_endian(body_, entry.identity.inode);
     if (has_identity(entry.kind)) {
         append_little_endian(body_, entry.identity.mode);
         append_little_endian(body_, entry.identity.uid);
@@ -113,10 +166,14 @@ void CatalogWriter::add(const CatalogEntry& entry) {
         append_little_endian(body_, static_cast<std::uint64_t>(entry.identity.ctime_seconds));
         append_little_endian(body_, entry.identity.ctime_nanoseconds);
     }
-    append_little_endian(body_, entry.segment);
-    append_little_endian(body_, entry.offset);
-    append_little_endian(body_, entry.target_inode);
-    append_little_endian(body_, std::uint8_t{entry.again});
+    if (entry.segment != kNotSent) append_little_endian(body_, entry.segment);
+    if (entry.offset != 0) append_little_endian(body_, entry.offset);
+    if (entry.target_inode != 0) append_little_endian(body_, entry.target_inode);
+    if (entry.blocks) append_ref(body_, entry.blocks);
+    if (entry.patched) append_ref(body_, entry.patched);
+    if (entry.from.empty()) return;
+    append_little_endian(body_, static_cast<std::uint32_t>(entry.from.size()));
+    append_bytes(body_, as_bytes(entry.from));
 }
 
 Status CatalogWriter::flush_if_large() { return body_.size() >= kFrameBytes ? flush() : Status(); }
@@ -151,6 +208,21 @@ Result<CatalogReader> CatalogReader::open(const std::string& path) {
     return reader;
 }
 
+Result<CatalogReader> CatalogReader::open_at(const std::string& path, const CatalogPosition& position) {
+    CatalogReader reader;
+    ZF_TRY(reader.fd_, open_file(path, O_RDONLY));
+    if (::lseek(reader.fd_.get(), static_cast<off_t>(position.frame_at), SEEK_SET) < 0) {
+        return system_error("read the catalog", errno);
+    }
+    reader.frames_ = position.frame;
+    reader.next_at_ = position.frame_at;
+    if (!reader.read_frame() || position.in_body >= reader.body_.size()) {
+        return Error(Errc::corrupt, "the catalog " + printable(path) + " is damaged");
+    }
+    reader.position_ = static_cast<std::size_t>(position.in_body);
+    return reader;
+}
+
 bool CatalogReader::read_frame() {
     std::array<std::byte, kFrameHeaderBytes> header{};
     if (!read_some(fd_.get(), header)) return false;
@@ -159,6 +231,8 @@ bool CatalogReader::read_frame() {
     body_.resize(length);
     position_ = 0;
     if (!read_some(fd_.get(), body_)) return false;
+    frame_at_ = next_at_;
+    next_at_ += kFrameHeaderBytes + length;
     return frame_hash(frames_++, body_) == load_little_endian<std::uint64_t>(ConstBytes(header).subspan(4));
 }
 
@@ -171,6 +245,7 @@ Result<std::optional<CatalogEntry>> CatalogReader::next() {
     ConstBytes rest = ConstBytes(body_).subspan(position_);
     auto entry = take_entry(rest);
     if (!entry) return Error(Errc::corrupt, "the catalog of the last pass is damaged");
+    entry->position = {frame_at_, frames_ - 1, position_};
     position_ = body_.size() - rest.size();
     complete_ = entry->kind == CatalogKind::complete;
     return entry;

@@ -6,14 +6,16 @@
 //     PREFIX.acked   "PASS-ID COUNT": segments 0..COUNT-1 of PREFIX.new are on the target's disk
 // A file is frames of: length u32, hash (8 bytes of SHA-256 over frame number, frame body), body. The first body is
 // the header line; others hold whole entries, in the order of the walk:
-//     D name fresh-segment    a directory begins (kNotSent: the target had it)
-//     E identity segment again the directory ends
-//     F name identity segment again target-inode
+//     D name inode segment    a directory begins (kNotSent: the target had it here); moved: it came from another place
+//     E identity segment      the directory ends
+//     F name identity segment target-inode
 //                             any other entry; segment is that of its last byte, kNotSent: unchanged; target-inode is
 //                             a random number for the inode that the target has, 0 if it has one name only
-//     P name identity offset segment  a file's bytes before offset are in the segments up to that one
+//     P name identity offset segment  a file's bytes before offset are in the segments up to that one. In a base: a
+//                             file is there, of which only its block map tells something
 //     T name segment          was on the target, removed by that segment
 //     Z                       complete
+// F and P of large files refer to their block map (block_map.h), in a pass also to the one they were compared with.
 // "again": not trusted (changed while read, changed within a clock tick of the read, or never acknowledged): may or
 // may not be on the target, comes again or is removed, but never counts as unchanged.
 #pragma once
@@ -25,6 +27,7 @@
 
 #include "core/base/fd.h"
 #include "transfer/attributes.h"
+#include "transfer/block_map.h"
 
 namespace zoneferry {
 
@@ -52,14 +55,28 @@ enum class CatalogKind : char {
     complete = 'Z'
 };
 
+// Where an entry lies in its file.
+struct CatalogPosition {
+    std::uint64_t frame_at = 0;
+    std::uint64_t frame = 0;
+    std::uint64_t in_body = 0;
+    auto operator<=>(const CatalogPosition&) const = default;
+};
+
 struct CatalogEntry {
     CatalogKind kind = CatalogKind::complete;
     std::string name;
-    Identity identity;
+    Identity identity;  // of a directory's begin: the inode only
     std::uint64_t segment = kNotSent;
     std::uint64_t offset = 0;
     std::uint64_t target_inode = 0;
     bool again = false;
+    BlockRef blocks;
+    // Of a pass only; a base has none of these.
+    BlockRef patched;          // the map of what the target had here before; in place of it the entry was written
+    bool moved = false;        // the target had it in another place
+    std::string from;          // ... which is still to come in the order: its path
+    CatalogPosition position;  // set by the reader
 };
 
 class CatalogWriter {
@@ -80,6 +97,8 @@ private:
 class CatalogReader {
 public:
     static Result<CatalogReader> open(const std::string& path);
+    // Goes on from an entry that was read before.
+    static Result<CatalogReader> open_at(const std::string& path, const CatalogPosition& position);
     const std::string& pass_id() const { return pass_id_; }
     // nullopt: the end; a damaged or half-written frame counts as the end (is_complete() tells).
     Result<std::optional<CatalogEntry>> next();
@@ -92,6 +111,8 @@ private:
     ByteVector body_;
     std::size_t position_ = 0;
     std::uint64_t frames_ = 0;
+    std::uint64_t frame_at_ = 0;  // of the body at hand
+    std::uint64_t next_at_ = 0;
     bool complete_ = false;
 };
 

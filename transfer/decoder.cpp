@@ -6,7 +6,9 @@
 
 namespace zoneferry {
 
-TreeDecoder::TreeDecoder(TreeSink& sink, DecodeLimits limits) : sink_(sink), limits_(std::move(limits)) {}
+TreeDecoder::TreeDecoder(TreeSink& sink, DecodeLimits limits) : sink_(sink), limits_(std::move(limits)) {
+    limits_.preserved.emplace_back(kStashDirectory);
+}
 
 std::string TreeDecoder::path() const {
     std::string path;
@@ -36,8 +38,9 @@ Status TreeDecoder::decode(ConstBytes raw) {
 }
 
 Status TreeDecoder::apply(const Record& record) {
-    const bool in_file_only =
-        std::holds_alternative<DataRecord>(record) || std::holds_alternative<FileEndRecord>(record);
+    const bool in_file_only = std::holds_alternative<DataRecord>(record) ||
+                              std::holds_alternative<FileEndRecord>(record) ||
+                              std::holds_alternative<HoleRecord>(record);
     if (state_ == State::ended) return refuse("a record follows the end");
     if (std::holds_alternative<BeginRecord>(record) != (state_ == State::before_begin)) {
         return refuse("a pass begins once, and first");
@@ -48,19 +51,48 @@ Status TreeDecoder::apply(const Record& record) {
     return std::visit([this](const auto& one) { return on(one); }, record);
 }
 
-// Names ascend within a directory, so each occurs once.
-Status TreeDecoder::accept_name(std::string_view name) {
+bool TreeDecoder::is_preserved(std::string_view name) const {
+    return std::find(limits_.preserved.begin(), limits_.preserved.end(), name) != limits_.preserved.end();
+}
+
+Status TreeDecoder::check_name(std::string_view name) const {
     if (levels_.empty()) return refuse("\"" + printable(name) + "\" follows the root");
-    Level& level = levels_.back();
-    if (name <= level.last) {
-        return refuse("the name \"" + printable(name) + "\" follows it, out of order");
-    }
-    level.last = name;
-    if (levels_.size() == 1 &&
-        std::find(limits_.preserved.begin(), limits_.preserved.end(), name) != limits_.preserved.end()) {
-        return refuse("this name is the host's own");
+    if (name <= levels_.back().last) return refuse("the name \"" + printable(name) + "\" follows it, out of order");
+    if (levels_.size() == 1 && is_preserved(name)) {
+        return refuse("the name \"" + printable(name) + "\" is the host's own");
     }
     if (path_bytes_ + name.size() + 1 > kPathBytesMax) return refuse("its path is too long");
+    return {};
+}
+
+// Names ascend within a directory, so each occurs once.
+Status TreeDecoder::accept_name(std::string_view name) {
+    ZF_TRY_STATUS(check_name(name));
+    levels_.back().last = name;
+    return {};
+}
+
+// Where a path lies in the order of the walk, seen from the entry at hand: -1 earlier, 1 later, 0 it is the entry, one
+// of its directories, or below it.
+int TreeDecoder::order_of(const std::vector<std::string_view>& path) const {
+    for (std::size_t i = 0; i < path.size() && i < levels_.size(); ++i) {
+        if (path[i] != levels_[i].last) return path[i] < levels_[i].last ? -1 : 1;
+    }
+    return 0;
+}
+
+// What comes from a path must still be as the pass before left it, so it lies later: what is earlier was said already.
+Status TreeDecoder::accept_origin(const Origin& origin) {
+    if (origin.kind == Origin::Kind::path) {
+        if (order_of(origin.path) <= 0) return refuse("it comes from where the pass has been");
+        if (is_preserved(origin.path[0])) return refuse("it comes from what is the host's own");
+    }
+    if (origin.kind == Origin::Kind::stash) {
+        if (origin.stash >= stash_taken_.size() || stash_taken_[origin.stash]) {
+            return refuse("it was not put aside, or is taken already");
+        }
+        stash_taken_[origin.stash] = true;
+    }
     return {};
 }
 
@@ -68,7 +100,7 @@ Status TreeDecoder::on(const BeginRecord& record) {
     if (record.version != kStreamVersion) {
         return Error(Errc::unsupported, "the stream has version " + std::to_string(record.version));
     }
-    if (record.clear) ZF_TRY_STATUS(sink_.clear());
+    ZF_TRY_STATUS(sink_.begin(record));
     levels_.emplace_back();
     state_ = State::in_directory;
     return {};
@@ -78,9 +110,10 @@ Status TreeDecoder::on(const EnterRecord& record) {
     ZF_TRY_STATUS(accept_name(record.name));
     if (levels_.size() > kDepthMax) return refuse("it lies too deep");
     if (++entries_ > limits_.entries_max) return refuse("there are too many entries");
+    ZF_TRY_STATUS(accept_origin(record.origin));
     ZF_TRY_STATUS(sink_.enter(record));
     path_bytes_ += record.name.size() + 1;
-    levels_.push_back({std::string(record.name), {}});
+    levels_.push_back({std::string(record.name), {}, {}});
     return {};
 }
 
@@ -95,9 +128,11 @@ Status TreeDecoder::on(const LeaveRecord& record) {
 Status TreeDecoder::on(const FileRecord& record) {
     ZF_TRY_STATUS(accept_name(record.name));
     if (++entries_ > limits_.entries_max) return refuse("there are too many entries");
+    ZF_TRY_STATUS(accept_origin(record.origin));
     ZF_TRY_STATUS(sink_.file(record));
     file_size_ = record.size;
-    file_position_ = record.start;
+    file_is_fresh_ = record.origin.is_fresh();
+    file_position_ = 0;
     file_data_bytes_ = 0;
     state_ = State::in_file;
     return {};
@@ -115,6 +150,16 @@ Status TreeDecoder::on(const DataRecord& record) {
     return {};
 }
 
+Status TreeDecoder::on(const HoleRecord& record) {
+    const auto end = checked_add<std::uint64_t>(record.offset, record.length);
+    if (file_is_fresh_) return refuse("a new file needs no holes");
+    if (!end || *end > file_size_) return refuse("a hole lies behind its end");
+    if (record.offset < file_position_) return refuse("a hole comes out of order");
+    ZF_TRY_STATUS(sink_.hole(record));
+    file_position_ = *end;
+    return {};
+}
+
 Status TreeDecoder::on(const FileEndRecord& record) {
     if (record.data_bytes != file_data_bytes_) return refuse("not all of its data came");
     state_ = State::in_directory;
@@ -124,16 +169,8 @@ Status TreeDecoder::on(const FileEndRecord& record) {
 Status TreeDecoder::on(const LinkRecord& record) {
     ZF_TRY_STATUS(accept_name(record.name));
     if (++entries_ > limits_.entries_max) return refuse("there are too many entries");
-    // An earlier entry: its path is less, component by component, than this one's.
-    for (std::size_t i = 0; i < record.target.size(); ++i) {
-        if (i >= levels_.size()) return refuse("it links to a later entry");
-        const std::string_view here = levels_[i].last;
-        if (record.target[i] < here) break;
-        if (record.target[i] > here || i + 1 == record.target.size()) return refuse("it links to a later entry");
-    }
-    if (std::find(limits_.preserved.begin(), limits_.preserved.end(), record.target[0]) != limits_.preserved.end()) {
-        return refuse("it links to what is the host's own");
-    }
+    if (order_of(record.target) >= 0) return refuse("it links to a later entry");
+    if (is_preserved(record.target[0])) return refuse("it links to what is the host's own");
     return sink_.link(record);
 }
 
@@ -158,7 +195,17 @@ Status TreeDecoder::on(const EndRecord& record) {
     if (levels_.size() > 1) return refuse("the pass ends inside of it");
     if (record.records != records_) return refuse("the pass has lost records");
     state_ = State::ended;
-    return {};
+    return sink_.end();
+}
+
+Status TreeDecoder::on(const StashRecord& record) {
+    ZF_TRY_STATUS(check_name(record.name));
+    if (record.name <= levels_.back().stashed)
+        return refuse("the name \"" + printable(record.name) + "\" is put aside twice");
+    if (stash_taken_.size() >= kStashMax) return refuse("too much is put aside");
+    levels_.back().stashed = record.name;
+    stash_taken_.push_back(false);
+    return sink_.stash(record);
 }
 
 }  // namespace zoneferry

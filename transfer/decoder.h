@@ -19,7 +19,7 @@ namespace zoneferry {
 class TreeSink {
 public:
     virtual ~TreeSink() = default;
-    virtual Status clear() = 0;
+    virtual Status begin(const BeginRecord& record) = 0;
     virtual Status enter(const EnterRecord& record) = 0;
     virtual Status leave(const LeaveRecord& record) = 0;  // also once for the root, at the end
     virtual Status file(const FileRecord& record) = 0;
@@ -29,6 +29,9 @@ public:
     virtual Status symlink(const SymlinkRecord& record) = 0;
     virtual Status special(const SpecialRecord& record) = 0;
     virtual Status remove(const RemoveRecord& record) = 0;
+    virtual Status stash(const StashRecord& record) = 0;  // the first is number 0
+    virtual Status hole(const HoleRecord& record) = 0;
+    virtual Status end() = 0;
 };
 
 struct DecodeLimits {
@@ -51,11 +54,16 @@ private:
     enum class State { before_begin, in_directory, in_file, ended, failed };
     struct Level {
         std::string name;
-        std::string last;  // greatest name seen so far; "" before the first
+        std::string last;     // greatest name seen so far; "" before the first
+        std::string stashed;  // the last one put aside
     };
 
     Status apply(const Record& record);
     Status accept_name(std::string_view name);
+    Status check_name(std::string_view name) const;
+    Status accept_origin(const Origin& origin);
+    bool is_preserved(std::string_view name) const;
+    int order_of(const std::vector<std::string_view>& path) const;
     Status refuse(std::string_view why) const;
     std::string path() const;
 
@@ -70,6 +78,8 @@ private:
     Status on(const SpecialRecord& record);
     Status on(const RemoveRecord& record);
     Status on(const EndRecord& record);
+    Status on(const StashRecord& record);
+    Status on(const HoleRecord& record);
 
     TreeSink& sink_;
     DecodeLimits limits_;
@@ -82,6 +92,8 @@ private:
     std::uint64_t file_size_ = 0;
     std::uint64_t file_position_ = 0;  // end of the last data
     std::uint64_t file_data_bytes_ = 0;
+    bool file_is_fresh_ = true;
+    std::vector<bool> stash_taken_;  // by number
 };
 
 }  // namespace zoneferry

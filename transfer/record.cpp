@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/text.h"
+#include "transfer/file_flags.h"
 
 namespace zoneferry {
 namespace {
@@ -21,6 +22,8 @@ void append_metadata(ByteVector& out, const Metadata& metadata) {
     append_little_endian(out, metadata.gid);
     append_little_endian(out, static_cast<std::uint64_t>(metadata.mtime_seconds));
     append_little_endian(out, metadata.mtime_nanoseconds);
+    append_little_endian(out, metadata.flags);
+    append_little_endian(out, metadata.project);
     append_little_endian(out, static_cast<std::uint16_t>(metadata.xattrs.size()));
     for (const Xattr& xattr : metadata.xattrs) {
         append_u8(out, static_cast<std::uint8_t>(xattr.name.size()));
@@ -28,6 +31,20 @@ void append_metadata(ByteVector& out, const Metadata& metadata) {
         append_little_endian(out, static_cast<std::uint32_t>(xattr.value.size()));
         append_bytes(out, xattr.value);
     }
+}
+
+void append_path(ByteVector& out, const std::vector<std::string_view>& path) {
+    append_little_endian(out, static_cast<std::uint16_t>(path.size()));
+    for (const std::string_view component : path) {
+        append_u8(out, static_cast<std::uint8_t>(component.size()));
+        append_text(out, component);
+    }
+}
+
+void append_origin(ByteVector& out, const Origin& origin) {
+    append_u8(out, static_cast<std::uint8_t>(origin.kind));
+    if (origin.kind == Origin::Kind::path) append_path(out, origin.path);
+    if (origin.kind == Origin::Kind::stash) append_little_endian(out, origin.stash);
 }
 
 struct BodyWriter {
@@ -38,7 +55,7 @@ struct BodyWriter {
         return RecordType::begin;
     }
     RecordType operator()(const EnterRecord& record) const {
-        append_u8(out, record.fresh ? 1 : 0);
+        append_origin(out, record.origin);
         append_text(out, record.name);
         return RecordType::enter;
     }
@@ -47,9 +64,8 @@ struct BodyWriter {
         return RecordType::leave;
     }
     RecordType operator()(const FileRecord& record) const {
-        append_u8(out, record.continued ? 1 : 0);
+        append_origin(out, record.origin);
         append_little_endian(out, record.size);
-        append_little_endian(out, record.start);
         append_metadata(out, record.metadata);
         append_text(out, record.name);
         return RecordType::file;
@@ -64,11 +80,7 @@ struct BodyWriter {
         return RecordType::file_end;
     }
     RecordType operator()(const LinkRecord& record) const {
-        append_little_endian(out, static_cast<std::uint16_t>(record.target.size()));
-        for (const std::string_view component : record.target) {
-            append_u8(out, static_cast<std::uint8_t>(component.size()));
-            append_text(out, component);
-        }
+        append_path(out, record.target);
         append_text(out, record.name);
         return RecordType::link;
     }
@@ -94,6 +106,15 @@ struct BodyWriter {
     RecordType operator()(const EndRecord& record) const {
         append_little_endian(out, record.records);
         return RecordType::end;
+    }
+    RecordType operator()(const StashRecord& record) const {
+        append_text(out, record.name);
+        return RecordType::stash;
+    }
+    RecordType operator()(const HoleRecord& record) const {
+        append_little_endian(out, record.offset);
+        append_little_endian(out, record.length);
+        return RecordType::hole;
     }
 };
 
@@ -137,6 +158,8 @@ public:
     }
     std::string_view last_name() { return name(rest_.size()); }
     Metadata metadata();
+    std::vector<std::string_view> path();
+    Origin origin();
     void done() {
         if (!rest_.empty()) fail("is too long");
     }
@@ -158,6 +181,9 @@ Metadata BodyReader::metadata() {
     metadata.gid = number<std::uint32_t>();
     metadata.mtime_seconds = static_cast<std::int64_t>(number<std::uint64_t>());
     metadata.mtime_nanoseconds = number<std::uint32_t>();
+    metadata.flags = number<std::uint32_t>();
+    metadata.project = number<std::uint32_t>();
+    if ((metadata.flags & ~kFileFlagsAll) != 0) fail("has unknown file flags");
     if (metadata.mode > 07777) fail("has a mode that is none");
     if (metadata.uid == UINT32_MAX || metadata.gid == UINT32_MAX) fail("has an owner that is none");
     if (metadata.mtime_nanoseconds > 999'999'999) fail("has a time that is none");
@@ -182,6 +208,24 @@ Metadata BodyReader::metadata() {
     return metadata;
 }
 
+std::vector<std::string_view> BodyReader::path() {
+    std::vector<std::string_view> path;
+    const auto count = number<std::uint16_t>();
+    if (count == 0 || count > kDepthMax + 1) fail("names a path of no possible depth");
+    for (std::size_t i = 0; i < count && !failed_; ++i) path.push_back(name(number<std::uint8_t>()));
+    return path;
+}
+
+Origin BodyReader::origin() {
+    Origin origin;
+    const auto kind = number<std::uint8_t>();
+    if (kind > static_cast<std::uint8_t>(Origin::Kind::stash)) fail("has an unknown origin");
+    origin.kind = static_cast<Origin::Kind>(kind);
+    if (origin.kind == Origin::Kind::path) origin.path = path();
+    if (origin.kind == Origin::Kind::stash) origin.stash = number<std::uint32_t>();
+    return origin;
+}
+
 Record read_body(RecordType type, BodyReader& in) {
     switch (type) {
         case RecordType::begin: {
@@ -192,20 +236,18 @@ Record read_body(RecordType type, BodyReader& in) {
         }
         case RecordType::enter: {
             EnterRecord record;
-            record.fresh = in.flag();
+            record.origin = in.origin();
             record.name = in.last_name();
             return record;
         }
         case RecordType::leave: return LeaveRecord{in.metadata()};
         case RecordType::file: {
             FileRecord record;
-            record.continued = in.flag();
+            record.origin = in.origin();
             record.size = in.number<std::uint64_t>();
-            record.start = in.number<std::uint64_t>();
             record.metadata = in.metadata();
             record.name = in.last_name();
             if (record.size > kFileBytesMax) in.fail("declares a file larger than any file system here holds");
-            if (record.start > record.size || (!record.continued && record.start != 0)) in.fail("starts at no place");
             return record;
         }
         case RecordType::data: {
@@ -219,11 +261,7 @@ Record read_body(RecordType type, BodyReader& in) {
         case RecordType::file_end: return FileEndRecord{in.number<std::uint64_t>()};
         case RecordType::link: {
             LinkRecord record;
-            const auto count = in.number<std::uint16_t>();
-            if (count == 0 || count > kDepthMax) in.fail("links to a path of no possible depth");
-            for (std::size_t i = 0; i < count && !in.failed(); ++i) {
-                record.target.push_back(in.name(in.number<std::uint8_t>()));
-            }
+            record.target = in.path();
             record.name = in.last_name();
             return record;
         }
@@ -251,6 +289,14 @@ Record read_body(RecordType type, BodyReader& in) {
         }
         case RecordType::remove: return RemoveRecord{in.last_name()};
         case RecordType::end: return EndRecord{in.number<std::uint64_t>()};
+        case RecordType::stash: return StashRecord{in.last_name()};
+        case RecordType::hole: {
+            HoleRecord record;
+            record.offset = in.number<std::uint64_t>();
+            record.length = in.number<std::uint64_t>();
+            if (record.length == 0) in.fail("is a hole of no length");
+            return record;
+        }
     }
     in.fail("is of unknown type " + std::to_string(static_cast<unsigned>(type)));
     return EndRecord{};

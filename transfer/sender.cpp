@@ -64,9 +64,10 @@ private:
 }  // namespace
 
 struct TreeSender::State {
-    State(const SendOptions& options, CatalogWriter writer)
+    State(const SendOptions& options, CatalogWriter writer, BlockStore store)
         : paths(options.catalog_path_prefix),
           catalog(std::move(writer)),
+          blocks(std::move(store)),
           control(options.compressor_threads, options.zstd_level),
           pipeline(options.compressor_threads, control),
           limit(options.bytes_per_second) {
@@ -76,6 +77,7 @@ struct TreeSender::State {
     CatalogPaths paths;
     std::string pass_id;
     CatalogWriter catalog;
+    BlockStore blocks;
     WalkCounts counts;
     CompressionControl control;
     SegmentPipeline pipeline;
@@ -97,7 +99,11 @@ TreeSender::~TreeSender() {
 Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions options) {
     const CatalogPaths paths(options.catalog_path_prefix);
     if (options.forget) ZF_TRY_STATUS(forget_catalogs(paths));
-    ZF_TRY(const bool known, settle_catalogs(paths));
+    ZF_TRY(BlockStore blocks, BlockStore::open(paths.blocks));
+    ZF_TRY(const bool known, settle_catalogs(paths, blocks));
+    if (!known) {
+        ZF_TRY(blocks, BlockStore::open(paths.blocks));
+    }
     CatalogCursor base;
     if (known) {
         ZF_TRY(CatalogReader reader, CatalogReader::open(paths.base));
@@ -107,20 +113,20 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
     ZF_TRY(CatalogWriter writer, CatalogWriter::create(paths.fresh, pass_id));
 
     std::unique_ptr<TreeSender> sender(new TreeSender);  // NOLINT: private constructor
-    sender->state_ = std::make_unique<State>(options, std::move(writer));
+    sender->state_ = std::make_unique<State>(options, std::move(writer), std::move(blocks));
     State& state = *sender->state_;
     state.pass_id = pass_id;
     const auto emit = [&state](std::uint64_t number, ByteVector raw) {
         return state.pipeline.push(number, std::move(raw));
     };
+    const auto segment_bytes = [&state, most = std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes)] {
+        return std::min(most, kCompressionModes[state.control.mode()].segment_bytes);
+    };
     auto walk = std::make_shared<TreeWalk>(
         std::move(tree),
-        WalkOptions{!known, options.tolerate_changes, options.devices,
-                    [&state, most = std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes)] {
-                        return std::min(most, kCompressionModes[state.control.mode()].segment_bytes);
-                    },
-                    options.excluded},
-        std::move(base), state.catalog, state.counts, emit);
+        WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes, options.excluded,
+                    known ? paths.base : std::string()},
+        std::move(base), state.blocks, state.catalog, state.counts, emit);
     state.walker = std::jthread([&state, walk] { state.pipeline.close(walk->run()); });
     return sender;
 }
@@ -148,6 +154,7 @@ Status TreeSender::acknowledge(std::uint64_t durable_count) {
     }
     if (durable_count <= state.acknowledged) return {};
     // What the catalog tells of these segments must survive before they count.
+    ZF_TRY_STATUS(state.blocks.sync());
     if (::fdatasync(state.catalog.fd()) != 0) return system_error("sync the catalog", errno);
     ZF_TRY_STATUS(replace_file(state.paths.acked, state.pass_id + " " + std::to_string(durable_count) + "\n", 0600));
     state.acknowledged = durable_count;
@@ -161,16 +168,17 @@ Result<PassSummary> TreeSender::finish() {
         return Error(Errc::conflict, "the pass is not over: not every segment was sent and acknowledged");
     }
     if (state.walker.joinable()) state.walker.join();
+    ZF_TRY_STATUS(state.blocks.sync());
     ZF_TRY_STATUS(state.catalog.sync());
     if (::rename(state.paths.fresh.c_str(), state.paths.base.c_str()) != 0) {
         return system_error("rename the catalog", errno);
     }
     ZF_TRY_STATUS(remove_file(state.paths.acked));  // syncs the directory
     const WalkCounts& counts = state.counts;
-    return PassSummary{state.given_out,           counts.entries,      counts.bytes,
-                       counts.entries_sent,       counts.files_sent,   counts.data_bytes_sent,
-                       state.raw_bytes,           state.payload_bytes, counts.removed,
-                       counts.changed_while_read, counts.vanished};
+    return PassSummary{
+        state.given_out,        counts.entries,  counts.bytes,        counts.entries_sent, counts.files_sent,
+        counts.data_bytes_sent, state.raw_bytes, state.payload_bytes, counts.removed,      counts.changed_while_read,
+        counts.vanished,        counts.moved,    counts.patched};
 }
 
 Progress TreeSender::progress() const {

@@ -49,6 +49,8 @@ struct PassSummary {
     std::uint64_t removed = 0;             // names (with all below them)
     std::uint64_t changed_while_read = 0;  // these come again in the next pass
     std::uint64_t vanished = 0;
+    std::uint64_t moved = 0;    // directories and large files taken from another place of the target
+    std::uint64_t patched = 0;  // large files of which only changed blocks were sent
 };
 
 class TreeSender {

@@ -14,9 +14,15 @@
 #include "transfer/segment.h"
 
 namespace zoneferry {
-TreeWalk::TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, CatalogWriter& catalog, WalkCounts& counts,
-                   Emit emit)
-    : options_(std::move(options)), base_(std::move(base)), catalog_(catalog), counts_(counts), emit_(std::move(emit)) {
+TreeWalk::TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, BlockStore& blocks, CatalogWriter& catalog,
+                   WalkCounts& counts, Emit emit)
+    : options_(std::move(options)),
+      base_(std::move(base)),
+      blocks_(blocks),
+      catalog_(catalog),
+      counts_(counts),
+      emit_(std::move(emit)) {
+    options_.excluded.emplace_back(kStashDirectory);
     levels_.push_back({std::move(root), {}, true});
 }
 
@@ -36,26 +42,39 @@ Status TreeWalk::run() {
     ZF_TRY(const CatalogEntry* base, base_.peek());
     const bool has_base = base->kind == CatalogKind::directory;
     if (has_base) base_.take();
-    ZF_TRY_STATUS(walk_directory(stat, has_base, false));
-    catalog_.add({CatalogKind::complete});
+    const Source here{.kind = Origin::Kind::here};
+    ZF_TRY_STATUS(walk_directory(stat, has_base, &here));
+    catalog_.add({});
     ZF_TRY_STATUS(put(EndRecord{records_}));
     return seal();
 }
 
-Status TreeWalk::walk_directory(const EntryStat& stat, bool has_base, bool fresh) {
+// from: what the target has of it; null: nothing.
+Status TreeWalk::walk_directory(const EntryStat& stat, bool has_base, const Source* from) {
     const std::int64_t read_at_ns = file_clock_ns();
-    if (fresh) {
+    CatalogEntry begin;
+    begin.kind = CatalogKind::directory;
+    begin.name = levels_.back().name;
+    begin.identity.inode = stat.inode;
+    const bool is_here = from != nullptr && from->kind == Origin::Kind::here;
+    if (!is_here) {
         Level& level = levels_.back();
-        const std::string name = level.name;
         UniqueFd fd = std::move(level.fd);
         levels_.pop_back();
         ZF_TRY_STATUS(enter_all());
-        ZF_TRY_STATUS(put(EnterRecord{true, name}));
-        levels_.push_back({std::move(fd), name, true});
+        ZF_TRY_STATUS(put(EnterRecord{from == nullptr ? Origin{} : origin_of(*from), begin.name}));
+        levels_.push_back({std::move(fd), begin.name, true});
+        begin.segment = number_;
+        begin.moved = from != nullptr;
+        if (begin.moved) {
+            for (const std::string& component : from->path) begin.from += (begin.from.empty() ? "" : "/") + component;
+            claim(*from);
+            ++counts_.moved;
+        }
     }
-    catalog_.add({CatalogKind::directory, levels_.back().name, {}, fresh ? number_ : kNotSent});
+    catalog_.add(begin);
     ZF_TRY_STATUS(walk_children(has_base));
-    return end_directory(stat, has_base, read_at_ns);
+    return end_directory(stat, has_base, begin.moved, read_at_ns);
 }
 
 Status TreeWalk::walk_children(bool has_base) {
@@ -85,33 +104,40 @@ Result<const CatalogEntry*> TreeWalk::base_entry(bool has_base) {
     return base->kind == CatalogKind::directory_end ? none : base;
 }
 
-Status TreeWalk::end_directory(const EntryStat& stat, bool has_base, std::int64_t read_at_ns) {
+Status TreeWalk::end_directory(const EntryStat& stat, bool has_base, bool is_moved, std::int64_t read_at_ns) {
     const bool is_root = levels_.size() == 1;
     bool unchanged = false;
     if (has_base) {
         ZF_TRY(const CatalogEntry* base, base_.peek());
-        unchanged = !base->again && base->identity == identity_of(stat);
+        unchanged = !is_moved && !base->again && base->identity == identity_of(stat);
         base_.take();
     }
-    Level& level = levels_.back();
-    CatalogEntry entry{CatalogKind::directory_end, {}, identity_of(stat)};
-    if (!unchanged || (level.entered && !is_root) || (is_root && records_ > 1)) {
+    CatalogEntry entry;
+    entry.kind = CatalogKind::directory_end;
+    entry.identity = identity_of(stat);
+    if (!unchanged || (levels_.back().entered && !is_root) || (is_root && records_ > 1)) {
         ZF_TRY_STATUS(enter_all());
-        auto xattrs = read_xattrs(level.fd.get());
-        if (!xattrs) return naming(std::move(xattrs).error(), "");
-        ZF_TRY(const EntryStat after, stat_entry(level.fd.get(), ""));
-        const bool changed = identity_of(after) != entry.identity;
-        if (changed && !options_.tolerate_changes) {
-            return naming(Error(Errc::conflict, "the directory changed while it was read"), "");
-        }
-        ZF_TRY_STATUS(put(LeaveRecord{make_metadata(stat, *xattrs)}));
-        entry.segment = number_;
-        entry.again = changed || is_racy(stat, read_at_ns);
-        if (changed) ++counts_.changed_while_read;
-        ++counts_.entries_sent;
+        if (auto left = leave_directory(entry, stat, read_at_ns); !left) return naming(std::move(left).error(), "");
     }
     ++counts_.entries;
     catalog_.add(entry);
+    return {};
+}
+
+Status TreeWalk::leave_directory(CatalogEntry& entry, const EntryStat& stat, std::int64_t read_at_ns) {
+    const int fd = levels_.back().fd.get();
+    ZF_TRY(const OwnedXattrs xattrs, read_xattrs(fd));
+    ZF_TRY(const FileAttributes attributes, read_file_attributes(fd));
+    ZF_TRY(const EntryStat after, stat_entry(fd, ""));
+    const bool changed = identity_of(after) != entry.identity;
+    if (changed && !options_.tolerate_changes) {
+        return Error(Errc::conflict, "the directory changed while it was read");
+    }
+    ZF_TRY_STATUS(put(LeaveRecord{make_metadata(stat, xattrs, attributes)}));
+    entry.segment = number_;
+    entry.again = changed || is_racy(stat, read_at_ns);
+    if (changed) ++counts_.changed_while_read;
+    ++counts_.entries_sent;
     return {};
 }
 
@@ -146,17 +172,41 @@ Status TreeWalk::visit_directory(const std::string& name, const CatalogEntry* ba
     }
     auto stat = stat_entry(fd->get(), "");
     if (!stat) return naming(std::move(stat).error(), name);
-    const bool has_base = base != nullptr && base->kind == CatalogKind::directory;
-    if (has_base) base_.take();
-    if (!has_base && base != nullptr) ZF_TRY_STATUS(base_.skip());
+    const bool is_here = base != nullptr && base->kind == CatalogKind::directory &&
+                         base->identity.inode == stat->inode && !claimed_.contains(base->position);
+    if (!is_here) return visit_other_directory(name, *stat, *std::move(fd), base);
+    base_.take();
     levels_.push_back({*std::move(fd), name, false});
-    ZF_TRY_STATUS(walk_directory(*stat, has_base, !has_base));
+    const Source here{.kind = Origin::Kind::here};
+    ZF_TRY_STATUS(walk_directory(*stat, true, &here));
     levels_.pop_back();
     return {};
 }
 
+// The target has none under this name: perhaps in another place.
+Status TreeWalk::visit_other_directory(const std::string& name, const EntryStat& stat, UniqueFd fd,
+                                       const CatalogEntry* base) {
+    ZF_TRY_STATUS(free_name(name, base));
+    ZF_TRY(const std::optional<Source> from, find_moved(name, stat.inode, true));
+    CatalogCursor base_here = std::move(base_);
+    if (from) {
+        ZF_TRY(CatalogReader reader, CatalogReader::open_at(options_.base_path, from->position));
+        base_ = CatalogCursor(std::move(reader));
+        ZF_TRY([[maybe_unused]] const CatalogEntry* begin, base_.peek());
+        base_.take();
+    } else {
+        base_ = CatalogCursor();
+    }
+    levels_.push_back({std::move(fd), name, false});
+    Status done = walk_directory(stat, from.has_value(), from ? &*from : nullptr);
+    levels_.pop_back();
+    base_ = std::move(base_here);
+    return done;
+}
+
 bool TreeWalk::is_unchanged(const EntryStat& stat, const CatalogEntry* base) const {
     if (base == nullptr || base->kind != CatalogKind::leaf || base->again) return false;
+    if (claimed_.contains(base->position)) return false;
     if (base->identity != identity_of(stat)) return false;
     // All names of an inode must be the same one there: after the rename of a directory, one of them may have been
     // sent anew while nothing about the others shows a change.
@@ -166,7 +216,7 @@ bool TreeWalk::is_unchanged(const EntryStat& stat, const CatalogEntry* base) con
 
 Status TreeWalk::visit_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base) {
     if (!is_unchanged(stat, base)) return send_leaf(name, stat, base);
-    note_first_name(name, stat, base->target_inode);
+    note_first_name(name, stat, base->blocks, base->target_inode);
     CatalogEntry entry = *base;
     base_.take();
     entry.segment = kNotSent;
@@ -176,15 +226,24 @@ Status TreeWalk::visit_leaf(const std::string& name, const EntryStat& stat, cons
 
 Status TreeWalk::send_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base) {
     const std::int64_t read_at_ns = file_clock_ns();
+    CatalogEntry entry;
+    entry.kind = CatalogKind::leaf;
+    entry.name = name;
+    entry.identity = identity_of(stat);
+    entry.again = is_racy(stat, read_at_ns);
     if (const FirstName* first = find_first_name(stat)) {
-        if (base != nullptr) ZF_TRY_STATUS(base_.skip());
+        ZF_TRY_STATUS(free_name(name, base));
         ZF_TRY_STATUS(enter_all());
         ZF_TRY_STATUS(put(LinkRecord{{first->path.begin(), first->path.end()}, name}));
-        note_sent(name, stat, first->target_inode, is_racy(stat, read_at_ns));
+        // What the first name was sent with may be older than what is seen now.
+        entry.again = entry.again || first->identity != entry.identity;
+        entry.target_inode = first->target_inode;
+        entry.blocks = first->blocks;
+        note_sent(std::move(entry), stat);
         return {};
     }
     if (S_ISREG(stat.mode)) return send_file(name, base);
-    if (base != nullptr) ZF_TRY_STATUS(base_.skip());
+    ZF_TRY_STATUS(free_name(name, base));
     ZF_TRY_STATUS(enter_all());
     Status sent = S_ISLNK(stat.mode) ? send_symlink(name, stat) : send_special(name, stat);
     if (!sent) {
@@ -192,10 +251,13 @@ Status TreeWalk::send_leaf(const std::string& name, const EntryStat& stat, const
         if (!options_.tolerate_changes) return naming(Error(Errc::conflict, "it vanished while it was read"), name);
         // The target may or may not have it from before: said in the catalog, so that it is removed or sent again.
         ++counts_.vanished;
-        catalog_.add({CatalogKind::leaf, name, {}, kNotSent, 0, 0, true});
+        entry.identity = {};
+        entry.again = true;
+        catalog_.add(entry);
         return {};
     }
-    note_sent(name, stat, note_first_name(name, stat, 0), is_racy(stat, read_at_ns));
+    entry.target_inode = note_first_name(name, stat, {}, 0);
+    note_sent(std::move(entry), stat);
     return {};
 }
 
@@ -227,17 +289,31 @@ Status TreeWalk::vanished(const std::string& name, const CatalogEntry* base) {
 }
 
 Status TreeWalk::remove(const std::string& name, const CatalogEntry* base) {
-    ZF_TRY_STATUS(enter_all());
-    const std::string gone = name;  // name may belong to the base entry that is skipped now
-    if (base != nullptr) ZF_TRY_STATUS(base_.skip());
-    ZF_TRY_STATUS(put(RemoveRecord{gone}));
-    catalog_.add({CatalogKind::removed, gone, {}, number_});
-    ++counts_.removed;
+    CatalogEntry gone;
+    gone.kind = CatalogKind::removed;
+    gone.name = name;  // which may belong to the base entry that is skipped now
+    const auto claimed = base == nullptr ? claimed_.end() : claimed_.find(base->position);
+    if (claimed != claimed_.end() && base->kind == CatalogKind::directory) {
+        gone.segment = claimed->second;
+        ZF_TRY_STATUS(base_.skip());
+    } else if (base != nullptr && can_put_aside(*base)) {
+        ZF_TRY_STATUS(put_aside(gone.name, *base));
+        gone.segment = number_;
+        ++counts_.removed;
+    } else {
+        ZF_TRY_STATUS(enter_all());
+        if (base != nullptr) ZF_TRY_STATUS(base_.skip());
+        ZF_TRY_STATUS(put(RemoveRecord{gone.name}));
+        gone.segment = number_;
+        ++counts_.removed;
+    }
+    catalog_.add(gone);
     return {};
 }
 
-void TreeWalk::note_sent(const std::string& name, const EntryStat& stat, std::uint64_t target_inode, bool again) {
-    note_leaf({CatalogKind::leaf, name, identity_of(stat), number_, 0, target_inode, again}, stat);
+void TreeWalk::note_sent(CatalogEntry entry, const EntryStat& stat) {
+    entry.segment = number_;
+    note_leaf(std::move(entry), stat);
     ++counts_.entries_sent;
 }
 
@@ -254,12 +330,15 @@ TreeWalk::FirstName* TreeWalk::find_first_name(const EntryStat& stat) {
 }
 
 // The target's inode, by a number of ours: a new one (0 given) for what is made anew. 0 for what has one name.
-std::uint64_t TreeWalk::note_first_name(const std::string& name, const EntryStat& stat, std::uint64_t target_inode) {
+std::uint64_t TreeWalk::note_first_name(const std::string& name, const EntryStat& stat, const BlockRef& blocks,
+                                        std::uint64_t target_inode) {
     if (stat.links < 2) return 0;
     const auto [first, is_new] = first_names_.try_emplace(stat.inode);
     if (is_new) {
         for (std::size_t i = 1; i < levels_.size(); ++i) first->second.path.push_back(levels_[i].name);
         first->second.path.push_back(name);
+        first->second.identity = identity_of(stat);
+        first->second.blocks = blocks;
         first->second.target_inode =
             target_inode != 0 ? target_inode : load_little_endian<std::uint64_t>(random_bytes(8));
     }
@@ -270,7 +349,7 @@ std::uint64_t TreeWalk::note_first_name(const std::string& name, const EntryStat
 Status TreeWalk::enter_all() {
     for (Level& level : levels_) {
         if (level.entered) continue;
-        ZF_TRY_STATUS(put(EnterRecord{false, level.name}));
+        ZF_TRY_STATUS(put(EnterRecord{Origin{Origin::Kind::here, {}, 0}, level.name}));
         level.entered = true;
     }
     return {};
@@ -287,10 +366,7 @@ Status TreeWalk::put(const Record& record) {
 Status TreeWalk::make_room() { return raw_.size() >= segment_bytes_ ? seal() : Status(); }
 
 Status TreeWalk::seal() {
-    if (open_file_) {
-        catalog_.add({CatalogKind::partial, open_file_->name, open_file_->identity, number_, open_file_->position, 0,
-                      open_file_->racy});
-    }
+    if (open_file_ && large_ != nullptr) ZF_TRY_STATUS(note_partial());
     ZF_TRY_STATUS(catalog_.flush());
     ByteVector full = std::move(raw_);
     if (!emit_(number_, std::move(full))) return Error(Errc::cancelled, "the transfer was asked to stop");

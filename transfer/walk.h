@@ -5,15 +5,24 @@
 // Safe against a tree that changes meanwhile: names are opened without following anything and without blocking, what
 // is open is what is described, and an entry whose ctime lies within a clock tick of the reading is never trusted as
 // unchanged (kRacyMarginNs, reading.h): it comes again.
+//
+// Large files (walk_file.cpp): of one that the target has, only the blocks go out whose hash is not the one in the
+// block map of the pass before. Moves (walk_moves.cpp): an inode that the base has in another place is taken from
+// there, if it is a directory or a file with a block map. A rename changes the ctime, so a moved file is never trusted:
+// its blocks are read and compared; a moved directory is walked, and what lies in it is compared as anywhere else.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "transfer/base_index.h"
+#include "transfer/block_map.h"
 #include "transfer/catalog.h"
 #include "transfer/devices.h"
 #include "transfer/record.h"
@@ -26,6 +35,7 @@ struct WalkOptions {
     DevicePolicy devices = DevicePolicy::known;
     std::function<std::size_t()> segment_bytes;  // raw, of the segment that begins; asked on the walking thread
     std::vector<std::string> excluded;
+    std::string base_path;  // the base catalog's file
 };
 
 struct WalkCounts {
@@ -35,6 +45,8 @@ struct WalkCounts {
     std::atomic<std::uint64_t> files_sent{0};
     std::atomic<std::uint64_t> data_bytes_sent{0};
     std::atomic<std::uint64_t> removed{0};
+    std::atomic<std::uint64_t> moved{0};    // taken from another place of the target
+    std::atomic<std::uint64_t> patched{0};  // files of which only changed blocks were sent
     std::atomic<std::uint64_t> changed_while_read{0};
     std::atomic<std::uint64_t> vanished{0};
 };
@@ -43,8 +55,8 @@ class TreeWalk {
 public:
     // emit takes a raw segment; false: stop.
     using Emit = std::function<bool(std::uint64_t number, ByteVector raw)>;
-    TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, CatalogWriter& catalog, WalkCounts& counts,
-             Emit emit);
+    TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, BlockStore& blocks, CatalogWriter& catalog,
+             WalkCounts& counts, Emit emit);
 
     Status run();
     std::uint64_t segments() const { return number_; }
@@ -56,26 +68,37 @@ private:
         bool entered = false;  // the stream is inside it
     };
     struct OpenFile {
-        std::string name;
-        Identity identity;
+        CatalogEntry entry;  // as far as it is known while it is sent
         std::uint64_t position = 0;
-        bool racy = false;
     };
     struct FirstName {
         std::vector<std::string> path;
+        Identity identity;
         std::uint64_t target_inode = 0;  // catalog.h: which inode of the target this is
+        BlockRef blocks;
     };
+    // Something of the base that the target has in another place than this side.
+    struct Source {
+        Origin::Kind kind = Origin::Kind::fresh;
+        bool is_directory = false;
+        std::uint32_t stash = 0;
+        std::vector<std::string> path;
+        CatalogPosition position;
+        BlockRef blocks;
+        std::uint64_t target_inode = 0;
+        Identity identity;
+        std::uint64_t trusted_bytes = 0;  // blocks before it need not be read if the identity is the same
+    };
+    struct LargeFile;
 
-    Status walk_directory(const EntryStat& stat, bool has_base, bool fresh);
+    Status walk_directory(const EntryStat& stat, bool has_base, const Source* from);
     Status walk_children(bool has_base);
-    Status end_directory(const EntryStat& stat, bool has_base, std::int64_t read_at_ns);
+    Status end_directory(const EntryStat& stat, bool has_base, bool is_moved, std::int64_t read_at_ns);
     Status visit(const std::string& name, bool has_base);
     Status visit_directory(const std::string& name, const CatalogEntry* base);
+    Status visit_other_directory(const std::string& name, const EntryStat& stat, UniqueFd fd, const CatalogEntry* base);
     Status visit_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base);
     Status send_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base);
-    Status send_file(const std::string& name, const CatalogEntry* base);
-    Status send_data(int fd, std::uint64_t size);
-    Status send_region(int fd, std::uint64_t end);
     Status send_symlink(const std::string& name, const EntryStat& stat);
     Status send_special(const std::string& name, const EntryStat& stat);
     Status remove(const std::string& name, const CatalogEntry* base);
@@ -83,25 +106,54 @@ private:
     Result<const CatalogEntry*> base_entry(bool has_base);
     bool is_unchanged(const EntryStat& stat, const CatalogEntry* base) const;
     FirstName* find_first_name(const EntryStat& stat);
-    std::uint64_t note_first_name(const std::string& name, const EntryStat& stat, std::uint64_t target_inode);
-    void note_sent(const std::string& name, const EntryStat& stat, std::uint64_t target_inode, bool again);
+    std::uint64_t note_first_name(const std::string& name, const EntryStat& stat, const BlockRef& blocks,
+                                  std::uint64_t target_inode);
+    void note_sent(CatalogEntry entry, const EntryStat& stat);
     void note_leaf(CatalogEntry entry, const EntryStat& stat);
+
+    // walk_file.cpp
+    Status send_file(const std::string& name, const CatalogEntry* base);
+    Status send_data(int fd, std::uint64_t size, LargeFile* large);
+    Status send_region(int fd, std::uint64_t end, LargeFile* large);
+    Status send_changes(int fd, std::uint64_t size, LargeFile& large);
+    Status send_window(int fd, std::uint64_t end, LargeFile& large);
+    Status send_blocks(std::uint64_t begin, std::uint64_t end, const LargeFile& large);
+    Status send_bytes(std::uint64_t offset, ConstBytes bytes);
+    Status note_partial();
+
+    // walk_moves.cpp
+    bool can_put_aside(const CatalogEntry& base) const;
+    Status free_name(const std::string& name, const CatalogEntry* base);
+    Status put_aside(const std::string& name, const CatalogEntry& base);
+    Result<std::optional<Source>> find_moved(const std::string& name, std::uint64_t inode, bool is_directory);
+    Result<Source> find_blocks(const std::string& name, const EntryStat& stat, const CatalogEntry* base);
+    void claim(const Source& source);
+    static Origin origin_of(const Source& source);
+    bool is_later(const std::vector<std::string>& path, const std::string& name) const;
 
     Status enter_all();
     Status put(const Record& record);
     Status make_room();
     Status seal();
     void begin_segment();
+    Status leave_directory(CatalogEntry& entry, const EntryStat& stat, std::int64_t read_at_ns);
     Error naming(Error error, std::string_view name) const;
 
     WalkOptions options_;
     CatalogCursor base_;
+    BlockStore& blocks_;
     CatalogWriter& catalog_;
     WalkCounts& counts_;
     Emit emit_;
     std::vector<Level> levels_;
     std::unordered_map<std::uint64_t, FirstName> first_names_;  // by inode: those with several names
     std::optional<OpenFile> open_file_;
+    LargeFile* large_ = nullptr;  // that of the open file
+    std::optional<BaseIndex> index_;
+    std::unordered_map<std::uint64_t, Source> stashed_;  // by inode
+    std::uint32_t stash_count_ = 0;
+    std::set<CatalogPosition> gone_;                    // directories of the base that lie in their place no more
+    std::map<CatalogPosition, std::uint64_t> claimed_;  // taken from their place, by which segment
     ByteVector raw_;
     std::size_t segment_bytes_ = 0;  // of this segment
     std::uint64_t number_ = 0;

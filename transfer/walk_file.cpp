@@ -1,4 +1,7 @@
 // The regular files of a walk: what is open is what is described, holes are not read.
+//
+// A large file is read in blocks. If the target has it, a block goes out only if its hash is not the one that the map
+// of the pass before has for it; in any case the new map is written while it goes.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -15,8 +18,86 @@ constexpr std::uint64_t kDenseBytesMax = 64 * 1024;
 constexpr std::uint64_t kBlockBytes = 4096;  // where blocks are of another size, some files are asked needlessly
 constexpr std::size_t kReadBytes = 128 * 1024;  // the place it is read to stays in the processor's cache
 static_assert(kReadBytes <= kDataBytesMax);
+constexpr std::uint64_t kWindowBytes = 256 * 1024;  // read and hashed while it is in the processor's cache
+
+struct Run {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+};
+
+// Whole or up to the file's end; the rest is zero then.
+Status read_whole(int fd, MutableBytes into, std::uint64_t offset) {
+    while (!into.empty()) {
+        const ssize_t got = ::pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return system_error("read", errno);
+        if (got == 0) {
+            std::fill(into.begin(), into.end(), std::byte{0});
+            return {};
+        }
+        into = into.subspan(static_cast<std::size_t>(got));
+        offset += static_cast<std::uint64_t>(got);
+    }
+    return {};
+}
+
+// The runs of data of a file, in order.
+class RunFinder {
+public:
+    RunFinder(int fd, std::uint64_t size) : fd_(fd), size_(size) {}
+    // The first run that ends behind position, cut to the file's size; none: begin and end are the size.
+    Run at(std::uint64_t position) {
+        if (position < run_.end) return run_;
+        const off_t from = ::lseek(fd_, static_cast<off_t>(position), SEEK_DATA);
+        if (from < 0 && errno == ENXIO) return run_ = {size_, size_};
+        if (from < 0) return run_ = {position, size_};
+        const off_t to = ::lseek(fd_, from, SEEK_HOLE);
+        run_.begin = std::min(size_, static_cast<std::uint64_t>(from));
+        return run_ = {run_.begin, to < 0 ? size_ : std::min(size_, static_cast<std::uint64_t>(to))};
+    }
+
+private:
+    int fd_;
+    std::uint64_t size_;
+    Run run_;
+};
 
 }  // namespace
+
+struct TreeWalk::LargeFile {
+    LargeFile(BlockStore& store, const BlockRef& known, int fd, std::uint64_t size)
+        : map(store, known ? known.block_log : block_log_for(size)), hasher(store.key()), finder(fd, size) {
+        if (known) old.emplace(store, known);
+        block_bytes = map.ref().block_bytes();
+    }
+    std::uint64_t blocks_done() const { return map.ref().count; }
+
+    // Data as it is sent, ascending; blocks that are passed by are closed.
+    Status add(std::uint64_t offset, ConstBytes bytes) {
+        while (!bytes.empty()) {
+            ZF_TRY_STATUS(close_up_to(offset / block_bytes));
+            const std::uint64_t inside = offset % block_bytes;
+            const ConstBytes part = bytes.first(std::min<std::size_t>(bytes.size(), block_bytes - inside));
+            hasher.add(inside, part);
+            offset += part.size();
+            bytes = bytes.subspan(part.size());
+        }
+        return {};
+    }
+    Status close_up_to(std::uint64_t block) {
+        while (blocks_done() < block) ZF_TRY_STATUS(map.add(hasher.finish()));
+        return {};
+    }
+
+    BlockMapWriter map;
+    BlockHasher hasher;
+    RunFinder finder;
+    std::optional<BlockMapReader> old;  // what the target has
+    std::uint64_t block_bytes = 0;
+    ByteVector window;  // from window_at
+    std::uint64_t window_at = 0;
+    std::vector<Run> runs;  // of data in the window
+};
 
 Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     const std::int64_t read_at_ns = file_clock_ns();
@@ -30,40 +111,83 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     if (!S_ISREG(stat->mode)) return vanished(name, base);
     auto xattrs = read_xattrs(fd->get());
     if (!xattrs) return naming(std::move(xattrs).error(), name);
+    auto attributes = read_file_attributes(fd->get());
+    if (!attributes) return naming(std::move(attributes).error(), name);
     if (stat->size > kFileBytesMax)
         return naming(Error(Errc::unsupported, "the file is larger than can be sent"), name);
 
-    const Identity identity = identity_of(*stat);
-    const bool racy = is_racy(*stat, read_at_ns);
-    std::uint64_t start = 0;
-    if (base != nullptr) {
-        if (base->kind == CatalogKind::partial && !base->again && base->identity == identity) start = base->offset;
-        ZF_TRY_STATUS(base_.skip());
+    const bool is_large = stat->size >= kBlockFileBytesMin;
+    Source source;
+    if (is_large) {
+        ZF_TRY(source, find_blocks(name, *stat, base));
     }
+    ZF_TRY_STATUS(source.kind == Origin::Kind::here ? base_.skip() : free_name(name, base));
     ZF_TRY_STATUS(enter_all());
-    ZF_TRY_STATUS(put(FileRecord{start > 0, stat->size, start, make_metadata(*stat, *xattrs), name}));
-    open_file_ = OpenFile{name, identity, start, racy};
+    ZF_TRY_STATUS(put(FileRecord{origin_of(source), stat->size, make_metadata(*stat, *xattrs, *attributes), name}));
+    claim(source);
+
+    open_file_.emplace();
+    CatalogEntry& entry = open_file_->entry;
+    entry.kind = CatalogKind::leaf;
+    entry.name = name;
+    entry.identity = identity_of(*stat);
+    entry.again = is_racy(*stat, read_at_ns);
+    entry.patched = source.blocks;
+    entry.target_inode = source.target_inode;
+    entry.moved = source.kind == Origin::Kind::path || source.kind == Origin::Kind::stash;
+    for (const std::string& component : source.path) entry.from += (entry.from.empty() ? "" : "/") + component;
+    std::optional<LargeFile> large;
+    if (is_large) large.emplace(blocks_, source.blocks, fd->get(), stat->size);
+    large_ = large ? &*large : nullptr;
     const std::uint64_t sent_before = counts_.data_bytes_sent;
     // A small file that has exactly the blocks of its size (none for xattrs) is not asked for holes.
     const std::uint64_t full_bytes = (stat->size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
     const bool is_dense = stat->size <= kDenseBytesMax && stat->allocated_bytes == full_bytes && xattrs->empty();
-    if (auto sent = is_dense ? send_region(fd->get(), stat->size) : send_data(fd->get(), stat->size); !sent) return naming(std::move(sent).error(), name);
+    Status sent;
+    if (source.blocks) {
+        ++counts_.patched;
+        counts_.moved += entry.moved ? 1 : 0;
+        open_file_->position = source.trusted_bytes;
+        sent = send_changes(fd->get(), stat->size, *large);
+    } else {
+        sent = is_dense ? send_region(fd->get(), stat->size, large_) : send_data(fd->get(), stat->size, large_);
+    }
+    if (sent && large) sent = large->close_up_to(block_count(stat->size, large->map.ref().block_log));
+    if (sent && large) sent = large->map.flush();
+    if (!sent) return naming(std::move(sent).error(), name);
     ZF_TRY_STATUS(put(FileEndRecord{counts_.data_bytes_sent - sent_before}));
+    if (large) entry.blocks = large->map.ref();
+    CatalogEntry done = std::move(entry);
+    large_ = nullptr;
     open_file_.reset();
 
     ZF_TRY(const EntryStat after, stat_entry(fd->get(), ""));
-    const bool changed = identity_of(after) != identity;
+    const bool changed = identity_of(after) != done.identity;
     if (changed && !options_.tolerate_changes) {
         return naming(Error(Errc::conflict, "the file changed while it was read"), name);
     }
     if (changed) ++counts_.changed_while_read;
     ++counts_.files_sent;
-    note_sent(name, *stat, note_first_name(name, *stat, 0), changed || racy);
+    done.again = done.again || changed;
+    done.target_inode = note_first_name(name, *stat, done.blocks, source.target_inode);
+    note_sent(std::move(done), *stat);
+    return {};
+}
+
+// The segment at hand ends inside a large file: what is in it so far.
+Status TreeWalk::note_partial() {
+    ZF_TRY_STATUS(large_->map.flush());
+    CatalogEntry partial = open_file_->entry;
+    partial.kind = CatalogKind::partial;
+    partial.segment = number_;
+    partial.offset = open_file_->position - open_file_->position % large_->block_bytes;
+    partial.blocks = large_->map.ref();
+    catalog_.add(partial);
     return {};
 }
 
 // Regions of data, by the file system's map of holes; where it has none, the whole file is one.
-Status TreeWalk::send_data(int fd, std::uint64_t size) {
+Status TreeWalk::send_data(int fd, std::uint64_t size, LargeFile* large) {
     while (open_file_->position < size) {
         const off_t from = ::lseek(fd, static_cast<off_t>(open_file_->position), SEEK_DATA);
         if (from < 0 && errno == ENXIO) return {};  // only a hole is left
@@ -74,14 +198,14 @@ Status TreeWalk::send_data(int fd, std::uint64_t size) {
             if (to < 0) to = static_cast<off_t>(size);
         }
         const std::uint64_t end = std::min(static_cast<std::uint64_t>(to), size);
-        ZF_TRY_STATUS(send_region(fd, end));
+        ZF_TRY_STATUS(send_region(fd, end, large));
         if (open_file_->position < end) return {};  // cut meanwhile: the change is seen by the caller
     }
     return {};
 }
 
 // Reads straight into the segment.
-Status TreeWalk::send_region(int fd, std::uint64_t end) {
+Status TreeWalk::send_region(int fd, std::uint64_t end, LargeFile* large) {
     while (open_file_->position < end) {
         ZF_TRY_STATUS(make_room());
         const std::size_t at = raw_.size();
@@ -103,9 +227,92 @@ Status TreeWalk::send_region(int fd, std::uint64_t end) {
         raw_[at] = std::byte{static_cast<std::uint8_t>(RecordType::data)};
         store_little_endian(static_cast<std::uint32_t>(sizeof(std::uint64_t) + bytes), raw_.data() + at + 1);
         store_little_endian(open_file_->position, raw_.data() + body_at);
+        if (large != nullptr) ZF_TRY_STATUS(large->add(open_file_->position, {data, bytes}));
         ++records_;
         open_file_->position += bytes;
         counts_.data_bytes_sent += bytes;
+    }
+    return {};
+}
+
+Status TreeWalk::send_changes(int fd, std::uint64_t size, LargeFile& large) {
+    // What an interrupted pass sent of this very state of the file is not read again.
+    for (std::uint64_t block = 0; block < open_file_->position / large.block_bytes; ++block) {
+        const BlockHash hash = large.old->at(block);
+        if (hash == kUnknownBlock) break;
+        ZF_TRY_STATUS(large.map.add(hash));
+    }
+    open_file_->position = large.blocks_done() * large.block_bytes;
+    const std::uint64_t window = std::max(kWindowBytes, large.block_bytes);
+    while (open_file_->position < size) {
+        const std::uint64_t end = std::min(size, open_file_->position + window);
+        ZF_TRY_STATUS(send_window(fd, end, large));
+        open_file_->position = end;
+    }
+    return {};
+}
+
+Status TreeWalk::send_window(int fd, std::uint64_t end, LargeFile& large) {
+    const std::uint64_t begin = open_file_->position;
+    large.window_at = begin;
+    large.runs.clear();
+    for (std::uint64_t at = begin; at < end;) {
+        const Run run = large.finder.at(at);
+        const Run inside{std::max(run.begin, at), std::min(run.end, end)};
+        if (inside.begin >= inside.end) break;
+        large.window.resize(std::max<std::size_t>(large.window.size(), static_cast<std::size_t>(end - begin)));
+        const MutableBytes into = MutableBytes(large.window).subspan(static_cast<std::size_t>(inside.begin - begin));
+        ZF_TRY_STATUS(read_whole(fd, into.first(static_cast<std::size_t>(inside.end - inside.begin)), inside.begin));
+        large.runs.push_back(inside);
+        at = inside.end;
+    }
+    std::uint64_t changed_from = end;  // of the changed blocks that were not sent yet
+    auto run = large.runs.begin();
+    for (std::uint64_t at = begin; at < end; at += large.block_bytes) {
+        const std::uint64_t block_end = std::min(end, at + large.block_bytes);
+        for (; run != large.runs.end() && run->begin < block_end; ++run) {
+            const Run part{std::max(run->begin, at), std::min(run->end, block_end)};
+            if (part.begin < part.end) {
+                large.hasher.add(part.begin - at, ConstBytes(large.window)
+                                                      .subspan(static_cast<std::size_t>(part.begin - begin),
+                                                               static_cast<std::size_t>(part.end - part.begin)));
+            }
+            if (run->end > block_end) break;
+        }
+        const BlockHash hash = large.hasher.finish();
+        const bool changed = large.old->at(at / large.block_bytes) != hash;
+        if (!changed && changed_from < at) ZF_TRY_STATUS(send_blocks(changed_from, at, large));
+        if (!changed) changed_from = end;
+        if (changed) changed_from = std::min(changed_from, at);
+        ZF_TRY_STATUS(large.map.add(hash));
+    }
+    return changed_from < end ? send_blocks(changed_from, end, large) : Status();
+}
+
+// Blocks of the window: data where there is data, holes between.
+Status TreeWalk::send_blocks(std::uint64_t begin, std::uint64_t end, const LargeFile& large) {
+    open_file_->position = begin;
+    std::uint64_t at = begin;
+    for (const Run& run : large.runs) {
+        const Run part{std::max(run.begin, begin), std::min(run.end, end)};
+        if (part.begin >= part.end) continue;
+        if (at < part.begin) ZF_TRY_STATUS(put(HoleRecord{at, part.begin - at}));
+        ZF_TRY_STATUS(send_bytes(part.begin, ConstBytes(large.window)
+                                                 .subspan(static_cast<std::size_t>(part.begin - large.window_at),
+                                                          static_cast<std::size_t>(part.end - part.begin))));
+        at = part.end;
+    }
+    if (at < end) ZF_TRY_STATUS(put(HoleRecord{at, end - at}));
+    return {};
+}
+
+Status TreeWalk::send_bytes(std::uint64_t offset, ConstBytes bytes) {
+    while (!bytes.empty()) {
+        const ConstBytes part = bytes.first(std::min(bytes.size(), kDataBytesMax));
+        ZF_TRY_STATUS(put(DataRecord{offset, part}));
+        counts_.data_bytes_sent += part.size();
+        offset += part.size();
+        bytes = bytes.subspan(part.size());
     }
     return {};
 }

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 
 #include "core/base/files.h"
 #include "core/base/text.h"
@@ -17,6 +19,7 @@ TreeWriter::TreeWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::
     : devices_(devices), preserved_(std::move(preserved)) {
     root_ = UniqueFd(::fcntl(staging.get(), F_DUPFD_CLOEXEC, 3));
     ZF_CHECK(root_.get() >= 0);
+    thaw(root_.get());
     levels_.push_back({std::move(staging), {}, false});
 }
 
@@ -29,7 +32,9 @@ Error TreeWriter::naming(Error error, std::string_view name) const {
     return Error(std::move(error).during("writing " + printable(path.empty() ? "." : path)));
 }
 
-Status TreeWriter::clear() {
+Status TreeWriter::begin(const BeginRecord& record) {
+    ZF_TRY_STATUS(remove_stash());  // of a pass that was cut off
+    if (!record.clear) return {};
     ZF_TRY(const std::vector<std::string> names, list_directory_fd(top()));
     for (const std::string& name : names) {
         if (std::find(preserved_.begin(), preserved_.end(), name) != preserved_.end()) continue;
@@ -48,56 +53,155 @@ Status TreeWriter::make_place(const std::string& name) {
 
 Status TreeWriter::enter(const EnterRecord& record) {
     std::string name(record.name);
-    if (record.fresh) {
-        ZF_TRY_STATUS(make_place(name));
-        if (::mkdirat(top(), name.c_str(), 0700) != 0) return naming(system_error("make directory", errno), name);
+    const bool is_fresh = record.origin.is_fresh();
+    if (record.origin.kind != Origin::Kind::here) ZF_TRY_STATUS(make_place(name));
+    if (is_fresh && ::mkdirat(top(), name.c_str(), 0700) != 0) {
+        return naming(system_error("make directory", errno), name);
     }
+    if (record.origin.kind == Origin::Kind::path) ZF_TRY_STATUS(take_from_path(record.origin, name, true));
+    if (record.origin.kind == Origin::Kind::stash) ZF_TRY_STATUS(take_from_stash(record.origin, name));
     auto fd = open_beneath(top(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!fd) {
         return naming(std::move(fd).error().remedy("what was received before is no longer as it was: start afresh"),
                       name);
     }
-    levels_.push_back({*std::move(fd), std::move(name), record.fresh});
+    if (!is_fresh) thaw(fd->get());
+    levels_.push_back({*std::move(fd), std::move(name), is_fresh});
     return {};
 }
 
 Status TreeWriter::leave(const LeaveRecord& record) {
     auto done = apply_metadata(top(), record.metadata, true);
     if (!done) return naming(std::move(done).error(), "");
+    note_left(*done, "");
     if (levels_.size() > 1) levels_.pop_back();
+    return {};
+}
+
+// ---- what moves within the tree ----
+
+// The directory that holds a path's last component, reached without links, below staging.
+Result<UniqueFd> TreeWriter::directory_of(const std::vector<std::string_view>& path) {
+    std::string directory;
+    for (std::size_t i = 0; i + 1 < path.size(); ++i) directory += std::string(path[i]) + "/";
+    return open_beneath(root_.get(), directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+}
+
+// A directory is moved; a file gets a second name, and its old one goes or stays as the pass says when it gets there.
+Status TreeWriter::take_from_path(const Origin& origin, const std::string& name, bool is_directory) {
+    auto from = directory_of(origin.path);
+    if (!from) return naming(std::move(from).error().during("moving"), name);
+    const std::string last(origin.path.back());
+    const auto take = [&] {
+        return is_directory ? ::renameat2(from->get(), last.c_str(), top(), name.c_str(), RENAME_NOREPLACE)
+                            : ::linkat(from->get(), last.c_str(), top(), name.c_str(), 0);
+    };
+    int taken = take();
+    if (taken != 0 && errno == EPERM) {
+        thaw(from->get());
+        if (auto own = open_beneath(from->get(), last, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)) thaw(own->get());
+        taken = take();
+    }
+    if (taken != 0) return naming(system_error("take over " + printable(last), errno), name);
+    return {};
+}
+
+Status TreeWriter::take_from_stash(const Origin& origin, const std::string& name) {
+    const std::string number = std::to_string(origin.stash);
+    if (!stash_ || ::renameat2(stash_.get(), number.c_str(), top(), name.c_str(), RENAME_NOREPLACE) != 0) {
+        return naming(system_error("take back what was put aside", stash_ ? errno : ENOENT), name);
+    }
+    return {};
+}
+
+Status TreeWriter::stash(const StashRecord& record) {
+    const std::string name(record.name);
+    const std::string directory(kStashDirectory);
+    const std::string number = std::to_string(stashed_++);
+    if (!stash_) {
+        if (::mkdirat(root_.get(), directory.c_str(), 0700) != 0) {
+            return naming(system_error("make a place to put aside", errno), name);
+        }
+        auto made = open_beneath(root_.get(), directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+        if (!made) return naming(std::move(made).error(), name);
+        stash_ = *std::move(made);
+    }
+    const auto put = [&] { return ::renameat2(top(), name.c_str(), stash_.get(), number.c_str(), RENAME_NOREPLACE); };
+    int done = put();
+    if (done != 0 && errno == EPERM) {
+        if (auto own = open_beneath(top(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)) thaw(own->get());
+        done = put();
+    }
+    if (done != 0 && errno != ENOENT) return naming(system_error("put aside", errno), name);
+    return {};
+}
+
+// Leaves no trace in the root's time, which may be set already.
+Status TreeWriter::remove_stash() {
+    struct stat present {};
+    const std::string name(kStashDirectory);
+    if (::fstatat(root_.get(), name.c_str(), &present, AT_SYMLINK_NOFOLLOW) != 0) return {};
+    ZF_TRY(const struct stat root, stat_fd(root_.get()));
+    if (auto gone = remove_tree_at(root_.get(), name); !gone) return naming(std::move(gone).error(), "");
+    const std::array<timespec, 2> times{timespec{0, UTIME_OMIT}, root.st_mtim};
+    if (::futimens(root_.get(), times.data()) != 0) return naming(system_error("set the times", errno), "");
+    return {};
+}
+
+Status TreeWriter::end() {
+    if (!stash_) return {};
+    stash_.reset();
+    return remove_stash();
+}
+
+// ---- files ----
+
+Status TreeWriter::copy_metadata(const Metadata& metadata) {
+    file_metadata_ = metadata;
+    file_xattrs_.clear();
+    file_xattrs_.reserve(metadata.xattrs.size());
+    for (std::size_t i = 0; i < metadata.xattrs.size(); ++i) {
+        const Xattr& xattr = metadata.xattrs[i];
+        file_xattrs_.emplace_back(xattr.name, ByteVector(xattr.value.begin(), xattr.value.end()));
+        file_metadata_.xattrs[i] = {file_xattrs_[i].first, file_xattrs_[i].second};
+    }
     return {};
 }
 
 Status TreeWriter::file(const FileRecord& record) {
     file_name_ = record.name;
     file_size_ = record.size;
-    file_metadata_ = record.metadata;
-    file_xattrs_.clear();
-    file_xattrs_.reserve(record.metadata.xattrs.size());
-    for (std::size_t i = 0; i < record.metadata.xattrs.size(); ++i) {
-        const Xattr& xattr = record.metadata.xattrs[i];
-        file_xattrs_.emplace_back(xattr.name, ByteVector(xattr.value.begin(), xattr.value.end()));
-        file_metadata_.xattrs[i] = {file_xattrs_[i].first, file_xattrs_[i].second};
-    }
-    if (!record.continued) {
-        ZF_TRY_STATUS(make_place(file_name_));
-        file_ =
-            UniqueFd(::openat(top(), file_name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-        if (!file_) return naming(system_error("make file", errno), file_name_);
+    ZF_TRY_STATUS(copy_metadata(record.metadata));
+    file_is_new_ = record.origin.is_fresh();
+    if (record.origin.kind != Origin::Kind::here) ZF_TRY_STATUS(make_place(file_name_));
+    if (record.origin.kind == Origin::Kind::path) ZF_TRY_STATUS(take_from_path(record.origin, file_name_, false));
+    if (record.origin.kind == Origin::Kind::stash) ZF_TRY_STATUS(take_from_stash(record.origin, file_name_));
+    if (!file_is_new_) {
+        ZF_TRY(file_, open_file_here(file_name_));
         return {};
     }
-    auto fd = open_beneath(top(), file_name_, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (!fd) return naming(std::move(fd).error(), file_name_);
-    ZF_TRY(const struct stat info, stat_fd(fd->get()));
-    if (!S_ISREG(info.st_mode)) {
-        return naming(Error(Errc::protocol, "there is no file here to continue"), file_name_);
-    }
-    file_ = *std::move(fd);
-    // Longer: data that was never acknowledged; holes must be holes again. Shorter: [.., start) ends in a hole.
-    if (::ftruncate(file_.get(), static_cast<off_t>(record.start)) != 0) {
-        return naming(system_error("truncate", errno), file_name_);
+    file_ = UniqueFd(::openat(top(), file_name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file_) return naming(system_error("make file", errno), file_name_);
+    // Copy-on-write can be switched off only while a file is empty.
+    constexpr auto kNoCow = static_cast<std::uint32_t>(FileFlag::no_cow);
+    if ((file_metadata_.flags & kNoCow) != 0) {
+        auto set = apply_file_attributes(file_.get(), {kNoCow, 0});
+        if (!set) return naming(std::move(set).error(), file_name_);
     }
     return {};
+}
+
+Result<UniqueFd> TreeWriter::open_file_here(const std::string& name) {
+    const auto open = [&](int flags) { return open_beneath(top(), name, flags | O_NOFOLLOW | O_NONBLOCK); };
+    auto fd = open(O_WRONLY);
+    if (!fd && fd.error().system_error() == EPERM) {
+        if (auto frozen = open(O_RDONLY)) thaw(frozen->get());
+        fd = open(O_WRONLY);
+    }
+    if (!fd) return naming(std::move(fd).error(), name);
+    ZF_TRY(const struct stat info, stat_fd(fd->get()));
+    if (!S_ISREG(info.st_mode)) return naming(Error(Errc::protocol, "there is no file here to go on with"), name);
+    return fd;
 }
 
 Status TreeWriter::data(const DataRecord& record) {
@@ -113,30 +217,72 @@ Status TreeWriter::data(const DataRecord& record) {
     return {};
 }
 
+// Behind the file's present end there is nothing to fill: growing makes a hole.
+Status TreeWriter::hole(const HoleRecord& record) {
+    if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(record.offset),
+                    static_cast<off_t>(record.length)) == 0) {
+        return {};
+    }
+    if (errno != EOPNOTSUPP) return naming(system_error("make a hole", errno), file_name_);
+    ZF_TRY(const struct stat info, stat_fd(file_.get()));
+    const auto present = static_cast<std::uint64_t>(info.st_size);
+    const std::uint64_t length = record.offset < present ? std::min(record.length, present - record.offset) : 0;
+    static const ByteVector zeros(kDataBytesMax);
+    for (std::uint64_t done = 0; done < length;) {
+        const auto bytes = static_cast<std::size_t>(std::min<std::uint64_t>(zeros.size(), length - done));
+        ZF_TRY_STATUS(data({record.offset + done, ConstBytes(zeros).first(bytes)}));
+        done += bytes;
+    }
+    return {};
+}
+
 Status TreeWriter::file_end() {
     const UniqueFd fd = std::move(file_);
     if (::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
         return naming(system_error("set the size", errno), file_name_);
     }
-    auto done = apply_metadata(fd.get(), file_metadata_, !levels_.back().is_new);
+    auto done = apply_metadata(fd.get(), file_metadata_, !file_is_new_ || !levels_.back().is_new);
     if (!done) return naming(std::move(done).error(), file_name_);
+    note_left(*done, file_name_);
     return {};
 }
 
+void TreeWriter::note_left(const FileAttributes& left, std::string_view name) {
+    if (left == FileAttributes{}) return;
+    if (left_count_++ > 0) return;
+    for (const Level& level : levels_) {
+        if (!level.name.empty()) left_first_ += level.name + "/";
+    }
+    left_first_ += name;
+}
+
+std::vector<std::string> TreeWriter::notes() const {
+    if (left_count_ == 0) return {};
+    return {
+        "file attributes (immutable, append-only, project ...) that this file system does not have were left out, " +
+        std::to_string(left_count_) + " times; first: " + printable(left_first_.empty() ? "." : left_first_)};
+}
+
 // To anything but a directory: what linkat would follow or not matters for symlinks only, and without
-// AT_SYMLINK_FOLLOW it links the symlink itself. The target's directory is reached without links, below staging.
+// AT_SYMLINK_FOLLOW it links the symlink itself.
 Status TreeWriter::link(const LinkRecord& record) {
     const std::string name(record.name);
-    std::string directory;
-    for (std::size_t i = 0; i + 1 < record.target.size(); ++i) directory += std::string(record.target[i]) + "/";
-    auto from = open_beneath(root_.get(), directory.empty() ? "." : directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    auto from = directory_of(record.target);
     if (!from) return naming(std::move(from).error().during("linking"), name);
     ZF_TRY_STATUS(make_place(name));
     const std::string last(record.target.back());
+    if (::linkat(from->get(), last.c_str(), top(), name.c_str(), 0) == 0) return {};
+    if (errno != EPERM) return naming(system_error("link to " + printable(last), errno), name);
+    // An immutable inode takes no new name: thawed for a moment.
+    auto own = open_beneath(from->get(), last, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!own) return naming(std::move(own).error().during("linking"), name);
+    ZF_TRY(const FileAttributes frozen, read_file_attributes(own->get()));
+    thaw(own->get());
     if (::linkat(from->get(), last.c_str(), top(), name.c_str(), 0) != 0) {
-        return naming(system_error("link to " + printable(directory + last), errno), name);
+        return naming(system_error("link to " + printable(last), errno), name);
     }
-    return {};
+    auto again = apply_file_attributes(own->get(), frozen);
+    return again ? Status() : Status(naming(std::move(again).error(), name));
 }
 
 Status TreeWriter::symlink(const SymlinkRecord& record) {

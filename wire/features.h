@@ -1,16 +1,16 @@
 // What two agents agree on in their hello: the highest protocol both speak and the features both have. Pure.
 //
-// This version speaks protocol 1. A newer peer may offer a range (its min..max) that includes 1; a feature that
-// we do not know is simply not agreed. What is refused, with Errc::unsupported: ranges that do not meet. What
-// is refused as Errc::protocol: an answer that chose something not offered.
+// This version speaks protocol 2 (1 had the stream's grammar 1). A newer peer may offer a range that includes it; a
+// feature that we do not know is simply not agreed. What is refused, with Errc::unsupported: ranges that do not meet.
+// What is refused as Errc::protocol: an answer that chose something not offered.
 #pragma once
 
 #include "wire/messages.h"
 
 namespace zoneferry {
 
-inline constexpr std::uint32_t kProtocolMin = 1;
-inline constexpr std::uint32_t kProtocolMax = 1;
+inline constexpr std::uint32_t kProtocolMin = 2;
+inline constexpr std::uint32_t kProtocolMax = 2;
 
 // The features of this version, sorted.
 const std::vector<std::string>& own_features();

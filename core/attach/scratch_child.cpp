@@ -271,6 +271,7 @@ private:
         ::setsid();
         ::umask(022);
         drop_capabilities();
+        become_user();
         check(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "forbid new privileges");
         if (plan_.guards.landlock) use_landlock();
         default_signals();
@@ -282,6 +283,13 @@ private:
         ::execve(plan_.argv[0], const_cast<char* const*>(plan_.argv.data()),
                  const_cast<char* const*>(plan_.environment.data()));
         tell(ScratchMessage::Kind::not_found, errno, plan_.argv[0]);
+    }
+
+    // Last, so that no capability is left to do it again.
+    void become_user() {
+        if (spec_.user == 0 && spec_.group == 0) return;
+        check(::syscall(SYS_setresgid, spec_.group, spec_.group, spec_.group), "become the user of the program");
+        check(::syscall(SYS_setresuid, spec_.user, spec_.user, spec_.user), "become the user of the program");
     }
 
     void drop_capabilities() {

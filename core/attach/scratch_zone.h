@@ -64,6 +64,8 @@ struct ScratchSpec {
     std::vector<ScratchFile> files;
     std::vector<ScratchLink> links;
     std::string input;  // what the program reads from its stdin
+    uid_t user = 0;     // who the program is, as the zone numbers its users; not root: without any capability
+    gid_t group = 0;
     std::chrono::milliseconds limit{600'000};
     std::uint32_t processes_max = 1024;
     std::uint64_t memory_bytes_max = 2ULL << 30;          // where the host has cgroup v2's memory controller
@@ -71,7 +73,7 @@ struct ScratchSpec {
     std::function<void(std::string_view)> log = nullptr;  // each line of output: printable, at most 4 KiB
 };
 
-// Runs argv[0], an absolute path inside, with exactly this environment ("A=b"), as root of the scratch zone, and waits.
+// Runs argv[0], an absolute path inside, with exactly this environment ("A=b"), and waits.
 // On return, also with an error, every process of it has ended and nothing of it is left on the host.
 // The exit status as a shell tells it; 127 when the program is not there. Errc::timed_out after the limit;
 // Errc::unsupported when the host lacks user namespaces; Errc::invalid for paths that are not plain and absolute, or a

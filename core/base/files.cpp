@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,12 +121,27 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
     return list_directory_fd(directory.get());
 }
 
+bool thaw(int fd) {
+    unsigned bits = 0;
+    if (::ioctl(fd, FS_IOC_GETFLAGS, &bits) != 0) return false;
+    if ((bits & (FS_IMMUTABLE_FL | FS_APPEND_FL)) == 0) return false;
+    bits &= ~static_cast<unsigned>(FS_IMMUTABLE_FL | FS_APPEND_FL);
+    return ::ioctl(fd, FS_IOC_SETFLAGS, &bits) == 0;
+}
+
 Status remove_tree_at(int directory, const std::string& name) {
     if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
     if (errno != EISDIR && errno != EPERM) return system_error("remove " + printable(name), errno);
     {
+        // EPERM: a directory on some file systems, or an entry or a parent that is immutable.
         auto inner = open_beneath(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        if (!inner) return std::move(inner).error().during("removing a tree");
+        if (!inner) {
+            thaw(directory);
+            if (auto own = open_beneath(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)) thaw(own->get());
+            if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
+            return std::move(inner).error().during("removing a tree");
+        }
+        thaw(inner->get());
         ZF_TRY(const std::vector<std::string> names, list_directory_fd(inner->get()));
         for (const std::string& child : names) {
             Status done = remove_tree_at(inner->get(), child);

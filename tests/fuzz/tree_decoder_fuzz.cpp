@@ -11,7 +11,7 @@ namespace {
 
 class NullSink final : public TreeSink {
 public:
-    Status clear() override { return {}; }
+    Status begin(const BeginRecord&) override { return {}; }
     Status enter(const EnterRecord&) override { return {}; }
     Status leave(const LeaveRecord&) override { return {}; }
     Status file(const FileRecord&) override { return {}; }
@@ -21,6 +21,9 @@ public:
     Status symlink(const SymlinkRecord&) override { return {}; }
     Status special(const SpecialRecord&) override { return {}; }
     Status remove(const RemoveRecord&) override { return {}; }
+    Status stash(const StashRecord&) override { return {}; }
+    Status hole(const HoleRecord&) override { return {}; }
+    Status end() override { return {}; }
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstring>
 
 #include "core/base/check.h"
@@ -187,15 +188,19 @@ void RandomTree::scan(const std::string& directory) {
 void RandomTree::write_file(const std::string& path, bool truncate) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (truncate ? O_TRUNC : 0), 0644));
     must(fd.get());
-    const bool large = pick(25) == 0;
+    struct stat info {};
+    must(::fstat(fd.get(), &info));
+    // Large ones stay large, so that they are patched: most writes into them are small.
+    const bool large = pick(8) == 0 || info.st_size > 250'000;
+    const std::uint64_t most = info.st_size > 250'000 ? 20'000 : 600'000;
     for (std::uint64_t i = pick(4); i > 0; --i) {
-        write_at(fd, static_cast<off_t>(pick(large ? 6 << 20 : 40000)), 1 + pick(large ? 3 << 20 : 9000),
+        write_at(fd, static_cast<off_t>(pick(large ? 900'000 : 40000)), 1 + pick(large ? most : 9000),
                  static_cast<char>('A' + pick(26)));
     }
-    if (pick(3) == 0) must(::ftruncate(fd.get(), static_cast<off_t>(pick(60000))));
+    if (pick(large ? 6 : 3) == 0) must(::ftruncate(fd.get(), static_cast<off_t>(pick(large ? 1'500'000 : 60000))));
     if (pick(6) == 0) {
-        (void)::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(pick(5) * 4096),
-                          8192);
+        (void)::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                          static_cast<off_t>(pick(large ? 200 : 5) * 4096), static_cast<off_t>(8192 * (1 + pick(8))));
     }
 }
 
@@ -244,10 +249,21 @@ void RandomTree::build(int entries) {
     }
 }
 
+// As logs are: each takes the place of the next, and the first begins anew.
+void RandomTree::rotate(const std::string& path) {
+    if (path == root_) return;
+    for (const char* suffix : {"2", "1", "0"}) {
+        const std::string older = path + suffix;
+        const std::string newer = suffix[0] == '0' ? path : path + static_cast<char>(suffix[0] - 1);
+        (void)::rename(newer.c_str(), older.c_str());
+    }
+    add_entry(path);
+}
+
 void RandomTree::change(const std::string& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) != 0) return;
-    switch (pick(6)) {
+    switch (pick(7)) {
         case 0:
             if (path != root_) ZF_CHECK(remove_tree(path));
             break;
@@ -259,10 +275,16 @@ void RandomTree::change(const std::string& path) {
             break;
         case 2: {
             const std::string to = directories_[pick(directories_.size())] + "/" + new_name();
-            if (path != root_ && !path_exists(to)) (void)::rename(path.c_str(), to.c_str());
+            if (path == root_) break;
+            if (!path_exists(to)) {
+                (void)::rename(path.c_str(), to.c_str());
+            } else {
+                (void)::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE);
+            }
             break;
         }
         case 3: set_attributes(path); break;
+        case 4: rotate(path); break;
         default:
             if (S_ISREG(info.st_mode)) write_file(path, pick(2) == 0);
             break;

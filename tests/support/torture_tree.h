@@ -27,6 +27,7 @@ private:
     void write_file(const std::string& path, bool truncate);
     void set_attributes(const std::string& path);
     void change(const std::string& path);
+    void rotate(const std::string& path);
 
     std::string root_;
     std::mt19937_64 random_;

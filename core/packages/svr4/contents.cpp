@@ -75,8 +75,11 @@ bool parse_entry(std::string_view line, ContentsEntry& entry) {
     const bool is_link = entry.type == 's' || entry.type == 'l';
     const std::size_t equals = entry.path.find('=');
     if (is_link != (equals != std::string_view::npos)) return false;
+    if (is_link) entry.target = entry.path.substr(equals + 1);
     entry.path = entry.path.substr(0, equals);
+    const std::string_view before = line;
     if (!take_fields(entry.type, line, entry.group)) return false;
+    entry.attributes = trim(before.substr(0, before.size() - line.size()));
     while (line.starts_with(' ')) line.remove_prefix(1);
     entry.packages = line;
     return are_owners(entry);

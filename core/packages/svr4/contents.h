@@ -26,8 +26,10 @@ struct ContentsEntry {
     std::string_view path;
     char type = 0;
     std::string_view klass;
-    std::string_view packages;  // the owners, still joined by blanks
-    std::string_view group;     // empty: a link has none
+    std::string_view target;      // of a link
+    std::string_view attributes;  // the fields between class and packages, as they stand; empty for a link
+    std::string_view packages;    // the owners, still joined by blanks
+    std::string_view group;       // empty: a link has none
     std::size_t line = 0;
 };
 

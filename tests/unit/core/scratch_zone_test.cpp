@@ -87,6 +87,14 @@ TEST_F(ScratchZoneTest, OwnersOnDiskAreTheZonesOwn) {
     EXPECT_EQ(info.st_mode & 07777U, 02755U);
 }
 
+TEST_F(ScratchZoneTest, AUserOfTheZoneHasNoPower) {
+    spec_.user = 2;
+    spec_.group = 3;
+    EXPECT_EQ(status("id -u; id -g; grep CapEff /proc/self/status; touch /etc/x"), 1);
+    EXPECT_TRUE(said("2\n3\nCapEff:\\x090000000000000000")) << output();
+    EXPECT_FALSE(path_exists(root() + "/etc/x"));
+}
+
 TEST_F(ScratchZoneTest, AProgramThatIsNotThereIs127) {
     const auto done = run_in_scratch_zone(spec_, {"/bin/none"}, {});
     ASSERT_TRUE(done);

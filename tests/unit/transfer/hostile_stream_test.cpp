@@ -22,7 +22,8 @@ Metadata plain_metadata() {
     metadata.mode = 0644;
     return metadata;
 }
-FileRecord file(std::string_view name, std::uint64_t size = 0) { return {false, size, 0, plain_metadata(), name}; }
+FileRecord file(std::string_view name, std::uint64_t size = 0) { return {{}, size, plain_metadata(), name}; }
+const Origin kHere{Origin::Kind::here, {}, 0};
 
 ByteVector encode(const std::vector<Record>& records, bool with_begin = true) {
     ByteVector out;
@@ -41,16 +42,20 @@ std::vector<Record> one_of_each() {
     rich.mtime_nanoseconds = 999'999'999;
     rich.xattrs = {{"trusted.a", value}, {"user.b", {}}};
     return {BeginRecord{},
-            EnterRecord{true, "d"},
+            EnterRecord{{}, "d"},
             LeaveRecord{rich},
-            FileRecord{true, 100, 50, rich, "f"},
+            FileRecord{kHere, 100, rich, "f"},
             DataRecord{3, value},
             FileEndRecord{10},
             LinkRecord{{"a", "b"}, "l"},
             SymlinkRecord{rich, "../x", "s"},
             SpecialRecord{S_IFCHR, 1, 3, rich, "n"},
             RemoveRecord{"r"},
-            EndRecord{12}};
+            EndRecord{12},
+            StashRecord{"t"},
+            HoleRecord{5, 6},
+            EnterRecord{Origin{Origin::Kind::path, {"x", "y"}, 0}, "e"},
+            FileRecord{Origin{Origin::Kind::stash, {}, 7}, 9, rich, "g"}};
 }
 
 TEST(RecordCodec, EveryRecordComesBackTheSame) {
@@ -169,7 +174,7 @@ TEST_F(HostileStream, BadNamesInEveryRecord) {
     for (const std::string_view name : {std::string_view("../canary"), std::string_view(".."), std::string_view("/etc"),
                                         std::string_view("a\0b", 3), std::string_view("")}) {
         refused({file(name)}, "name");
-        refused({EnterRecord{true, name}}, "name");
+        refused({EnterRecord{{}, name}}, "name");
         refused({RemoveRecord{name}}, "name");
         refused({SymlinkRecord{plain_metadata(), "x", name}}, "name");
         refused({SpecialRecord{S_IFIFO, 0, 0, plain_metadata(), name}}, "name");
@@ -185,9 +190,9 @@ TEST_F(HostileStream, OrderAndDuplicates) {
     refused({BeginRecord{}}, "begins once");
     refused({EndRecord{1}, file("after")}, "follows the end");
     refused({EndRecord{7}}, "lost records");
-    refused({EnterRecord{true, "d"}, EndRecord{2}}, "ends inside");
+    refused({EnterRecord{{}, "d"}, EndRecord{2}}, "ends inside");
     refused({LeaveRecord{plain_metadata()}, file("behind-root")}, "behind-root");
-    refused({LeaveRecord{plain_metadata()}, EnterRecord{true, "behind-root"}}, "behind-root");
+    refused({LeaveRecord{plain_metadata()}, EnterRecord{{}, "behind-root"}}, "behind-root");
     refused({LeaveRecord{plain_metadata()}, LeaveRecord{plain_metadata()}}, "left twice");
 }
 
@@ -202,23 +207,20 @@ TEST_F(HostileStream, DataOutsideOfFilesAndSizes) {
     refused({file("f", 30), file("g")}, "file's end");
     refused({file("huge", UINT64_MAX / 2)}, "larger than any");
     refused({file("huge", kFileBytesMax + 1)}, "larger than any");
-    refused({FileRecord{true, 10, 11, plain_metadata(), "f"}}, "starts at no place");
-    refused({FileRecord{false, 10, 1, plain_metadata(), "f"}}, "starts at no place");
-    refused({FileRecord{true, 10, 5, plain_metadata(), "missing"}}, "missing");
+    refused({FileRecord{kHere, 10, plain_metadata(), "missing"}}, "missing");
 }
 
 TEST_F(HostileStream, EntriesBelowASymlinkAreRefused) {
-    refused({SymlinkRecord{plain_metadata(), "../outside", "link"}, EnterRecord{false, "link"}}, "link");
+    refused({SymlinkRecord{plain_metadata(), "../outside", "link"}, EnterRecord{kHere, "link"}}, "link");
     ASSERT_EQ(::symlink("../outside", staging("planted").c_str()), 0);
-    refused({EnterRecord{false, "planted"}, file("canary")}, "planted");
+    refused({EnterRecord{kHere, "planted"}, file("canary")}, "planted");
     // A fresh directory replaces the link and leaves what it pointed to.
-    EXPECT_TRUE(
-        receive({EnterRecord{true, "planted"}, file("canary"), FileEndRecord{}, LeaveRecord{plain_metadata()}}));
+    EXPECT_TRUE(receive({EnterRecord{{}, "planted"}, file("canary"), FileEndRecord{}, LeaveRecord{plain_metadata()}}));
     // A file there replaces it too.
     ASSERT_EQ(::symlink("../outside/canary", staging("to-canary").c_str()), 0);
     EXPECT_TRUE(receive({file("to-canary"), FileEndRecord{}}));
     ASSERT_EQ(::symlink("../outside/canary", staging("zz").c_str()), 0);
-    refused({FileRecord{true, 10, 5, plain_metadata(), "zz"}}, "zz");
+    refused({FileRecord{kHere, 10, plain_metadata(), "zz"}}, "zz");
 }
 
 TEST_F(HostileStream, LinksOnlyToEarlierEntriesInside) {
@@ -226,9 +228,9 @@ TEST_F(HostileStream, LinksOnlyToEarlierEntriesInside) {
     refused({LinkRecord{{"z"}, "x"}}, "later");
     refused({LinkRecord{{"x"}, "x"}}, "later");
     refused({LinkRecord{{"x", "y"}, "x"}}, "later");
-    refused({EnterRecord{true, "d"}, LinkRecord{{"d"}, "x"}}, "later");
+    refused({EnterRecord{{}, "d"}, LinkRecord{{"d"}, "x"}}, "later");
     refused({SymlinkRecord{plain_metadata(), "../outside", "a"}, LinkRecord{{"a", "canary"}, "x"}}, "x");
-    refused({EnterRecord{true, "a"}, LeaveRecord{plain_metadata()}, LinkRecord{{"a"}, "x"}}, "x");
+    refused({EnterRecord{{}, "a"}, LeaveRecord{plain_metadata()}, LinkRecord{{"a"}, "x"}}, "x");
     refused({LinkRecord{{}, "x"}}, "depth");
     // Linking a symlink links the symlink itself.
     EXPECT_TRUE(receive({SymlinkRecord{plain_metadata(), "../outside/canary", "s"}, LinkRecord{{"s"}, "t"}}));
@@ -277,9 +279,9 @@ TEST_F(HostileStream, LimitsOnCountsAndDepth) {
     EXPECT_FALSE(receive({file("a"), FileEndRecord{}, file("b")}, {.entries_max = 1}));
     EXPECT_TRUE(receive({file("a", 10), DataRecord{0, some}}, {.bytes_max = 10}));
     EXPECT_FALSE(receive({file("a", 10), DataRecord{0, some}}, {.bytes_max = 9}));
-    refused(std::vector<Record>(kDepthMax + 1, EnterRecord{true, "d"}), "too deep");
+    refused(std::vector<Record>(kDepthMax + 1, EnterRecord{{}, "d"}), "too deep");
     const std::string name(255, 'n');
-    refused(std::vector<Record>(kPathBytesMax / 256 + 1, EnterRecord{true, name}), "too long");
+    refused(std::vector<Record>(kPathBytesMax / 256 + 1, EnterRecord{{}, name}), "too long");
 }
 
 TEST_F(HostileStream, Segments) {
@@ -359,7 +361,8 @@ TEST_F(HostileStream, SymlinkSwapsWhileWriting) {
     wide.mode = 0777;
     static const ByteVector some(10, std::byte{1});
     for (int i = 0; i < 3000; ++i) {
-        (void)receive({EnterRecord{i % 3 == 0, "d"}, FileRecord{false, 10, 0, wide, "canary"}, DataRecord{0, some},
+        (void)receive({EnterRecord{i % 3 == 0 ? Origin{} : kHere, "d"},
+                       FileRecord{i % 2 == 0 ? Origin{} : kHere, 10, wide, "canary"}, DataRecord{0, some},
                        FileEndRecord{10}, LinkRecord{{"d", "canary"}, "d2"}, SpecialRecord{S_IFIFO, 0, 0, wide, "fifo"},
                        RemoveRecord{"gone"}, LeaveRecord{wide}});
     }

@@ -11,6 +11,7 @@
 #include "core/base/process.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/torture_tree.h"
+#include "tests/support/tree_facts.h"
 #include "tests/support/tree_pass.h"
 
 namespace zoneferry {
@@ -285,6 +286,34 @@ TEST_F(RoundTripInMemory, CutsAndChangesOfManyTrees) {
         if (seed % 10 != 0) continue;
         const auto result = run_process({"python3", ZONEFERRY_TREE_COMPARE, paths().source, paths().staging});
         ASSERT_TRUE(result && result->exit_status == 0) << result->output;
+    }
+}
+
+// The sweep: many trees, each through a full pass, changes, and a pass of the changes; judged by plain system calls.
+TEST_F(RoundTripInMemory, GeneratedTreesThroughFullAndDeltaPass) {
+    for (std::uint64_t seed = 20'000; seed < 20'000 + tree_count(2000); ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        RandomTree tree(root + "/source", seed);
+        std::mt19937_64 random(seed);
+        tree.build(12);
+        PassOptions options;
+        options.send.zstd_level = 0;
+        options.send.segment_bytes = 1 + random() % 300'000;
+        ASSERT_TRUE(run_pass(paths(), options));
+        tree.mutate(1 + static_cast<int>(random() % 8));
+        if (seed % 4 == 0) {
+            const std::uint64_t cut_at = random() % 6;
+            options.link_holds = [cut_at](std::uint64_t number) { return number != cut_at; };
+            (void)run_pass(paths(), options);
+            options.link_holds = {};
+            tree.mutate(static_cast<int>(random() % 4));
+        }
+        const auto done = run_pass(paths(), options);
+        ASSERT_TRUE(done) << done.error().text();
+        ASSERT_EQ(tree_differences(paths().source, paths().staging), "");
+        if (random() % 8 != 0) continue;  // else the tree goes on with the next seed
+        ASSERT_TRUE(remove_tree(root + "/source"));
+        ASSERT_TRUE(make_directories(root + "/source", 0755));
     }
 }
 
