@@ -65,6 +65,17 @@ Status MoveDesk::abort(const std::string& move_id, const std::string& reason) {
     return {};
 }
 
+Status MoveDesk::limit(const std::string& move_id, std::uint64_t bytes_per_second) {
+    const std::lock_guard guard(mutex_);
+    const auto found = running_.find(move_id);
+    if (found == running_.end() || found->second.move->is_done()) {
+        return Error(Errc::conflict, "move " + move_id + " sends nothing from this host now")
+            .remedy("zoneferry status " + move_id + "; a limit is set on the source");
+    }
+    found->second.move->set_limit(bytes_per_second);
+    return {};
+}
+
 void MoveDesk::stop() {
     std::map<std::string, Running> ending;
     {

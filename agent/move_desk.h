@@ -26,6 +26,8 @@ public:
     void resume_all();
     // Gives a source move up; Errc::conflict when it is released or over.
     Status abort(const std::string& move_id, const std::string& reason);
+    // What a source move may send from now on; 0: no limit.
+    Status limit(const std::string& move_id, std::uint64_t bytes_per_second);
     void stop();
 
     // Held by the session that works on an incoming move. Claiming it again closes the older session's

@@ -32,7 +32,8 @@ bool is_transient(Errc code) {
 
 }  // namespace
 
-SourceMove::SourceMove(AgentContext& context, MoveRecord record) : context_(context), record_(std::move(record)) {}
+SourceMove::SourceMove(AgentContext& context, MoveRecord record)
+    : context_(context), record_(std::move(record)), bytes_per_second_(record_.bytes_per_second) {}
 SourceMove::~SourceMove() = default;
 
 void SourceMove::request_abort(const std::string& reason) {
@@ -41,6 +42,12 @@ void SourceMove::request_abort(const std::string& reason) {
     abort_requested_ = true;
     const std::lock_guard guard(interrupt_mutex_);
     if (sending_ != nullptr) sending_->cancel();
+}
+
+void SourceMove::set_limit(std::uint64_t bytes_per_second) {
+    const std::lock_guard guard(interrupt_mutex_);
+    bytes_per_second_ = bytes_per_second;
+    if (sending_ != nullptr) sending_->set_limit(bytes_per_second);
 }
 
 void SourceMove::interrupt() {

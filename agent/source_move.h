@@ -24,6 +24,7 @@
 #include "agent/context.h"
 #include "agent/move_plan.h"
 #include "agent/peer_session.h"
+#include "agent/rate_window.h"
 #include "core/zone/store.h"
 
 namespace zoneferry {
@@ -39,6 +40,8 @@ public:
     void run();
     // Thread-safe: gives the move up at its next step, if it can still be given up.
     void request_abort(const std::string& reason);
+    // Thread-safe: at most so many bytes per second from now on, until the agent ends; 0: no limit.
+    void set_limit(std::uint64_t bytes_per_second);
     // Thread-safe: ends what the move waits for (a slow link, an answer), so that it looks around.
     void interrupt();
     // run() has ended by an exception: told to log and watchers; the move goes on when the agent starts again.
@@ -77,7 +80,7 @@ private:
 
     void tell_phase(const std::string& message);
     void tell_note(const std::string& message, const std::string& remedy = {});
-    void tell_progress(const TreeSender& sender, std::uint32_t pass, std::int64_t elapsed_ms);
+    void tell_progress(const TreeSender& sender, std::uint32_t pass);
     void tell_end();
 
     AgentContext& context_;
@@ -96,6 +99,8 @@ private:
     std::mutex interrupt_mutex_;
     TreeSender* sending_ = nullptr;           // guarded: what interrupt() wakes
     std::shared_ptr<Connection> talking_to_;  // guarded
+    std::uint64_t bytes_per_second_ = 0;      // guarded; 0: no limit
+    RateWindow rate_;
     std::atomic<bool> abort_requested_ = false;
     std::string abort_reason_;
     Activated activated_;

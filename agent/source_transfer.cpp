@@ -29,7 +29,7 @@ Status SourceMove::run_pass(bool is_final, PassTime& took) {
     options.catalog_path_prefix = move_directory(context_.root, record_.id) + "/catalog";
     options.forget = std::exchange(staging_is_fresh_, false);
     options.tolerate_changes = !is_final;
-    options.bytes_per_second = record_.bytes_per_second;
+    options.in_background = !is_final;
     options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
     options.excluded = excluded_names();
     ZF_TRY(std::unique_ptr<TreeSender> sender, TreeSender::start(std::move(tree), std::move(options)));
@@ -37,6 +37,7 @@ Status SourceMove::run_pass(bool is_final, PassTime& took) {
     const auto set_sending = [this](TreeSender* active) {
         const std::lock_guard guard(interrupt_mutex_);
         sending_ = active;
+        if (active != nullptr) active->set_limit(bytes_per_second_);  // it may have changed since
     };
     set_sending(sender.get());
     Status sent = pump(*sender, record_.passes);
@@ -53,6 +54,8 @@ Status SourceMove::run_pass(bool is_final, PassTime& took) {
 Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     std::int64_t told_ms = 0;
+    rate_ = {};
+    rate_.add(began_ms, 0);
     const auto go_on = [this]() -> Status {
         if (context_.stopping) return Error(Errc::cancelled, "the agent is stopping");
         if (abort_requested_) return Error(Errc::cancelled, abort_reason_);
@@ -62,14 +65,14 @@ Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
         const std::int64_t now_ms = context_.clock.monotonic_ms();
         if (now_ms - told_ms < kTellEveryMs) return;
         told_ms = now_ms;
-        tell_progress(sender, pass, now_ms - began_ms);
+        tell_progress(sender, pass);
     };
     Status sent = send_segments(session_->connection(), sender, pass, go_on, tell);
-    tell_progress(sender, pass, context_.clock.monotonic_ms() - began_ms);
+    tell_progress(sender, pass);
     return sent;
 }
 
-void SourceMove::tell_progress(const TreeSender& sender, std::uint32_t pass, std::int64_t elapsed_ms) {
+void SourceMove::tell_progress(const TreeSender& sender, std::uint32_t pass) {
     const auto progress = sender.progress();
     MoveNews news{.type = MoveNews::Type::progress,
                   .move_id = record_.id,
@@ -81,7 +84,7 @@ void SourceMove::tell_progress(const TreeSender& sender, std::uint32_t pass, std
     news.entries_done = progress.entries;
     news.entries_total = std::max(record_.tree_entries, progress.entries);
     news.wire_bytes = progress.payload_bytes;
-    if (elapsed_ms > 0) news.bytes_per_second = progress.bytes * 1000 / static_cast<std::uint64_t>(elapsed_ms);
+    news.bytes_per_second = rate_.add(context_.clock.monotonic_ms(), progress.bytes);
     if (news.bytes_per_second > 0) {
         news.eta_ms = static_cast<std::int64_t>((news.bytes_total - news.bytes_done) * 1000 / news.bytes_per_second);
     }

@@ -120,6 +120,13 @@ Result<Json> serve_watch(const Request& request) {
     return follow(request, record.id);
 }
 
+Result<Json> serve_limit(const Request& request) {
+    ZF_TRY(const MoveRecord record, request.context.journal.resolve(request.text("move")));
+    const std::uint64_t rate = request.number("bytes_per_second");
+    ZF_TRY_STATUS(request.desk.limit(record.id, rate));
+    return end_json(kExitOk, rate == 0 ? "no limit" : "at most " + format_bytes(rate) + " a second");
+}
+
 Result<Json> serve_abort(const Request& request) {
     ZF_TRY(const MoveRecord record, request.context.journal.resolve(request.text("move")));
     ZF_TRY_STATUS(request.desk.abort(record.id, "aborted by the user"));
@@ -236,6 +243,7 @@ constexpr std::array kVerbs{
     std::pair<std::string_view, Verb>{"status", serve_status},
     std::pair<std::string_view, Verb>{"watch", serve_watch},
     std::pair<std::string_view, Verb>{"abort", serve_abort},
+    std::pair<std::string_view, Verb>{"limit", serve_limit},
     std::pair<std::string_view, Verb>{"rollback", serve_rollback},
     std::pair<std::string_view, Verb>{"finalize", serve_finalize},
     std::pair<std::string_view, Verb>{"version", serve_version},

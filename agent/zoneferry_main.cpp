@@ -121,6 +121,11 @@ Result<Json> request_of(const CLI::App& app, const Words& words) {
     const std::string verb = app.get_subcommands().front()->get_name();
     if (verb == "list") return Json{{"verb", "status"}};
     if (verb == "version") return Json{{"verb", "version"}, {"host", words.peer}};
+    if (verb == "limit") {
+        const auto rate = words.bwlimit == "none" ? std::optional<std::uint64_t>(0) : parse_rate(words.bwlimit);
+        if (!rate) return Error(Errc::usage, "limit takes bytes per second, such as 500K, 20M or 1G, or none");
+        return Json{{"verb", verb}, {"move", words.move}, {"bytes_per_second", *rate}};
+    }
     if (verb != "check" && verb != "move") return Json{{"verb", verb}, {"move", words.move}};
     if (words.update) {
         return Error(Errc::unsupported, "update on attach (-u) is not available yet")
@@ -166,6 +171,9 @@ void describe(CLI::App& app, Words& words) {
     with_move("status", "where a move stands, and its history; without MOVE all of them", false);
     with_move("watch", "follow a move", true);
     with_move("abort", "give a move up; the zone stays at the source", true);
+    CLI::App* limit = app.add_subcommand("limit", "change how fast a move may send, while it runs");
+    limit->add_option("MOVE", words.move, "a move's id or a zone's name")->required();
+    limit->add_option("RATE", words.bwlimit, "bytes per second (K, M, G), or none")->required();
     with_move("rollback", "bring a moved zone back, with what it wrote since", true);
     with_move("finalize", "delete the copy that the source has kept", true);
     app.add_subcommand("list", "all moves that this host took part in");

@@ -7,17 +7,15 @@ namespace zoneferry {
 namespace {
 
 constexpr double kIncompressibleRatio = 0.97;
-constexpr double kWorthChanging = 1.05;       // a dearer mode must promise so much more
-constexpr double kGoodEnough = 0.99;          // a cheaper one that brings so much of it is taken
+constexpr double kWorthChanging = 1.05;        // a dearer mode must promise so much more
+constexpr double kGoodEnough = 0.99;           // a cheaper one that brings so much of it is taken
 constexpr std::uint64_t kLookBusyUs = 20'000;  // of sending, before its rate means something
 constexpr double kUnlimited = 1e12;
 constexpr double kBacklogBytes = 512.0 * 1024;
 constexpr double kMostlyLimited = 0.4;  // share of the busy time
 constexpr double kNewWeight = 0.3;      // of a new measurement
 
-void blend(double& known, double measured) {
-    known = known == 0 ? measured : known + kNewWeight * (measured - known);
-}
+void blend(double& known, double measured) { known = known == 0 ? measured : known + kNewWeight * (measured - known); }
 
 double ratio_of(const MeasuredRates& rates, std::size_t mode) {
     if (mode == kRawMode) return 1;
@@ -46,7 +44,8 @@ double predicted_rate(const MeasuredRates& rates, std::size_t mode) {
 std::size_t choose_mode(const MeasuredRates& rates, std::size_t present) {
     if (rates.link_bytes_per_second == 0) return present;
     double best = 0;
-    for (std::size_t mode = 0; mode < kCompressionModes.size(); ++mode) best = std::max(best, predicted_rate(rates, mode));
+    for (std::size_t mode = 0; mode < kCompressionModes.size(); ++mode)
+        best = std::max(best, predicted_rate(rates, mode));
     std::size_t wanted = 0;
     while (predicted_rate(rates, wanted) < kGoodEnough * best) ++wanted;
     if (wanted > present && predicted_rate(rates, wanted) < kWorthChanging * predicted_rate(rates, present)) {

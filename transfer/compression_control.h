@@ -56,9 +56,9 @@ std::size_t choose_mode(const MeasuredRates& rates, std::size_t present);
 // What the kernel has counted of the connection since it began.
 struct LinkCounters {
     std::uint64_t acknowledged_bytes = 0;
-    std::uint64_t busy_us = 0;             // something was under way
+    std::uint64_t busy_us = 0;              // something was under way
     std::uint64_t receiver_limited_us = 0;  // of this, the time that the peer was slower than the network
-    std::size_t waiting_bytes = 0;  // now, before the network: none when it takes all we make
+    std::size_t waiting_bytes = 0;          // now, before the network: none when it takes all we make
 };
 
 // The memory around the two functions. Thread-safe.

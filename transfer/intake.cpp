@@ -98,9 +98,8 @@ void SegmentIntake::write_all_segments() {
 void SegmentIntake::sync_all() {
     std::unique_lock lock(mutex_);
     while (true) {
-        changed_.wait_for(lock, std::chrono::milliseconds(options_.sync_every_ms), [&] {
-            return error_ || is_written_ || unsynced_bytes_ >= options_.sync_every_bytes;
-        });
+        changed_.wait_for(lock, std::chrono::milliseconds(options_.sync_every_ms),
+                          [&] { return error_ || is_written_ || unsynced_bytes_ >= options_.sync_every_bytes; });
         if (error_ || is_written_) return;  // the rest is finish()'s
         if (unsynced_bytes_ == 0) continue;
         unsynced_bytes_ = 0;

@@ -11,9 +11,15 @@ constexpr std::uint64_t kSampleEvery = 4;  // raw segments, to see what packing 
 
 }  // namespace
 
-SegmentPipeline::SegmentPipeline(unsigned threads, CompressionControl& control)
+SegmentPipeline::SegmentPipeline(unsigned threads, CompressionControl& control,
+                                 const std::function<void()>& begin_thread)
     : control_(control), slots_max_(std::clamp(threads, 1U, 64U) + 3) {
-    for (std::size_t i = 0; i + 3 < slots_max_; ++i) threads_.emplace_back([this] { compress_all(); });
+    for (std::size_t i = 0; i + 3 < slots_max_; ++i) {
+        threads_.emplace_back([this, begin_thread] {
+            begin_thread();
+            compress_all();
+        });
+    }
 }
 
 SegmentPipeline::~SegmentPipeline() { cancel(); }
@@ -71,8 +77,8 @@ TreeSegment SegmentPipeline::compress(SegmentCompressor& compressor, Slot& slot)
     const std::size_t raw_bytes = slot.raw->size();
     if (slot.mode == kRawMode && slot.number % kSampleEvery == 0) {
         const double ratio = compressor.sample_ratio(*slot.raw);
-        control_.note_compressed(kRawMode, raw_bytes, static_cast<std::uint64_t>(ratio * static_cast<double>(raw_bytes)),
-                                 0);
+        control_.note_compressed(kRawMode, raw_bytes,
+                                 static_cast<std::uint64_t>(ratio * static_cast<double>(raw_bytes)), 0);
     }
     const auto begin = std::chrono::steady_clock::now();
     TreeSegment segment = compressor.compress(slot.number, kCompressionModes[slot.mode], slot.raw, slot.before);

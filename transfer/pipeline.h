@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,7 +20,9 @@ namespace zoneferry {
 class SegmentPipeline {
 public:
     // The control outlives the pipeline.
-    SegmentPipeline(unsigned threads, CompressionControl& control);
+    // begin_thread is called first on each of its threads.
+    SegmentPipeline(
+        unsigned threads, CompressionControl& control, const std::function<void()>& begin_thread = [] {});
     ~SegmentPipeline();  // cancels
 
     // Waits for room; false once cancelled.

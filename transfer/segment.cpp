@@ -73,8 +73,8 @@ TreeSegment SegmentCompressor::compress(std::uint64_t number, const CompressionM
         }
         // Room for 1/32 less than raw only: what does not fit is not worth the other side's time.
         state_->packed.resize(kSegmentRawBytesMax);
-        const std::size_t got = ZSTD_compress2(context, state_->packed.data(), raw->size() - raw->size() / 32,
-                                               raw->data(), raw->size());
+        const std::size_t got =
+            ZSTD_compress2(context, state_->packed.data(), raw->size() - raw->size() / 32, raw->data(), raw->size());
         if (ZSTD_isError(got) == 0) {
             segment.encoding = !mode.keeps_history ? Encoding::zstd
                                : before            ? Encoding::zstd_follows_kept

@@ -1,5 +1,9 @@
 #include "transfer/sender.h"
 
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -16,6 +20,15 @@ namespace zoneferry {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
+
+// This thread, on Linux: after everything else that wants the processor or the disk.
+void step_back() {
+    constexpr int kNice = 10;
+    constexpr int kIoprioWhoProcess = 1;  // linux/ioprio.h; of a thread when its id is 0
+    constexpr int kBestEffortLowest = (2 << 13U) | 7;
+    (void)::setpriority(PRIO_PROCESS, 0, kNice);
+    (void)::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kBestEffortLowest);
+}
 
 // A token bucket holding at most a quarter of a second's bytes. Thread-safe.
 class RateLimit {
@@ -69,7 +82,10 @@ struct TreeSender::State {
           catalog(std::move(writer)),
           blocks(std::move(store)),
           control(options.compressor_threads, options.zstd_level),
-          pipeline(options.compressor_threads, control),
+          pipeline(options.compressor_threads, control,
+                   [is_background = options.in_background] {
+                       if (is_background) step_back();
+                   }),
           limit(options.bytes_per_second) {
         control.set_limit(options.bytes_per_second);
     }
@@ -122,12 +138,14 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
     const auto segment_bytes = [&state, most = std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes)] {
         return std::min(most, kCompressionModes[state.control.mode()].segment_bytes);
     };
-    auto walk = std::make_shared<TreeWalk>(
-        std::move(tree),
-        WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes, options.excluded,
-                    known ? paths.base : std::string()},
-        std::move(base), state.blocks, state.catalog, state.counts, emit);
-    state.walker = std::jthread([&state, walk] { state.pipeline.close(walk->run()); });
+    auto walk = std::make_shared<TreeWalk>(std::move(tree),
+                                           WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes,
+                                                       options.excluded, known ? paths.base : std::string()},
+                                           std::move(base), state.blocks, state.catalog, state.counts, emit);
+    state.walker = std::jthread([&state, walk, is_background = options.in_background] {
+        if (is_background) step_back();
+        state.pipeline.close(walk->run());
+    });
     return sender;
 }
 

@@ -38,7 +38,7 @@ struct Frame {
     Frame() {}
     FrameType type = FrameType::ping;
     std::array<std::byte, kSegmentHeaderBytes> segment_header{};  // of a segment; the rest is its payload
-    ByteVector payload;  // aligned for Cap'n Proto: operator new gives 16
+    ByteVector payload;                                           // aligned for Cap'n Proto: operator new gives 16
 };
 
 // Writes a header to the first 16 bytes at `to`.

@@ -79,7 +79,8 @@ TEST(CompressionControl, FollowsALinkThatBecomesSlow) {
         for (int i = 0; i < 40; ++i) {
             const CompressionMode& mode = kCompressionModes[control.mode()];
             const double packed = static_cast<double>(mode.segment_bytes) * mode.usual_ratio;
-            const double ratio = control.mode() == kRawMode ? kCompressionModes[kFirstMode].usual_ratio : mode.usual_ratio;
+            const double ratio =
+                control.mode() == kRawMode ? kCompressionModes[kFirstMode].usual_ratio : mode.usual_ratio;
             const auto raw_bytes = static_cast<double>(mode.segment_bytes);
             control.note_compressed(control.mode(), mode.segment_bytes, static_cast<std::uint64_t>(raw_bytes * ratio),
                                     raw_bytes / mode.usual_speed);

@@ -76,7 +76,8 @@ TEST(FrameParser, LengthsAreJudgedBeforeThePayloadComes) {
         EXPECT_EQ(FrameParser(one.join).feed(over).error().code(), Errc::protocol);
         EXPECT_EQ(FrameParser(one.join).feed(header(one.type, 0xffffffffU)).error().code(), Errc::protocol);
     }
-    EXPECT_FALSE(FrameParser(true).feed(header(FrameType::segment, kSegmentHeaderBytes))) << "none on a join connection";
+    EXPECT_FALSE(FrameParser(true).feed(header(FrameType::segment, kSegmentHeaderBytes)))
+        << "none on a join connection";
     EXPECT_FALSE(FrameParser(false).feed(header(FrameType::segment, kSegmentHeaderBytes - 1))) << "no whole header";
 }
 
