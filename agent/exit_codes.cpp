@@ -20,6 +20,7 @@ int exit_code_of(Errc code) {
         case Errc::cancelled:
         case Errc::no_space: return kExitSwitchFailed;
         case Errc::in_doubt: return kExitInDoubt;
+        case Errc::over_budget: return kExitOverBudget;
         case Errc::unknown:
         case Errc::corrupt:
         case Errc::unsupported:

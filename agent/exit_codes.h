@@ -19,6 +19,7 @@ enum ExitCode : int {
     kExitAttachFailed = 11,  // the target could not take it; the zone is at the source
     kExitSwitchFailed = 12,  // the move was undone; the zone is at the source as it was
     kExitInDoubt = 13,       // only the other side or a person can end this
+    kExitOverBudget = 14,    // the zone would be, or was, down for longer than --max-downtime; it is at the source
     kExitDetached = 130,     // Ctrl-C: the job goes on in the agents
 };
 

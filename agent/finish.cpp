@@ -1,5 +1,6 @@
 #include "agent/finish.h"
 
+#include <spdlog/spdlog.h>
 #include <stdio.h>
 
 #include <cerrno>
@@ -7,6 +8,7 @@
 
 #include "agent/exit_codes.h"
 #include "agent/peer_session.h"
+#include "core/attach/attach.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/zone/runtime.h"
@@ -70,6 +72,36 @@ Status start_again(AgentContext& context, const MoveRecord& record, const ZoneLo
     options.wait_ready_ms = context.settings.boot_wait_s * 1000;
     const auto booted = runtime.boot(lock, entry, config, options);
     if (!booted) return Error(booted.error()).during("starting " + record.zone + " again after the undo");
+    return {};
+}
+
+Status attach_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
+    AttachOptions options;
+    options.force = true;
+    options.uuid = record.zone_uuid;
+    ZF_TRY(const AttachOutcome outcome, attach_zone(context.root, lock, lock.name(), options));
+    if (outcome.attached) return {};
+    return Error(Errc::blocked, "this host cannot run zone " + record.zone + " any more")
+        .remedy("zoneadm -z " + record.zone + " attach -n");
+}
+
+Status park_zone(AgentContext& context, const MoveRecord& record, const ZoneLock& lock, std::uint64_t epoch,
+                 const std::string& holder) {
+    ZF_TRY_STATUS(set_owner(context, record, Ownership::parked, epoch, holder));
+    Runtime runtime(context.root);
+    if (const auto status = runtime.status(lock.name()); status && status->state == ZoneState::running) {
+        ZF_TRY_STATUS(runtime.halt(lock, lock.name(), context.settings.halt_grace_s * 1000));
+    }
+    const std::string why = holder + " holds zone " + record.zone + " under epoch " + std::to_string(epoch) +
+                            ": the copy on this host is parked";
+    spdlog::warn("{}", why);
+    ZF_TRY(const std::optional<MoveRecord> now, context.journal.find(record.id));
+    if (!now || !allows(*now, EventKind::superseded)) return context.journal.audit(record.zone, record.id, why);
+    const MoveEvent event{.kind = EventKind::superseded,
+                          .text = why,
+                          .code = std::string(errc_name(Errc::not_owner)),
+                          .number = static_cast<std::int64_t>(epoch)};
+    ZF_TRY([[maybe_unused]] const MoveRecord after, context.journal.apply(record.id, event));
     return {};
 }
 
@@ -167,6 +199,7 @@ int exit_code_of_undone(Errc cause) {
         case Errc::blocked: return kExitAttachFailed;
         case Errc::verify_failed: return kExitVerifyFailed;
         case Errc::untrusted: return kExitUntrusted;
+        case Errc::over_budget: return kExitOverBudget;
         default: return kExitSwitchFailed;
     }
 }
@@ -181,7 +214,12 @@ MoveNews end_news(const MoveRecord& record) {
     const std::string there = record.role == Role::source ? record.peer : "this host";
     switch (record.phase) {
         case Phase::activated:
-            if (!record.problem.empty()) {
+            if (!record.returned_by.empty() && record.returned_by != "-") {
+                news.exit_code = kExitSwitchFailed;
+                news.message = "zone " + record.zone + " is not well on " + there + " (" + record.problem +
+                               "), so move " + record.returned_by + " brings it back";
+                news.remedy = "on " + there + ": zoneferry watch " + record.returned_by;
+            } else if (!record.problem.empty()) {
                 news.exit_code = kExitSwitchFailed;
                 news.message = "zone " + record.zone + " belongs to " + there + " now, but: " + record.problem;
                 news.remedy = "mend it there, or bring it back: zoneferry rollback " + record.id;
@@ -213,6 +251,20 @@ MoveNews end_news(const MoveRecord& record) {
             news.exit_code = kExitSwitchFailed;
             news.message =
                 "the move was given up: " + record.problem + "; zone " + record.zone + " is on " + record.peer;
+            break;
+        case Phase::reclaimed:
+            news.message = "zone " + record.zone + " belongs to this host again, by a person's word" +
+                           (record.running ? ", and runs" : "");
+            if (record.was_running && !record.running) {
+                news.exit_code = kExitOther;
+                news.message += ", but is down: " + record.problem;
+                news.remedy = "zoneadm -z " + record.zone + " boot";
+            }
+            break;
+        case Phase::superseded:
+            news.exit_code = kExitInDoubt;
+            news.message = record.problem;
+            news.remedy = "look at " + record.peer + " first: zoneferry status " + record.zone;
             break;
         default: news.message = "move " + record.id + " is " + std::string(phase_name(record.phase)); break;
     }

@@ -22,6 +22,14 @@ Result<bool> take_back(AgentContext& context, const MoveRecord& record, const Zo
 // Second half: booted again if it ran.
 Status start_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
 
+// The detached copy is attached again, as a person's word demands: packages are not compared, it ran here before.
+Status attach_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
+
+// A peer holds the zone under this higher epoch: it is halted here if it runs, cannot be booted any more, and nothing
+// of it is deleted. Noted in the move's journal where its table allows that. Call it under the zone's lock.
+Status park_zone(AgentContext& context, const MoveRecord& record, const ZoneLock& lock, std::uint64_t epoch,
+                 const std::string& holder);
+
 // Source: deletes the copy that was kept, after the target has said that it holds the zone. Errc::conflict when
 // the zone is not healthy there.
 Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record);

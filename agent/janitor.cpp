@@ -63,6 +63,10 @@ void Janitor::look_after(const std::string& move_id) {
     if (!claim) return;
     const auto record = context_.journal.find(move_id);  // as it is now that nobody else works on it
     if (!record || !*record || is_over(**record)) return;
+    if (next_target_step(**record) == TargetStep::probe) {
+        if (Status probed = probe_move(context_, **record); !probed) spdlog::warn("{}", probed.error().text());
+        return;
+    }
     if ((*record)->phase == Phase::owned) {
         const auto done = activate_move(context_, **record);
         if (!done) return tell_activation_failed(context_, **record, done.error());
@@ -83,7 +87,8 @@ void Janitor::ask_about(const MoveRecord& record) {
     const auto reply = session->ask<StatusReply>(std::move(request));
     if (!reply) return;
     if (!reply->known && record.phase != Phase::incoming) return;
-    if (reply->known && reply->phase != phase_name(Phase::aborted)) return;  // the source will come back to us
+    const bool is_given_up = reply->phase == phase_name(Phase::aborted) || reply->phase == phase_name(Phase::reclaimed);
+    if (reply->known && !is_given_up) return;  // the source will come back to us
     const Error why(Errc::cancelled, reply->known ? record.peer + " aborted it: " + reply->problem
                                                   : record.peer + " knows nothing of this move");
     if (const auto after = discard_incoming(context_, record, why)) context_.board.publish(end_news(*after));

@@ -12,8 +12,11 @@
 namespace zoneferry {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 constexpr int kApplicationId = 0x5a46524a;  // "ZFRJ"
+constexpr const char* kAuditTable =
+    "audit(seq INTEGER PRIMARY KEY, at_unix_ms INTEGER NOT NULL, zone TEXT NOT NULL, move TEXT NOT NULL, "
+    "text TEXT NOT NULL) STRICT";
 
 class Statement {
 public:
@@ -83,14 +86,17 @@ struct Columns {
             using Field = std::remove_cvref_t<decltype(field)>;
             names += (names.empty() ? "" : ", ") + std::string(name);
             marks += marks.empty() ? "?" : ", ?";
+            constexpr bool kIsText = std::is_same_v<Field, std::string>;
             definitions += (definitions.empty() ? "" : ", ") + std::string(name) +
-                           (std::is_same_v<Field, std::string> ? " TEXT NOT NULL" : " INTEGER NOT NULL") +
+                           (kIsText ? " TEXT NOT NULL" : " INTEGER NOT NULL") +
                            (std::string_view(name) == "id" ? " PRIMARY KEY" : "");
+            additions.emplace_back(name, kIsText ? " TEXT NOT NULL DEFAULT ''" : " INTEGER NOT NULL DEFAULT 0");
         });
     }
     std::string names;
     std::string marks;
     std::string definitions;
+    std::vector<std::pair<std::string, std::string>> additions;  // name, and how ALTER TABLE adds it
 };
 
 void bind_record(Statement& statement, const MoveRecord& record) {
@@ -134,7 +140,29 @@ struct Journal::State {
             return Error(Errc::unsupported,
                          "the journal was written by a newer Zoneferry (version " + std::to_string(version) + ")");
         }
-        return check();
+        ZF_TRY_STATUS(check());
+        return version < kSchemaVersion ? migrate() : Status();
+    }
+    Result<bool> has_column(const std::string& table, const std::string& column) {
+        ZF_TRY(Statement statement,
+               Statement::prepare(database, "SELECT count(*) FROM pragma_table_info(?) WHERE name = ?"));
+        statement.bind(table);
+        statement.bind(column);
+        ZF_TRY(const bool row, statement.step());
+        return row && statement.number(0) > 0;
+    }
+    Status add_column(const std::string& table, const std::string& column, const std::string& type) {
+        ZF_TRY(const bool known, has_column(table, column));
+        return known ? Status() : run(database, "ALTER TABLE " + table + " ADD COLUMN " + column + type);
+    }
+    // Every version so far has only added columns and tables. All or nothing: a crash leaves the older version.
+    Status migrate() {
+        return transaction([&]() -> Status {
+            for (const auto& [column, type] : Columns().additions) ZF_TRY_STATUS(add_column("moves", column, type));
+            ZF_TRY_STATUS(add_column("events", "extra", " INTEGER NOT NULL DEFAULT 0"));
+            ZF_TRY_STATUS(run(database, std::string("CREATE TABLE IF NOT EXISTS ") + kAuditTable));
+            return run(database, "PRAGMA user_version=" + std::to_string(kSchemaVersion));
+        });
     }
     Status create() {
         return run(database,
@@ -142,8 +170,10 @@ struct Journal::State {
                        ") STRICT;"
                        "CREATE TABLE events(move TEXT NOT NULL, seq INTEGER PRIMARY KEY, at_unix_ms INTEGER NOT "
                        "NULL, kind TEXT NOT NULL, text TEXT NOT NULL, code TEXT NOT NULL, number INTEGER NOT NULL,"
-                       " flag INTEGER NOT NULL) STRICT;"
-                       "CREATE INDEX events_of_move ON events(move, seq);"
+                       " flag INTEGER NOT NULL, extra INTEGER NOT NULL) STRICT;"
+                       "CREATE INDEX events_of_move ON events(move, seq); CREATE TABLE " +
+                       kAuditTable +
+                       "; "
                        "PRAGMA application_id=" +
                        std::to_string(kApplicationId) + "; PRAGMA user_version=" + std::to_string(kSchemaVersion) +
                        "; COMMIT");
@@ -158,8 +188,8 @@ struct Journal::State {
     Status write_event(const std::string& move, const MoveEvent& event) {
         ZF_TRY(Statement insert,
                Statement::prepare(database,
-                                  "INSERT INTO events(move, at_unix_ms, kind, text, code, number, flag) "
-                                  "VALUES(?, ?, ?, ?, ?, ?, ?)"));
+                                  "INSERT INTO events(move, at_unix_ms, kind, text, code, number, flag, extra) "
+                                  "VALUES(?, ?, ?, ?, ?, ?, ?, ?)"));
         insert.bind(move);
         insert.bind(clock->unix_ms());
         insert.bind(std::string(event_name(event.kind)));
@@ -168,6 +198,7 @@ struct Journal::State {
         insert.bind(event.code);
         insert.bind(event.number);
         insert.bind(static_cast<std::int64_t>(event.flag));
+        insert.bind(event.extra);
         ZF_TRY([[maybe_unused]] const bool row, insert.step());
         return {};
     }
@@ -283,15 +314,52 @@ Result<std::vector<MoveRecord>> Journal::all() const {
 Result<std::vector<JournalEntry>> Journal::history(const std::string& move_id) const {
     const std::lock_guard guard(state_->mutex);
     ZF_TRY(Statement statement, Statement::prepare(state_->database,
-                                                   "SELECT at_unix_ms, kind, text FROM events "
+                                                   "SELECT at_unix_ms, kind, text, number, extra, flag FROM events "
                                                    "WHERE move = ? ORDER BY seq"));
     statement.bind(move_id);
     std::vector<JournalEntry> entries;
     while (true) {
         ZF_TRY(const bool row, statement.step());
         if (!row) return entries;
-        entries.push_back({statement.number(0), statement.text(1), statement.text(2)});
+        entries.push_back({statement.number(0), statement.text(1), statement.text(2), statement.number(3),
+                           statement.number(4), statement.number(5) != 0});
     }
+}
+
+Status Journal::audit(const std::string& zone, const std::string& move_id, const std::string& text) {
+    const std::lock_guard guard(state_->mutex);
+    ZF_TRY(Statement insert,
+           Statement::prepare(state_->database, "INSERT INTO audit(at_unix_ms, zone, move, text) VALUES(?, ?, ?, ?)"));
+    insert.bind(state_->clock->unix_ms());
+    insert.bind(zone);
+    insert.bind(move_id);
+    insert.bind(text);
+    ZF_TRY([[maybe_unused]] const bool row, insert.step());
+    return {};
+}
+
+Result<std::vector<AuditEntry>> Journal::audits() const {
+    const std::lock_guard guard(state_->mutex);
+    ZF_TRY(Statement statement,
+           Statement::prepare(state_->database, "SELECT at_unix_ms, zone, move, text FROM audit ORDER BY seq"));
+    std::vector<AuditEntry> entries;
+    while (true) {
+        ZF_TRY(const bool row, statement.step());
+        if (!row) return entries;
+        entries.push_back({statement.number(0), statement.text(1), statement.text(2), statement.text(3)});
+    }
+}
+
+Status Journal::forget(const std::string& move_id) {
+    const std::lock_guard guard(state_->mutex);
+    return state_->transaction([&]() -> Status {
+        for (const char* what : {"DELETE FROM events WHERE move = ?", "DELETE FROM moves WHERE id = ?"}) {
+            ZF_TRY(Statement statement, Statement::prepare(state_->database, what));
+            statement.bind(move_id);
+            ZF_TRY([[maybe_unused]] const bool row, statement.step());
+        }
+        return {};
+    });
 }
 
 }  // namespace zoneferry

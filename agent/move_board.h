@@ -14,7 +14,8 @@
 namespace zoneferry {
 
 struct MoveNews {
-    enum class Type { phase, progress, note, end };
+    // stand: nothing more happens until a person says so (waiting, paused); the move is not over.
+    enum class Type { phase, progress, note, stand, end };
     Type type = Type::note;
     std::uint64_t seq = 0;  // given by the board
     std::string move_id;
@@ -31,7 +32,7 @@ struct MoveNews {
     std::uint64_t wire_bytes = 0;
     std::uint64_t bytes_per_second = 0;
     std::int64_t eta_ms = -1;  // -1: not known
-    // at the end
+    // at a stand and at the end
     int exit_code = 0;
     std::vector<std::pair<std::string, std::int64_t>> summary;  // "down_ms" -> 1240
 };

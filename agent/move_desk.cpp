@@ -46,22 +46,43 @@ void MoveDesk::resume_all() {
     }
 }
 
-Status MoveDesk::abort(const std::string& move_id, const std::string& reason) {
+namespace {
+
+// Could this be carried out, or is it too late, too early, or nothing to ask of this host?
+Status check_request(const MoveRecord& record, MoveRequest::Kind kind) {
+    const std::string stands = "move " + record.id + " is " + std::string(phase_name(record.phase));
+    if (record.role != Role::source) {
+        return Error(Errc::conflict, "move " + record.id + " is led by " + record.peer)
+            .remedy("type it on " + record.peer);
+    }
+    switch (kind) {
+        case MoveRequest::Kind::abort:
+            if (can_abort(record)) return {};
+            return Error(Errc::conflict, stands + " and cannot be aborted").remedy("zoneferry rollback " + record.id);
+        case MoveRequest::Kind::pause:
+            if (record.phase == Phase::begun || allows(record, EventKind::paused)) return {};
+            return Error(Errc::conflict, stands + ": only passes beside the running zone can be paused");
+        case MoveRequest::Kind::resume:
+            if (allows(record, EventKind::resumed)) return {};
+            return Error(Errc::conflict, stands + ", not paused");
+        case MoveRequest::Kind::switch_over:
+            if (record.phase == Phase::begun || allows(record, EventKind::switching)) return {};
+            return Error(Errc::conflict, stands + ": there is nothing to switch")
+                .remedy(record.phase == Phase::paused ? "zoneferry resume " + record.id : "");
+    }
+    return {};
+}
+
+}  // namespace
+
+Status MoveDesk::request(const std::string& move_id, MoveRequest request) {
     ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(move_id));
     if (!record) return Error(Errc::not_found, "no move " + move_id);
-    if (record->role != Role::source) {
-        return Error(Errc::conflict, "move " + move_id + " is led by " + record->peer)
-            .remedy("on " + record->peer + ": zoneferry abort " + move_id);
-    }
-    if (!can_abort(*record)) {
-        return Error(Errc::conflict,
-                     "move " + move_id + " is " + std::string(phase_name(record->phase)) + " and cannot be aborted")
-            .remedy("zoneferry rollback " + move_id);
-    }
+    ZF_TRY_STATUS(check_request(*record, request.kind));
     const std::lock_guard guard(mutex_);
     const auto found = running_.find(move_id);
     if (found == running_.end()) return Error(Errc::conflict, "move " + move_id + " is not running");
-    found->second.move->request_abort(reason);
+    found->second.move->request(std::move(request));
     return {};
 }
 

@@ -24,8 +24,11 @@ public:
     Status start(const MoveRecord& record);
     // After a start of the agent: goes on with every move that this host leads. Incoming ones are the janitor's.
     void resume_all();
-    // Gives a source move up; Errc::conflict when it is released or over.
-    Status abort(const std::string& move_id, const std::string& reason);
+    // Hands a person's request to a source move; Errc::conflict when the move is not led from here, or is where that
+    // cannot be done.
+    Status request(const std::string& move_id, MoveRequest request);
+    // Runs a source move again whose journal a person has just moved on (resolve).
+    void run_again(MoveRecord record) { run_in_thread(std::move(record)); }
     // What a source move may send from now on; 0: no limit.
     Status limit(const std::string& move_id, std::uint64_t bytes_per_second);
     void stop();

@@ -9,30 +9,43 @@ namespace zoneferry {
 
 enum class Role { source, target };
 
-// Where a move stands on this host. The table of who may follow whom is in move_plan.cpp.
+// Where a move stands on this host. The table of who may follow whom is at the head of move_plan.h. The numbers are
+// stored in the journal: new phases are added at the end, none is ever renumbered.
 enum class Phase {
     // source
-    begun,     // journaled, nothing touched yet
-    prepared,  // the target has reserved name, space and staging; passes run while the zone does
-    quiesced,  // the zone is halted and frozen
-    sent,      // the last pass is on the target's disk
-    verified,  // both digests are equal
-    staged,    // the target has voted READY
-    released,  // THE COMMIT POINT: the right to run belongs to the target from here on
-    aborting,  // decided to give up before the release; undoing
-    aborted,
+    begun = 0,     // journaled, nothing touched yet
+    prepared = 1,  // the target has reserved name, space and staging; passes run while the zone does
+    quiesced = 2,  // the zone is halted and frozen
+    sent = 3,      // the last pass is on the target's disk
+    verified = 4,  // both digests are equal
+    staged = 5,    // the target has voted READY
+    released = 6,  // THE COMMIT POINT: the right to run belongs to the target from here on
+    aborting = 7,  // decided to give up before the release; undoing
+    aborted = 8,
     // target
-    incoming,   // name, space and staging reserved
-    ready,      // promised: everything needed to run the zone is on disk here
-    discarded,  // staging removed, nothing left
+    incoming = 9,    // name, space and staging reserved
+    ready = 10,      // promised: everything needed to run the zone is on disk here
+    discarded = 11,  // staging removed, nothing left
     // both
-    owned,      // the target's durable OWNED (at the source: known of it)
-    activated,  // attached at the target, and booted if it ran
-    returned,   // a later move brought the zone back (rollback)
-    finalized,  // the source's copy is deleted
+    owned = 12,      // the target's durable OWNED (at the source: known of it)
+    activated = 13,  // attached at the target, and booted if it ran
+    returned = 14,   // a later move brought the zone back (rollback)
+    finalized = 15,  // the source's copy is deleted
+    // source
+    waiting = 16,     // all but the last pass is done; the zone runs, the copy is kept fresh until `switch`
+    paused = 17,      // the user stopped the passes; the zone runs, the target keeps what it has
+    quiescing = 18,   // decided to switch: the zone is being frozen and halted
+    reclaiming = 19,  // a person has said that the zone is this host's again; being put right
+    reclaimed = 20,
+    // both
+    superseded = 21,  // the other host holds a higher epoch by a person's word: the zone is parked here
 };
+constexpr int kPhaseCount = 22;
 
 enum class KeepSource { keep, remove };
+
+// What the probe after the activation has said.
+enum class ProbeState { none = 0, healthy = 1, failed = 2 };
 
 struct MoveRecord {
     std::string id;
@@ -51,7 +64,7 @@ struct MoveRecord {
     std::string return_of;               // the move this one undoes
     bool was_running = false;
     std::uint32_t passes = 0;          // passes begun, over all tries
-    std::uint32_t running_passes = 0;  // passes completed while the zone ran
+    std::uint32_t running_passes = 0;  // rounds of passes completed while the zone ran
     std::uint64_t tree_bytes = 0;
     std::uint64_t tree_entries = 0;
     std::string manifest;      // target: what StageRequest brought
@@ -62,12 +75,28 @@ struct MoveRecord {
     std::int64_t begun_unix_ms = 0;
     std::int64_t halt_began_unix_ms = 0;
     std::int64_t activated_unix_ms = 0;
+    // since journal version 2
+    bool hold = false;                     // do not switch by itself: --no-switch, or over the budget
+    std::int64_t max_downtime_ms = 0;      // the budget; 0: none
+    std::int64_t expected_down_ms = 0;     // the last estimate; 0: none was made
+    bool uses_kept_copy = false;           // a return that takes the kept copy as it is (rollback --discard)
+    std::string probe;                     // "tcp:PORT", "cmd:WORD WORD"; empty: none
+    std::int64_t probe_limit_ms = 0;       // how long it may take to succeed
+    bool rollback_on_failure = false;      // bring the zone back when it does not boot or its probe fails
+    ProbeState probed = ProbeState::none;  // what the probe has said
+    std::string returned_by;               // the move that brings the zone back; "-": it cannot be brought back
+    std::uint64_t owned_epoch = 0;         // under which the present holder has it; 0: epoch + 1 (see holder_epoch)
+    bool promise_asked = false;            // source: the target may have promised, so it is asked before an undo
+    std::string peer_host_id;              // of the host that this move began with; empty: not known
+    std::uint64_t raw_bytes = 0;           // in all passes, before compression
+    std::uint64_t wire_bytes = 0;          // in all passes, as sent
 
     bool operator==(const MoveRecord&) const = default;
 };
 
 std::string_view role_name(Role role);
 std::string_view phase_name(Phase phase);
+std::string_view probe_state_name(ProbeState state);
 
 // Calls visit("column", field) for every field, in a fixed order; enumerations as they are. The journal's
 // columns and the reports come from this one list.
@@ -100,6 +129,20 @@ void for_each_field(Record& record, Visit&& visit) {
     visit("begun_unix_ms", record.begun_unix_ms);
     visit("halt_began_unix_ms", record.halt_began_unix_ms);
     visit("activated_unix_ms", record.activated_unix_ms);
+    visit("hold", record.hold);
+    visit("max_downtime_ms", record.max_downtime_ms);
+    visit("expected_down_ms", record.expected_down_ms);
+    visit("uses_kept_copy", record.uses_kept_copy);
+    visit("probe", record.probe);
+    visit("probe_limit_ms", record.probe_limit_ms);
+    visit("rollback_on_failure", record.rollback_on_failure);
+    visit("probed", record.probed);
+    visit("returned_by", record.returned_by);
+    visit("owned_epoch", record.owned_epoch);
+    visit("promise_asked", record.promise_asked);
+    visit("peer_host_id", record.peer_host_id);
+    visit("raw_bytes", record.raw_bytes);
+    visit("wire_bytes", record.wire_bytes);
 }
 
 }  // namespace zoneferry

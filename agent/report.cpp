@@ -38,6 +38,8 @@ Json move_json(const MoveRecord& record) {
             json[name] = role_name(field);
         } else if constexpr (std::is_same_v<Field, Phase>) {
             json[name] = phase_name(field);
+        } else if constexpr (std::is_same_v<Field, ProbeState>) {
+            json[name] = probe_state_name(field);
         } else if constexpr (std::is_same_v<Field, KeepSource>) {
             json[name] = field == KeepSource::keep ? "keep" : "remove";
         } else {
@@ -75,11 +77,13 @@ Json news_json(const MoveNews& news) {
             json["eta_ms"] = news.eta_ms;
             return json;
         }
+        case MoveNews::Type::stand:
         case MoveNews::Type::end: {
             Json json = end_json(news.exit_code, news.message, news.remedy);
             json["move"] = news.move_id;
             json["zone"] = news.zone;
             json["phase"] = news.phase;
+            if (news.type == MoveNews::Type::stand) json["type"] = "stand";
             for (const auto& [name, value] : news.summary) json[name] = value;
             return json;
         }

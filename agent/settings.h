@@ -9,6 +9,8 @@
 //     retry_s = 600             # how long a broken transfer is retried while the zone runs at the source
 //     quiesced_retry_s = 60     # the same while the zone is halted; then it is started again at the source
 //     boot_wait_s = 60          # for a zone's init to report that it is up
+//     refresh_s = 60            # between the passes of a move that waits for its switch
+//     history_days = 365        # how long gc keeps moves that are over
 #pragma once
 
 #include <cstdint>
@@ -29,6 +31,8 @@ struct Settings {
     int retry_s = 600;
     int quiesced_retry_s = 60;
     int boot_wait_s = 60;
+    int refresh_s = 60;
+    int history_days = 365;
 };
 
 Result<Settings> load_settings(const HostRoot& root);

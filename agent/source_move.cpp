@@ -4,24 +4,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 #include <utility>
 
 #include "agent/exit_codes.h"
 #include "agent/finish.h"
-#include "core/attach/detach.h"
-#include "core/attach/manifest.h"
-#include "core/base/files.h"
+#include "core/base/digest.h"
 #include "core/base/text.h"
-#include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
 #include "transfer/sender.h"
-#include "transfer/tree_digest.h"
 
 namespace zoneferry {
 namespace {
 
-constexpr int kStartTries = 3;  // of a zone that shall run at home again after an undo
 constexpr int kRetryFirstMs = 500;
 constexpr int kRetryMostMs = 10'000;
 
@@ -30,18 +24,37 @@ bool is_transient(Errc code) {
     return code == Errc::peer_lost || code == Errc::unreachable || code == Errc::timed_out || code == Errc::busy;
 }
 
+// Steps that are repeated until they are done: nobody may decide otherwise.
+bool is_tried_for_ever(SourceStep step) {
+    switch (step) {
+        case SourceStep::keep_fresh:
+        case SourceStep::grant:
+        case SourceStep::confirm:
+        case SourceStep::await_probe:
+        case SourceStep::reclaim:
+        case SourceStep::abort: return true;
+        default: return false;
+    }
+}
+
 }  // namespace
 
-SourceMove::SourceMove(AgentContext& context, MoveRecord record)
-    : context_(context), record_(std::move(record)), bytes_per_second_(record_.bytes_per_second) {}
+SourceMove::SourceMove(AgentContext& context, MoveRecord record) : context_(context), record_(std::move(record)) {
+    raw_bytes_ = record_.raw_bytes;
+    wire_bytes_ = record_.wire_bytes;
+    bytes_per_second_ = record_.bytes_per_second;
+}
 SourceMove::~SourceMove() = default;
 
-void SourceMove::request_abort(const std::string& reason) {
-    if (abort_requested_) return;
-    abort_reason_ = reason;
-    abort_requested_ = true;
+void SourceMove::request(MoveRequest request) {
     const std::lock_guard guard(interrupt_mutex_);
-    if (sending_ != nullptr) sending_->cancel();
+    if (request_ && request_->kind == MoveRequest::Kind::abort) return;
+    const bool is_abort = request.kind == MoveRequest::Kind::abort;
+    is_urgent_ = is_abort || request.kind == MoveRequest::Kind::pause;
+    request_ = std::move(request);
+    if (is_urgent_ && sending_ != nullptr) sending_->cancel();
+    if (is_abort && talking_to_) talking_to_->close();
+    woken_.notify_all();
 }
 
 void SourceMove::set_limit(std::uint64_t bytes_per_second) {
@@ -54,6 +67,7 @@ void SourceMove::interrupt() {
     const std::lock_guard guard(interrupt_mutex_);
     if (sending_ != nullptr) sending_->cancel();
     if (talking_to_) talking_to_->close();
+    woken_.notify_all();
 }
 
 void SourceMove::report_fault(const Error& error) {
@@ -63,6 +77,7 @@ void SourceMove::report_fault(const Error& error) {
 
 void SourceMove::run() {
     run_steps();
+    budget_.reset();
     lock_.reset();  // before anybody is told that the zone is free again
     session_.reset();
     if (is_over(record_)) tell_end();
@@ -71,8 +86,10 @@ void SourceMove::run() {
 
 void SourceMove::run_steps() {
     while (!context_.stopping) {
-        if (wants_abort()) {
-            decide_abort(Error(Errc::cancelled, abort_reason_));
+        take_request();
+        if (giving_up_) {
+            give_up_now();
+            continue;
         }
         const SourceStep step = next_source_step(record_);
         if (step == SourceStep::rest) break;
@@ -89,6 +106,9 @@ Status SourceMove::perform(SourceStep step) {
     switch (step) {
         case SourceStep::prepare: return prepare();
         case SourceStep::running_pass: return running_pass();
+        case SourceStep::decide: return decide();
+        case SourceStep::keep_fresh: return keep_fresh();
+        case SourceStep::sleep: return sleep();
         case SourceStep::quiesce: return quiesce();
         case SourceStep::final_pass: return final_pass();
         case SourceStep::verify: return verify();
@@ -96,293 +116,122 @@ Status SourceMove::perform(SourceStep step) {
         case SourceStep::release: return release();
         case SourceStep::grant: return grant();
         case SourceStep::confirm: return confirm();
+        case SourceStep::await_probe: return await_probe();
+        case SourceStep::bring_back: return bring_back();
+        case SourceStep::reclaim: return reclaim();
         case SourceStep::abort: return abort();
         case SourceStep::rest: return {};
     }
     return {};
 }
 
-// ---- what to do about a failure -------------------------------------------------------------------------
+// ---- what people want -----------------------------------------------------------------------------------
 
-// The user asked for it, it is still possible, and it has not begun yet.
-bool SourceMove::wants_abort() const {
-    return abort_requested_ && can_abort(record_) && record_.phase != Phase::aborting;
+void SourceMove::take_request() {
+    std::optional<MoveRequest> request;
+    {
+        const std::lock_guard guard(interrupt_mutex_);
+        is_urgent_ = false;
+        const bool too_early = request_ && request_->kind != MoveRequest::Kind::abort && record_.phase == Phase::begun;
+        if (too_early) return;  // it is carried out once the target is prepared
+        request = std::exchange(request_, std::nullopt);
+    }
+    if (request) carry_out(*request);
 }
+
+void SourceMove::carry_out(const MoveRequest& request) {
+    MoveEvent event;
+    switch (request.kind) {
+        case MoveRequest::Kind::abort:
+            if (can_abort(record_) && record_.phase != Phase::aborting) {
+                giving_up_.emplace(request.code, request.reason);
+            }
+            return;
+        case MoveRequest::Kind::pause: event = {.kind = EventKind::paused, .text = request.reason}; break;
+        case MoveRequest::Kind::resume: event = {.kind = EventKind::resumed}; break;
+        case MoveRequest::Kind::switch_over: event = {.kind = EventKind::switching, .number = request.budget_ms}; break;
+    }
+    event.flag = record_.was_running;
+    if (const auto runs = zone_runs()) event.flag = *runs;
+    if (!allows(record_, event.kind)) return;  // it came too late
+    if (Status noted = journal(event); !noted) return tell_note(noted.error().text());
+    pass_times_.clear();
+    if (event.kind == EventKind::switching) tell_phase("switching: one more round of passes, then the zone is halted");
+    if (event.kind == EventKind::resumed) tell_phase("going on with the passes");
+    if (event.kind == EventKind::paused) {
+        tell_stand("paused: the zone goes on running here, " + record_.peer + " keeps what it has",
+                   "zoneferry resume " + record_.id + "; or give it up: zoneferry abort " + record_.id,
+                   kExitInterrupted);
+    }
+}
+
+bool SourceMove::wait_for_request(std::int64_t timeout_ms) {
+    std::unique_lock lock(interrupt_mutex_);
+    const auto is_wanted = [this] { return request_.has_value() || context_.stopping; };
+    return woken_.wait_for(lock, std::chrono::milliseconds(timeout_ms), is_wanted);
+}
+
+Status SourceMove::check_undisturbed() const {
+    if (context_.stopping) return Error(Errc::cancelled, "the agent is stopping");
+    if (is_urgent_) return Error(Errc::cancelled, "asked to stop");
+    return {};
+}
+
+// ---- what to do about a failure -------------------------------------------------------------------------
 
 bool SourceMove::go_on_after(SourceStep step, Error error) {
     if (context_.stopping) return false;
     session_.reset();
     session_is_prepared_ = false;
-    if (wants_abort()) return true;  // run() decides it
+    if (is_urgent_) return true;  // the error is the request's doing
     const std::int64_t now_ms = context_.clock.monotonic_ms();
     if (failures_++ == 0) failing_since_ms_ = now_ms;
 
-    if (step == SourceStep::grant || step == SourceStep::confirm || step == SourceStep::abort) {
-        tell_note(error.text() + (step == SourceStep::grant
-                                      ? ": the zone is down and belongs to " + record_.peer + "; asking again"
-                                      : ": asking again"),
-                  step == SourceStep::grant ? "bring " + record_.peer + " and its agent back: the zone starts there"
-                                            : std::string());
+    if (is_tried_for_ever(step)) {
+        const bool down = step == SourceStep::grant;
+        tell_note(error.text() + (down ? ": the zone is down and belongs to " + record_.peer + "; asking again"
+                                       : ": trying again"),
+                  down ? "bring " + record_.peer +
+                             " and its agent back: the zone starts there; if that host is lost "
+                             "for good: zoneferry resolve " +
+                             record_.id + " --reclaim"
+                       : std::string());
         return pause_before_retry();
     }
-    const bool zone_is_down = record_.phase != Phase::begun && record_.phase != Phase::prepared;
     const std::int64_t patience_ms =
-        1000LL * (zone_is_down ? context_.settings.quiesced_retry_s : context_.settings.retry_s);
+        1000LL * (is_down_before_release(record_) ? context_.settings.quiesced_retry_s : context_.settings.retry_s);
     if (record_.phase != Phase::begun && is_transient(error.code()) && now_ms - failing_since_ms_ < patience_ms) {
         tell_note(error.text() + ": trying again from what the target has acknowledged");
         return pause_before_retry();
     }
-    decide_abort(error);
+    giving_up_.emplace(std::move(error));
     return true;
 }
 
 bool SourceMove::pause_before_retry() {
-    const int shift = std::min(failures_, 6);
-    const std::int64_t wait_ms =
-        std::min<std::int64_t>(kRetryMostMs, static_cast<std::int64_t>(kRetryFirstMs) << shift);
-    const std::int64_t until_ms = context_.clock.monotonic_ms() + wait_ms;
-    while (!context_.stopping && !wants_abort()) {
-        if (context_.clock.monotonic_ms() >= until_ms) return true;
-        context_.board.wait("", 0, 100);  // returns early when the agent stops
-    }
+    const std::int64_t most_ms = std::min<std::int64_t>(kRetryMostMs, kRetryFirstMs << std::min(failures_, 6));
+    // Between half of it and all: two hosts that lost each other do not knock in step.
+    const std::int64_t wait_ms = most_ms / 2 + static_cast<std::int64_t>(random_bytes(1)[0]) * most_ms / 2 / 255;
+    wait_for_request(wait_ms);
     return !context_.stopping;
 }
 
-void SourceMove::decide_abort(const Error& error) {
-    Status noted = journal(
-        MoveEvent{.kind = EventKind::aborting, .text = error.text(), .code = std::string(errc_name(error.code()))});
-    if (!noted) {
-        tell_note(noted.error().text());
-        context_.stopping = context_.stopping || noted.error().code() == Errc::corrupt;
-        context_.board.wait("", 0, kRetryFirstMs);  // a full disk does not get empty by asking it faster
+void SourceMove::give_up_now() {
+    if (!can_abort(record_) || record_.phase == Phase::aborting) {
+        giving_up_.reset();
         return;
     }
-    tell_phase("undoing: " + error.text());
-}
-
-// ---- before the release ---------------------------------------------------------------------------------
-
-Status SourceMove::ensure_lock() {
-    if (lock_) return {};
-    ZF_TRY(const ZoneName name, ZoneName::create(record_.zone));
-    ZF_TRY(ZoneLock lock, ZoneStore(context_.root).lock(name));
-    lock_.emplace(std::move(lock));
-    return {};
-}
-
-Status SourceMove::ensure_session() {
-    if (session_) return {};
-    ZF_TRY(PeerSession session, PeerSession::open(context_, record_.peer, record_.peer_address));
-    session_.emplace(std::move(session));
-    {
-        const std::lock_guard guard(interrupt_mutex_);
-        talking_to_ = session_->shared_connection();
+    Status noted = journal(MoveEvent{
+        .kind = EventKind::aborting, .text = giving_up_->text(), .code = std::string(errc_name(giving_up_->code()))});
+    if (noted) {
+        tell_phase("undoing: " + giving_up_->text());
+        giving_up_.reset();
+        budget_.reset();
+        return;
     }
-    if (context_.stopping) return Error(Errc::cancelled, "the agent is stopping");
-    session_is_prepared_ = false;
-    return {};
-}
-
-Status SourceMove::ensure_prepared() {
-    ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(ensure_session());
-    if (session_is_prepared_) return {};
-    ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_manifest(context_.root, config));
-    ZF_TRY(const HostFacts facts, gather_host_facts(context_.root));
-    PrepareRequest request;
-    request.move_id = record_.id;
-    request.zone = record_.zone;
-    request.zone_uuid = record_.zone_uuid;
-    request.epoch = record_.epoch;
-    request.manifest = manifest_text(manifest);
-    request.source = facts;
-    request.tree_bytes = record_.tree_bytes;
-    request.tree_entries = record_.tree_entries;
-    request.was_running = record_.was_running;
-    request.force = record_.force;
-    request.return_of = record_.return_of;
-    ZF_TRY(const PrepareReply reply, session_->ask<PrepareReply>(std::move(request)));
-    const bool lost = reply.staging_is_fresh && record_.phase != Phase::begun && record_.phase != Phase::prepared &&
-                      record_.phase != Phase::quiesced;
-    if (lost) return Error(Errc::conflict, record_.peer + " has lost what it had received of this move");
-    staging_is_fresh_ = reply.staging_is_fresh;
-    session_is_prepared_ = true;
-    return {};
-}
-
-Status SourceMove::prepare() {
-    ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(check_still_ours(context_, record_, lock_->name()));  // much can have happened since the check
-    ZF_TRY_STATUS(make_directories(move_directory(context_.root, record_.id), 0700));
-    ZF_TRY_STATUS(ensure_prepared());
-    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::prepared}));
-    tell_phase(record_.peer + " has reserved name, space and staging");
-    return {};
-}
-
-Status SourceMove::running_pass() {
-    ZF_TRY_STATUS(ensure_prepared());
-    while (wants_another_running_pass(pass_times_)) {
-        PassTime took;
-        ZF_TRY_STATUS(run_pass(false, took));
-        pass_times_.push_back(took);
-    }
-    return journal(MoveEvent{.kind = EventKind::running_pass_done});
-}
-
-Status SourceMove::quiesce() {
-    ZF_TRY_STATUS(ensure_prepared());
-    ZF_TRY_STATUS(check_still_ours(context_, record_, lock_->name()));
-    const std::int64_t began_unix_ms = context_.clock.unix_ms();
-    const std::int64_t began_ms = context_.clock.monotonic_ms();
-    tell_phase(record_.was_running ? "halting the zone" : "freezing the zone");
-    ZF_TRY_STATUS(set_owner(context_, record_, Ownership::frozen, record_.epoch, context_.settings.name));
-    Runtime runtime(context_.root);
-    Status halted = runtime.halt(*lock_, lock_->name(), context_.settings.halt_grace_s * 1000);
-    if (!halted) return std::move(halted).error().during("halting " + record_.zone);
-    times_ms_.emplace_back("halt", context_.clock.monotonic_ms() - began_ms);
-    return journal(MoveEvent{.kind = EventKind::quiesced, .number = began_unix_ms});
-}
-
-Status SourceMove::final_pass() {
-    ZF_TRY_STATUS(ensure_prepared());
-    PassTime took;
-    ZF_TRY_STATUS(run_pass(true, took));
-    times_ms_.emplace_back("last_pass", took.ms);
-    return journal(MoveEvent{.kind = EventKind::sent});
-}
-
-Status SourceMove::verify() {
-    ZF_TRY_STATUS(ensure_prepared());
-    const std::int64_t began_ms = context_.clock.monotonic_ms();
-    tell_phase("comparing the digests of both sides");
-    VerifyRequest request;
-    request.move_id = record_.id;
-    ZF_TRY_STATUS(session_->connection().send(std::move(request)));
-    ZF_TRY(UniqueFd tree, open_directory(zone_tree()));
-    DigestOptions options;
-    options.excluded = excluded_names();
-    options.threads = std::max(1U, std::thread::hardware_concurrency());
-    ZF_TRY(const TreeDigest here, digest_tree(std::move(tree), options));
-    ZF_TRY(const VerifyReply there, session_->expect<VerifyReply>(kWorkTimeoutMs));
-    if (here.digest != there.digest) {
-        return Error(Errc::verify_failed, "the tree on " + record_.peer + " differs from the zone: digest " +
-                                              to_hex(there.digest).substr(0, 16) + " there, " +
-                                              to_hex(here.digest).substr(0, 16) + " here");
-    }
-    times_ms_.emplace_back("verify", context_.clock.monotonic_ms() - began_ms);
-    return journal(MoveEvent{.kind = EventKind::verified, .text = to_hex(here.digest)});
-}
-
-Status SourceMove::stage() {
-    ZF_TRY_STATUS(ensure_prepared());
-    const std::int64_t began_ms = context_.clock.monotonic_ms();
-    ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_manifest(context_.root, config));
-    StageRequest request;
-    request.move_id = record_.id;
-    request.manifest = manifest_text(manifest);
-    ZF_TRY(const StageReply reply, session_->ask<StageReply>(std::move(request), kWorkTimeoutMs));
-    if (!reply.ready) {
-        const std::string first = reply.findings.empty() ? "no reason given" : reply.findings.front().message;
-        return Error(Errc::blocked, record_.peer + " cannot attach the zone: " + printable(first));
-    }
-    times_ms_.emplace_back("stage", context_.clock.monotonic_ms() - began_ms);
-    return journal(MoveEvent{.kind = EventKind::staged});
-}
-
-Status SourceMove::release() {
-    ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(check_still_ours(context_, record_, lock_->name()));
-    Runtime runtime(context_.root);
-    ZF_TRY(const RuntimeStatus status, runtime.status(lock_->name()));
-    if (status.state != ZoneState::installed) {
-        return Error(Errc::conflict, "zone " + record_.zone + " is not halted any more");
-    }
-    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::released}));
-    tell_phase("from now on only " + record_.peer + " may run the zone");
-    return {};
-}
-
-// ---- after the release ----------------------------------------------------------------------------------
-
-Status SourceMove::grant() {
-    // The owner record follows the journal, also when the agent died between the two.
-    ZF_TRY_STATUS(set_owner(context_, record_, Ownership::released, record_.epoch + 1, record_.peer));
-    ZF_TRY_STATUS(ensure_session());
-    Grant request;
-    request.move_id = record_.id;
-    request.epoch = record_.epoch + 1;
-    request.boot = record_.was_running;
-    ZF_TRY(const Owned owned, session_->ask<Owned>(std::move(request)));
-    if (owned.epoch != record_.epoch + 1) return Error(Errc::protocol, record_.peer + " owns another epoch");
-    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::owned}));
-    tell_phase(record_.peer + " owns the zone and is starting it");
-    return {};
-}
-
-Status SourceMove::detach_here() {
-    ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY(const ZoneEntry entry, ZoneStore(context_.root).find(lock_->name()));
-    if (entry.state == ZoneState::configured) return {};
-    return detach_zone(context_.root, *lock_, lock_->name(), ZoneState::installed);
-}
-
-Status SourceMove::confirm() {
-    const bool fresh_session = !session_;
-    ZF_TRY_STATUS(detach_here());
-    ZF_TRY_STATUS(ensure_session());
-    if (!fresh_session) {
-        ZF_TRY(activated_, session_->expect<Activated>(kWorkTimeoutMs));
-    } else {
-        StatusRequest request;
-        request.move_id = record_.id;
-        ZF_TRY(const StatusReply reply, session_->ask<StatusReply>(std::move(request)));
-        // Activated with a problem is an answer too: the user must get to know it.
-        if (!reply.attached && reply.phase != phase_name(Phase::activated)) {
-            return Error(Errc::timed_out, record_.peer + " owns the zone and has not attached it yet" +
-                                              (reply.problem.empty() ? "" : " (" + printable(reply.problem) + ")"));
-        }
-        activated_.attached = reply.attached;
-        activated_.running = reply.running;
-        activated_.problem = reply.problem;
-    }
-    if (activated_.attach_ms != 0) times_ms_.emplace_back("attach", activated_.attach_ms);
-    if (activated_.boot_ms != 0) times_ms_.emplace_back("boot", activated_.boot_ms);
-    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::activated,
-                                    .text = activated_.problem,
-                                    .number = context_.clock.unix_ms(),
-                                    .flag = activated_.running}));
-    const bool healthy = activated_.problem.empty() && activated_.running == record_.was_running;
-    if (healthy) mark_returned(context_, record_);
-    if (wants_deletion(record_)) {
-        lock_.reset();
-        ZF_TRY(record_, finalize_move(context_, record_));
-    }
-    return {};
-}
-
-Status SourceMove::abort() {
-    ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY(const bool is_ours, take_back(context_, record_, *lock_));
-    Status started = is_ours ? start_again(context_, record_, *lock_) : Status();
-    if (!started && failures_ < kStartTries) return started;  // again, after a pause
-    // The zone is back; the target may be out of reach. It is told, but not waited for: it asks by itself when it
-    // comes back (see janitor.h).
-    if (ensure_session()) {
-        AbortRequest request;
-        request.move_id = record_.id;
-        request.reason = record_.problem;
-        if (!session_->ask<AbortReply>(std::move(request))) session_.reset();
-    }
-    ZF_TRY_STATUS(remove_tree(move_directory(context_.root, record_.id)));
-    // A zone that cannot start here any more is the user's to mend: it is ours, and its lock is free.
-    ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted,
-                                    .text = started ? std::string() : started.error().text(),
-                                    .flag = record_.was_running && started.has_value()}));
-    lock_.reset();
-    return {};
+    tell_note(noted.error().text());
+    context_.stopping = context_.stopping || noted.error().code() == Errc::corrupt;
+    wait_for_request(kRetryFirstMs);  // a full disk does not get empty by asking it faster
 }
 
 // ---- telling --------------------------------------------------------------------------------------------
@@ -390,6 +239,12 @@ Status SourceMove::abort() {
 Status SourceMove::journal(MoveEvent event) {
     ZF_TRY(record_, context_.journal.apply(record_.id, event));
     return {};
+}
+
+Result<bool> SourceMove::zone_runs() {
+    ZF_TRY(const ZoneName name, ZoneName::create(record_.zone));
+    ZF_TRY(const RuntimeStatus status, Runtime(context_.root).status(name));
+    return status.state == ZoneState::running;
 }
 
 void SourceMove::tell_phase(const std::string& message) {
@@ -407,6 +262,18 @@ void SourceMove::tell_note(const std::string& message, const std::string& remedy
                                     .phase = std::string(phase_name(record_.phase)),
                                     .message = message,
                                     .remedy = remedy});
+}
+
+void SourceMove::tell_stand(const std::string& message, const std::string& remedy, int exit_code) {
+    MoveNews news{.type = MoveNews::Type::stand,
+                  .move_id = record_.id,
+                  .zone = record_.zone,
+                  .phase = std::string(phase_name(record_.phase)),
+                  .message = message,
+                  .remedy = remedy};
+    news.exit_code = exit_code;
+    if (record_.expected_down_ms > 0) news.summary.emplace_back("expected_down_ms", record_.expected_down_ms);
+    context_.board.publish(std::move(news));
 }
 
 void SourceMove::tell_end() {

@@ -3,6 +3,8 @@
 //
 //   prepare       lock the zone; the target reserves name, space and staging
 //   running pass  the tree, then what changed since, while the zone runs
+//   decide        halt now, pass again, or wait: --no-switch, and the budget for the downtime
+//   keep fresh    waits for a person's `switch`, with a pass now and then; the zone is not locked meanwhile
 //   quiesce       owner record frozen, zone halted
 //   final pass    what changed; nothing may vanish now
 //   verify        both digests
@@ -10,18 +12,25 @@
 //   release       THE COMMIT POINT: journaled RELEASED, then the owner record
 //   grant         told to the target until it answers Owned
 //   confirm       zone detached here; the target answers Activated
+//   probe, return what the target's probe says, and the way back if that was asked for
 // Any failure before the release undoes everything: the zone runs at the source as before. After it, the
 // grant is repeated until the target answers; nobody else may run the zone meanwhile.
+//
+// source_move.cpp is the frame: steps, requests of people, failures, telling. source_sync.cpp has the steps before the
+// release, source_handover.cpp those after it and the undo, source_transfer.cpp one pass over the link.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/alarm.h"
 #include "agent/context.h"
+#include "agent/downtime.h"
 #include "agent/move_plan.h"
 #include "agent/peer_session.h"
 #include "agent/rate_window.h"
@@ -31,6 +40,15 @@ namespace zoneferry {
 
 class TreeSender;
 
+// What a person, or the budget, wants of a move that is under way.
+struct MoveRequest {
+    enum class Kind { abort, pause, resume, switch_over };
+    Kind kind = Kind::abort;
+    std::string reason;           // for the journal
+    Errc code = Errc::cancelled;  // abort: why
+    std::int64_t budget_ms = 0;   // switch_over: the new one; 0: none
+};
+
 class SourceMove {
 public:
     SourceMove(AgentContext& context, MoveRecord record);
@@ -38,8 +56,9 @@ public:
 
     // Runs until the move is over or the agent stops. Call it on a thread of its own.
     void run();
-    // Thread-safe: gives the move up at its next step, if it can still be given up.
-    void request_abort(const std::string& reason);
+    // Thread-safe: carried out at the next step, if the table of move_plan allows it there; an abort does not wait for
+    // a slow link or a silent peer. An abort that waits is not replaced by another request.
+    void request(MoveRequest request);
     // Thread-safe: at most so many bytes per second from now on, until the agent ends; 0: no limit.
     void set_limit(std::uint64_t bytes_per_second);
     // Thread-safe: ends what the move waits for (a slow link, an answer), so that it looks around.
@@ -56,6 +75,9 @@ private:
     Status perform(SourceStep step);
     Status prepare();
     Status running_pass();
+    Status decide();
+    Status keep_fresh();
+    Status sleep();
     Status quiesce();
     Status final_pass();
     Status verify();
@@ -63,23 +85,41 @@ private:
     Status release();
     Status grant();
     Status confirm();
+    Status await_probe();
+    Status bring_back();
+    Status reclaim();
     Status abort();
 
     Status ensure_lock();
     Status ensure_session();
     Status ensure_prepared();  // the session knows this move: PrepareRequest again after a reconnect
+    Result<PrepareRequest> prepare_request();
+    Result<bool> zone_runs();
+    Status pass_and_note(bool is_final);
+    FixedCosts costs();
+    std::int64_t expected_ms();
+    Status wait_for_switch(std::int64_t expected, bool over_budget);
+    void arm_budget();
     Status run_pass(bool is_final, PassTime& took);
     Status pump(TreeSender& sender, std::uint32_t pass);
     Status detach_here();
+    Status note_activated();
+    Status park_if_adopted();
     Status journal(MoveEvent event);
+
+    void take_request();
+    void carry_out(const MoveRequest& request);
+    void give_up_now();
     bool go_on_after(SourceStep step, Error error);  // false: leave the move to a later start
-    void decide_abort(const Error& error);
-    bool wants_abort() const;
-    bool pause_before_retry();  // false: the agent stops
+    bool wait_for_request(std::int64_t timeout_ms);  // true: one has come, or the agent stops
+    bool pause_before_retry();                       // false: the agent stops
+    // An error when the work in hand shall end: the agent stops, or a request waits that must not wait longer.
+    Status check_undisturbed() const;
     std::string zone_tree() const { return context_.root.at(record_.zonepath); }
 
     void tell_phase(const std::string& message);
     void tell_note(const std::string& message, const std::string& remedy = {});
+    void tell_stand(const std::string& message, const std::string& remedy, int exit_code);
     void tell_progress(const TreeSender& sender, std::uint32_t pass);
     void tell_end();
 
@@ -95,15 +135,18 @@ private:
     std::uint64_t wire_bytes_ = 0;
     std::uint64_t raw_bytes_ = 0;
     std::vector<std::pair<std::string, std::int64_t>> times_ms_;  // "halt" -> ms, for the report
+    std::optional<Error> giving_up_;                              // an abort that is not in the journal yet
     std::atomic<bool> done_ = false;
     std::mutex interrupt_mutex_;
+    std::condition_variable woken_;
+    std::optional<MoveRequest> request_;      // guarded
+    std::atomic<bool> is_urgent_ = false;     // that request ends the work in hand
     TreeSender* sending_ = nullptr;           // guarded: what interrupt() wakes
     std::shared_ptr<Connection> talking_to_;  // guarded
     std::uint64_t bytes_per_second_ = 0;      // guarded; 0: no limit
     RateWindow rate_;
-    std::atomic<bool> abort_requested_ = false;
-    std::string abort_reason_;
     Activated activated_;
+    std::optional<Alarm> budget_;  // last: it rings into the others
 };
 
 }  // namespace zoneferry

@@ -56,11 +56,7 @@ Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
     std::int64_t told_ms = 0;
     rate_ = {};
     rate_.add(began_ms, 0);
-    const auto go_on = [this]() -> Status {
-        if (context_.stopping) return Error(Errc::cancelled, "the agent is stopping");
-        if (abort_requested_) return Error(Errc::cancelled, abort_reason_);
-        return {};
-    };
+    const auto go_on = [this] { return check_undisturbed(); };
     const auto tell = [&] {
         const std::int64_t now_ms = context_.clock.monotonic_ms();
         if (now_ms - told_ms < kTellEveryMs) return;

@@ -12,6 +12,7 @@
 
 #include "agent/finish.h"
 #include "agent/preflight_view.h"
+#include "agent/probe.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
 #include "core/base/files.h"
@@ -39,6 +40,9 @@ MoveRecord record_from(const PrepareRequest& request, const ZoneConfig& config, 
     record.was_running = request.was_running;
     record.tree_bytes = request.tree_bytes;
     record.tree_entries = request.tree_entries;
+    record.uses_kept_copy = request.use_kept_copy;
+    record.probe = request.probe;
+    record.probe_limit_ms = request.probe_limit_ms;
     return record;
 }
 
@@ -58,10 +62,10 @@ Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& recor
                      "move " + record.id + " is " + std::string(phase_name(record.phase)) + " here already");
     }
     const std::string staging = staging_path(context.root, record.zonepath, record.id);
-    const bool fresh = !path_exists(staging);
+    const bool fresh = !record.uses_kept_copy && !path_exists(staging);
     // Also when the agent died between the journal and these two.
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
-    ZF_TRY_STATUS(make_staging(staging));
+    if (!record.uses_kept_copy) ZF_TRY_STATUS(make_staging(staging));
     return Reservation{record, fresh};
 }
 
@@ -75,7 +79,10 @@ Status check_identity(const PrepareRequest& request) {
 
 // A rollback may only undo a move of ours to this very peer, of this very zone: the copy kept here is replaced.
 Status check_return(AgentContext& context, const PrepareRequest& request, const std::string& peer) {
-    if (request.return_of.empty()) return {};
+    if (request.return_of.empty()) {
+        if (!request.use_kept_copy) return {};
+        return Error(Errc::protocol, "only a rollback can take a kept copy");
+    }
     ZF_TRY(const std::optional<MoveRecord> first, context.journal.find(request.return_of));
     const bool fits = first && first->role == Role::source && first->phase == Phase::activated && first->peer == peer &&
                       first->zone == request.zone && first->zone_uuid == request.zone_uuid &&
@@ -110,6 +117,7 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     if (known) return reserve_again(context, *known, request, peer);
 
     ZF_TRY_STATUS(check_identity(request));
+    if (!request.probe.empty()) ZF_TRY_STATUS(parse_probe(request.probe));
     ZF_TRY_STATUS(check_return(context, request, peer));
     ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
     ZF_TRY(const ZoneName name, ZoneName::create(request.zone));
@@ -127,12 +135,47 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     record.begun_unix_ms = context.clock.unix_ms();
     ZF_TRY_STATUS(context.journal.add(record));
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
-    ZF_TRY_STATUS(make_staging(staging_path(context.root, record.zonepath, record.id)));
-    return Reservation{std::move(record), true};
+    if (!record.uses_kept_copy) {
+        ZF_TRY_STATUS(make_staging(staging_path(context.root, record.zonepath, record.id)));
+    }
+    const bool fresh = !record.uses_kept_copy;
+    return Reservation{std::move(record), fresh};
 }
 
-Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecord& record, const std::string& text) {
-    if (record.phase == Phase::ready && record.manifest == text) return std::vector<Finding>();
+namespace {
+
+// What a rollback with --discard takes: the tree that the first move left behind, with the manifest beside it.
+Result<std::string> kept_manifest(AgentContext& context, const MoveRecord& record) {
+    constexpr std::uint64_t kManifestBytesMax = 4U << 20U;
+    ZF_TRY(const UniqueFd place, open_directory(context.root.at(record.zonepath)));
+    if (!open_beneath(place.get(), "root", O_PATH | O_DIRECTORY)) {
+        return Error(Errc::not_found, "the copy kept in " + record.zonepath + " has no directory 'root'");
+    }
+    ZF_TRY(const UniqueFd file, open_beneath(place.get(), "SUNWdetached.xml", O_RDONLY | O_NOFOLLOW));
+    return read_to_end(file.get(), kManifestBytesMax);
+}
+
+Status write_into_staging(AgentContext& context, const MoveRecord& record, const std::string& manifest) {
+    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context.root, record.zonepath, record.id)));
+    if (!open_beneath(staging.get(), "root", O_PATH | O_DIRECTORY)) {
+        return Error(Errc::invalid, "the received tree has no directory 'root'");
+    }
+    ZF_TRY_STATUS(replace_file_at(staging.get(), "SUNWdetached.xml", manifest, 0644));
+    if (::fchmod(staging.get(), 0700) == 0 && ::syncfs(staging.get()) == 0) return {};
+    return system_error("syncing staging", errno);
+}
+
+}  // namespace
+
+Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecord& record, const std::string& sent) {
+    std::string text = sent;
+    if (record.uses_kept_copy) {
+        ZF_TRY(text, kept_manifest(context, record));
+    }
+    if (record.phase == Phase::ready) {
+        if (record.manifest == text) return std::vector<Finding>();
+        return Error(Errc::conflict, "move " + record.id + " was promised here with another manifest");
+    }
     ZF_TRY(const Manifest manifest, parse_manifest(text));
     if (manifest.config.name != record.zone || manifest.config.zonepath != record.zonepath) {
         return Error(Errc::protocol, "the manifest is not of the zone that was prepared");
@@ -141,18 +184,9 @@ Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecor
     ZF_TRY(std::vector<Finding> findings, check_packages(context, manifest, record.force));
     std::erase_if(findings, [](const Finding& finding) { return finding.severity != Severity::block; });
     if (!findings.empty()) return findings;
-
-    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context.root, record.zonepath, record.id)));
-    if (!open_beneath(staging.get(), "root", O_PATH | O_DIRECTORY)) {
-        return Error(Errc::invalid, "the received tree has no directory 'root'");
-    }
-    ZF_TRY_STATUS(replace_file_at(staging.get(), "SUNWdetached.xml", text, 0644));
-    if (::fchmod(staging.get(), 0700) != 0 || ::syncfs(staging.get()) != 0)
-        return system_error("syncing staging", errno);
-    if (record.phase == Phase::incoming) {
-        ZF_TRY([[maybe_unused]] const MoveRecord after,
-               context.journal.apply(record.id, MoveEvent{.kind = EventKind::ready, .text = text}));
-    }
+    if (!record.uses_kept_copy) ZF_TRY_STATUS(write_into_staging(context, record, text));
+    ZF_TRY([[maybe_unused]] const MoveRecord after,
+           context.journal.apply(record.id, MoveEvent{.kind = EventKind::ready, .text = text}));
     return std::vector<Finding>();
 }
 
@@ -164,7 +198,10 @@ Result<MoveRecord> own_move(AgentContext& context, const MoveRecord& record, con
     const bool owned_already =
         record.phase == Phase::owned || record.phase == Phase::activated || record.phase == Phase::finalized;
     if (owned_already) return record;
-    return context.journal.apply(record.id, MoveEvent{.kind = EventKind::owned});  // refused unless it is ready
+    // Refused unless it is ready.
+    return context.journal.apply(
+        record.id,
+        MoveEvent{.kind = EventKind::owned, .number = static_cast<std::int64_t>(grant.epoch), .flag = grant.boot});
 }
 
 namespace {
@@ -172,7 +209,7 @@ namespace {
 Status put_in_place(AgentContext& context, const MoveRecord& record) {
     const std::string staging = staging_path(context.root, record.zonepath, record.id);
     const std::string place = context.root.at(record.zonepath);
-    if (!path_exists(staging)) return {};  // done before a restart
+    if (record.uses_kept_copy || !path_exists(staging)) return {};  // it lies there, or done before a restart
     if (path_exists(place)) {
         if (record.return_of.empty()) {
             return Error(Errc::conflict, record.zonepath +
@@ -238,7 +275,7 @@ Result<Activated> activate_move(AgentContext& context, const MoveRecord& record)
     ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
     const std::int64_t began_ms = context.clock.monotonic_ms();
     ZF_TRY_STATUS(put_in_place(context, record));
-    ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, record.epoch + 1, context.settings.name));
+    ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, holder_epoch(record), context.settings.name));
     Status attached = attach_here(context, lock, record);
     const std::int64_t attached_ms = context.clock.monotonic_ms();
     done.attached = attached.has_value();
@@ -257,6 +294,21 @@ Result<Activated> activate_move(AgentContext& context, const MoveRecord& record)
                                                       .flag = done.running}));
     if (done.problem.empty()) mark_returned(context, record);
     return done;
+}
+
+Status probe_move(AgentContext& context, const MoveRecord& record) {
+    context.board.publish(MoveNews{.type = MoveNews::Type::phase,
+                                   .move_id = record.id,
+                                   .zone = record.zone,
+                                   .phase = std::string(phase_name(record.phase)),
+                                   .message = "probing: " + printable(record.probe)});
+    Status healthy = run_probe(context, record);
+    if (context.stopping) return {};  // the janitor goes on with it after the next start
+    MoveEvent event{.kind = EventKind::probed, .flag = healthy.has_value()};
+    if (!healthy) event.text = "the probe " + printable(record.probe) + " failed: " + printable(healthy.error().text());
+    ZF_TRY(const MoveRecord after, context.journal.apply(record.id, event));
+    context.board.publish(end_news(after));
+    return {};
 }
 
 void tell_activation_failed(AgentContext& context, const MoveRecord& record, const Error& error) {
@@ -293,7 +345,8 @@ Result<StatusReply> status_of_move(AgentContext& context, const std::string& mov
     const bool taken =
         record.phase == Phase::owned || record.phase == Phase::activated || record.phase == Phase::finalized;
     if (record.role != Role::target || !taken) return reply;
-    reply.epoch = record.epoch + 1;
+    reply.epoch = holder_epoch(record);
+    reply.probed = static_cast<std::uint8_t>(record.probed);
     reply.owned = true;
     const auto name = ZoneName::create(record.zone);
     if (!name) return reply;

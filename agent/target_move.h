@@ -32,6 +32,9 @@ Result<MoveRecord> own_move(AgentContext& context, const MoveRecord& record, con
 // A problem after the take-over is part of the answer, not an Error: the zone is ours either way.
 Result<Activated> activate_move(AgentContext& context, const MoveRecord& record);
 
+// Runs the probe that the source asked for and notes what it said; tells watchers how the move ended.
+Status probe_move(AgentContext& context, const MoveRecord& record);
+
 // Tells log and watchers that the take-over has to be tried again: the janitor does, and every start of the agent.
 void tell_activation_failed(AgentContext& context, const MoveRecord& record, const Error& error);
 

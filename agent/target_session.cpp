@@ -258,7 +258,7 @@ Status TargetSession::on(const Grant& request) {
     ZF_TRY(const std::optional<MoveRecord> claimed, context_.journal.find(request.move_id));
     ZF_TRY(const MoveRecord record, own_move(context_, claimed.value_or(*found), request));
     Owned owned;
-    owned.epoch = request.epoch;
+    owned.epoch = holder_epoch(record);
     ZF_TRY_STATUS(connection_->send(std::move(owned)));
     tell(record, "zone " + record.zone + " belongs to this host");
     Result<Activated> activated = activate_move(context_, record);
@@ -267,11 +267,14 @@ Status TargetSession::on(const Grant& request) {
         tell_activation_failed(context_, record, activated.error());
         return std::move(activated).error();
     }
+    ZF_TRY_STATUS(connection_->send(fitted(*std::move(activated))));
     // A rollback is over for its watchers when the source has deleted its copy, too (FinalizeRequest).
-    const bool deletes_source = !record.return_of.empty() && activated->problem.empty();
     const auto after = context_.journal.find(record.id);
-    if (!deletes_source && after && *after) context_.board.publish(end_news(**after));
-    return connection_->send(fitted(*std::move(activated)));
+    if (!after || !*after) return {};
+    if (next_target_step(**after) == TargetStep::probe) return probe_move(context_, **after);
+    const bool deletes_source = !record.return_of.empty() && (*after)->problem.empty();
+    if (!deletes_source) context_.board.publish(end_news(**after));
+    return {};
 }
 
 Status TargetSession::on(const StatusRequest& request) {

@@ -129,7 +129,7 @@ Result<Json> serve_limit(const Request& request) {
 
 Result<Json> serve_abort(const Request& request) {
     ZF_TRY(const MoveRecord record, request.context.journal.resolve(request.text("move")));
-    ZF_TRY_STATUS(request.desk.abort(record.id, "aborted by the user"));
+    ZF_TRY_STATUS(request.desk.request(record.id, {.reason = "aborted by the user"}));
     Json last = follow(request, record.id);
     if (last.value("phase", "") == "aborted") {
         last["exit_code"] = static_cast<int>(kExitOk);

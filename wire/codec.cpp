@@ -43,7 +43,11 @@ namespace {
     X(ReturnReply, RETURN_REPLY)         \
     X(JoinRequest, JOIN_REQUEST)         \
     X(JoinReply, JOIN_REPLY)             \
-    X(Refusal, REFUSAL)
+    X(Refusal, REFUSAL)                  \
+    X(OwnersRequest, OWNERS_REQUEST)     \
+    X(OwnersReply, OWNERS_REPLY)         \
+    X(HistoryRequest, HISTORY_REQUEST)   \
+    X(HistoryReply, HISTORY_REPLY)
 
 // --- messages, writing --------------------------------------------------------------------------------------
 
@@ -90,6 +94,9 @@ void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequ
     to.setWasRunning(from.was_running);
     to.setForce(from.force);
     to.setReturnOf(check.text(from.return_of, kWireNameBytesMax, "return_of"));
+    to.setUseKeptCopy(from.use_kept_copy);
+    to.setProbe(check.text(from.probe, kSentenceBytesMax, "probe"));
+    to.setProbeLimitMs(from.probe_limit_ms);
 }
 void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
     to.setStagingIsFresh(from.staging_is_fresh);
@@ -149,6 +156,7 @@ void write(Checker& check, schema::StatusReply::Builder to, const StatusReply& f
     to.setAttached(from.attached);
     to.setRunning(from.running);
     to.setProblem(check.text(from.problem, kSentenceBytesMax, "problem"));
+    to.setProbed(from.probed);
 }
 void write(Checker& check, schema::AbortRequest::Builder to, const AbortRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
@@ -160,29 +168,12 @@ void write(Checker& check, schema::FinalizeRequest::Builder to, const FinalizeRe
 }
 void write(Checker&, schema::FinalizeReply::Builder, const FinalizeReply&) {}
 void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from) {
+    to.setUseKeptCopy(from.use_kept_copy);
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
 void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
-void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from) {
-    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
-    to.setListenPort(from.listen_port);
-    to.setCertificateRequest(check.text(from.certificate_request, kPemBytesMax, "certificate_request"));
-    to.setProof(check.data(from.proof, kProofBytesMax, "proof"));
-}
-void write(Checker& check, schema::JoinReply::Builder to, const JoinReply& from) {
-    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
-    to.setCertificate(check.text(from.certificate, kPemBytesMax, "certificate"));
-    to.setAuthority(check.text(from.authority, kPemBytesMax, "authority"));
-    to.setProof(check.data(from.proof, kProofBytesMax, "proof"));
-}
-void write(Checker& check, schema::Refusal::Builder to, const Refusal& from) {
-    to.setCode(static_cast<std::uint16_t>(from.code));
-    to.setSentence(check.text(from.sentence, kSentenceBytesMax, "sentence"));
-    to.setRemedy(check.text(from.remedy, kSentenceBytesMax, "remedy"));
-}
-
 // --- messages, reading --------------------------------------------------------------------------------------
 
 void read(Checker& check, schema::Hello::Reader from, Hello& to) {
@@ -228,6 +219,9 @@ void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& t
     to.was_running = from.getWasRunning();
     to.force = from.getForce();
     to.return_of = check.text(from.getReturnOf(), kWireNameBytesMax, "return_of");
+    to.use_kept_copy = from.getUseKeptCopy();
+    to.probe = check.text(from.getProbe(), kSentenceBytesMax, "probe");
+    to.probe_limit_ms = from.getProbeLimitMs();
 }
 void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
     to.staging_is_fresh = from.getStagingIsFresh();
@@ -287,6 +281,7 @@ void read(Checker& check, schema::StatusReply::Reader from, StatusReply& to) {
     to.attached = from.getAttached();
     to.running = from.getRunning();
     to.problem = check.text(from.getProblem(), kSentenceBytesMax, "problem");
+    to.probed = from.getProbed();
 }
 void read(Checker& check, schema::AbortRequest::Reader from, AbortRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
@@ -298,29 +293,12 @@ void read(Checker& check, schema::FinalizeRequest::Reader from, FinalizeRequest&
 }
 void read(Checker&, schema::FinalizeReply::Reader, FinalizeReply&) {}
 void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to) {
+    to.use_kept_copy = from.getUseKeptCopy();
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
-void read(Checker& check, schema::JoinRequest::Reader from, JoinRequest& to) {
-    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
-    to.listen_port = from.getListenPort();
-    to.certificate_request = check.text(from.getCertificateRequest(), kPemBytesMax, "certificate_request");
-    to.proof = check.data(from.getProof(), kProofBytesMax, "proof");
-}
-void read(Checker& check, schema::JoinReply::Reader from, JoinReply& to) {
-    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
-    to.certificate = check.text(from.getCertificate(), kPemBytesMax, "certificate");
-    to.authority = check.text(from.getAuthority(), kPemBytesMax, "authority");
-    to.proof = check.data(from.getProof(), kProofBytesMax, "proof");
-}
-void read(Checker& check, schema::Refusal::Reader from, Refusal& to) {
-    to.code = errc_of(from.getCode());
-    to.sentence = check.text(from.getSentence(), kSentenceBytesMax, "sentence");
-    to.remedy = check.text(from.getRemedy(), kSentenceBytesMax, "remedy");
-}
-
 // --- frames -------------------------------------------------------------------------------------------------
 
 #define ZF_WRITE(Name, TAG)                                                             \

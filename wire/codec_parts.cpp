@@ -59,7 +59,7 @@ capnp::Data::Reader data_of(const Digest& digest) {
 }
 
 Errc errc_of(std::uint16_t number) {
-    return number > static_cast<std::uint16_t>(Errc::in_doubt) ? Errc::unknown : static_cast<Errc>(number);
+    return number > static_cast<std::uint16_t>(Errc::over_budget) ? Errc::unknown : static_cast<Errc>(number);
 }
 
 void write(Checker& check, schema::HostFacts::Builder to, const HostFacts& from) {
@@ -97,6 +97,114 @@ void write_findings(Checker& check, capnp::List<schema::Finding>::Builder to, co
 void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, std::vector<Finding>& to) {
     const unsigned count = check.count(from.size(), kFindingsMax, "findings");
     for (unsigned i = 0; i < count && !check.error(); ++i) read(check, from[i], to.emplace_back());
+}
+
+// --- messages that are no step of a move --------------------------------------------------------------------
+
+void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from) {
+    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
+    to.setListenPort(from.listen_port);
+    to.setCertificateRequest(check.text(from.certificate_request, kPemBytesMax, "certificate_request"));
+    to.setProof(check.data(from.proof, kProofBytesMax, "proof"));
+}
+void write(Checker& check, schema::JoinReply::Builder to, const JoinReply& from) {
+    to.setHost(check.text(from.host, kWireNameBytesMax, "host"));
+    to.setCertificate(check.text(from.certificate, kPemBytesMax, "certificate"));
+    to.setAuthority(check.text(from.authority, kPemBytesMax, "authority"));
+    to.setProof(check.data(from.proof, kProofBytesMax, "proof"));
+}
+void write(Checker& check, schema::Refusal::Builder to, const Refusal& from) {
+    to.setCode(static_cast<std::uint16_t>(from.code));
+    to.setSentence(check.text(from.sentence, kSentenceBytesMax, "sentence"));
+    to.setRemedy(check.text(from.remedy, kSentenceBytesMax, "remedy"));
+}
+void read(Checker& check, schema::JoinRequest::Reader from, JoinRequest& to) {
+    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
+    to.listen_port = from.getListenPort();
+    to.certificate_request = check.text(from.getCertificateRequest(), kPemBytesMax, "certificate_request");
+    to.proof = check.data(from.getProof(), kProofBytesMax, "proof");
+}
+void read(Checker& check, schema::JoinReply::Reader from, JoinReply& to) {
+    to.host = check.text(from.getHost(), kWireNameBytesMax, "host");
+    to.certificate = check.text(from.getCertificate(), kPemBytesMax, "certificate");
+    to.authority = check.text(from.getAuthority(), kPemBytesMax, "authority");
+    to.proof = check.data(from.getProof(), kProofBytesMax, "proof");
+}
+void read(Checker& check, schema::Refusal::Reader from, Refusal& to) {
+    to.code = errc_of(from.getCode());
+    to.sentence = check.text(from.getSentence(), kSentenceBytesMax, "sentence");
+    to.remedy = check.text(from.getRemedy(), kSentenceBytesMax, "remedy");
+}
+
+namespace {
+
+void write_claims(Checker& check, capnp::List<schema::OwnerClaim>::Builder to, const std::vector<OwnerClaim>& from) {
+    for (unsigned i = 0; i < to.size(); ++i) {
+        to[i].setZone(check.text(from[i].zone, kWireNameBytesMax, "zone"));
+        to[i].setZoneUuid(check.text(from[i].zone_uuid, kWireNameBytesMax, "zone_uuid"));
+        to[i].setEpoch(from[i].epoch);
+        to[i].setHeld(from[i].held);
+    }
+}
+void read_claims(Checker& check, capnp::List<schema::OwnerClaim>::Reader from, std::vector<OwnerClaim>& to) {
+    const unsigned count = check.count(from.size(), kClaimsMax, "claims");
+    for (unsigned i = 0; i < count && !check.error(); ++i) {
+        OwnerClaim& claim = to.emplace_back();
+        claim.zone = check.text(from[i].getZone(), kWireNameBytesMax, "zone");
+        claim.zone_uuid = check.text(from[i].getZoneUuid(), kWireNameBytesMax, "zone_uuid");
+        claim.epoch = from[i].getEpoch();
+        claim.held = from[i].getHeld();
+    }
+}
+
+}  // namespace
+
+void write(Checker& check, schema::OwnersRequest::Builder to, const OwnersRequest& from) {
+    write_claims(check, to.initClaims(check.count(from.claims.size(), kClaimsMax, "claims")), from.claims);
+}
+void read(Checker& check, schema::OwnersRequest::Reader from, OwnersRequest& to) {
+    read_claims(check, from.getClaims(), to.claims);
+}
+void write(Checker& check, schema::OwnersReply::Builder to, const OwnersReply& from) {
+    write_claims(check, to.initClaims(check.count(from.claims.size(), kClaimsMax, "claims")), from.claims);
+}
+void read(Checker& check, schema::OwnersReply::Reader from, OwnersReply& to) {
+    read_claims(check, from.getClaims(), to.claims);
+}
+void write(Checker& check, schema::HistoryRequest::Builder to, const HistoryRequest& from) {
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+}
+void read(Checker& check, schema::HistoryRequest::Reader from, HistoryRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+}
+void write(Checker& check, schema::HistoryReply::Builder to, const HistoryReply& from) {
+    to.setKnown(from.known);
+    to.setPhase(check.text(from.phase, kWireNameBytesMax, "phase"));
+    to.setProblem(check.text(from.problem, kSentenceBytesMax, "problem"));
+    auto events = to.initEvents(check.count(from.events.size(), kPastEventsMax, "events"));
+    for (unsigned i = 0; i < events.size(); ++i) {
+        auto event = events[i];
+        event.setAtUnixMs(from.events[i].at_unix_ms);
+        event.setKind(check.text(from.events[i].kind, kWireNameBytesMax, "kind"));
+        event.setText(check.text(from.events[i].text, kSentenceBytesMax, "text"));
+        event.setNumber(from.events[i].number);
+        event.setExtra(from.events[i].extra);
+    }
+}
+void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to) {
+    to.known = from.getKnown();
+    to.phase = check.text(from.getPhase(), kWireNameBytesMax, "phase");
+    to.problem = check.text(from.getProblem(), kSentenceBytesMax, "problem");
+    const unsigned count = check.count(from.getEvents().size(), kPastEventsMax, "events");
+    for (unsigned i = 0; i < count && !check.error(); ++i) {
+        const auto event = from.getEvents()[i];
+        PastEvent& past = to.events.emplace_back();
+        past.at_unix_ms = event.getAtUnixMs();
+        past.kind = check.text(event.getKind(), kWireNameBytesMax, "kind");
+        past.text = check.text(event.getText(), kSentenceBytesMax, "text");
+        past.number = event.getNumber();
+        past.extra = event.getExtra();
+    }
 }
 
 }  // namespace zoneferry

@@ -76,4 +76,20 @@ void read_names(Checker& check, capnp::List<capnp::Text>::Reader from, std::vect
 void write_findings(Checker& check, capnp::List<schema::Finding>::Builder to, const std::vector<Finding>& from);
 void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, std::vector<Finding>& to);
 
+// Messages that are no step of a move.
+void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from);
+void read(Checker& check, schema::JoinRequest::Reader from, JoinRequest& to);
+void write(Checker& check, schema::JoinReply::Builder to, const JoinReply& from);
+void read(Checker& check, schema::JoinReply::Reader from, JoinReply& to);
+void write(Checker& check, schema::Refusal::Builder to, const Refusal& from);
+void read(Checker& check, schema::Refusal::Reader from, Refusal& to);
+void write(Checker& check, schema::OwnersRequest::Builder to, const OwnersRequest& from);
+void read(Checker& check, schema::OwnersRequest::Reader from, OwnersRequest& to);
+void write(Checker& check, schema::OwnersReply::Builder to, const OwnersReply& from);
+void read(Checker& check, schema::OwnersReply::Reader from, OwnersReply& to);
+void write(Checker& check, schema::HistoryRequest::Builder to, const HistoryRequest& from);
+void read(Checker& check, schema::HistoryRequest::Reader from, HistoryRequest& to);
+void write(Checker& check, schema::HistoryReply::Builder to, const HistoryReply& from);
+void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to);
+
 }  // namespace zoneferry

@@ -22,6 +22,8 @@ inline constexpr std::size_t kSentenceBytesMax = 4096;           // texts for pe
 inline constexpr std::size_t kWireManifestBytesMax = 4U << 20U;  // the XML reader's own limit
 inline constexpr std::size_t kFindingsMax = 10'000;              // two package sets of thousands, all different
 inline constexpr std::size_t kFeaturesMax = 64;
+inline constexpr std::size_t kClaimsMax = 4096;          // zones of one host
+inline constexpr std::size_t kPastEventsMax = 2000;      // of one move: the newest ones, a few hundred bytes each
 inline constexpr std::size_t kPemBytesMax = 16U << 10U;  // one certificate or request
 inline constexpr std::size_t kProofBytesMax = 64;        // an HMAC-SHA256 is 32
 

@@ -12,8 +12,9 @@
 //                               <-- Activated         attached, and booted if it ran
 //     FinalizeRequest     -->   <-- FinalizeReply
 // At any time: StatusRequest/StatusReply, AbortRequest/AbortReply, ReturnRequest/ReturnReply (rollback: asks
-// the zone's present host to move it back). Any request may be answered by Refusal. Every request may be
-// repeated: the answer is the same. A join (trust) connection carries JoinRequest/JoinReply and nothing else.
+// the zone's present host to move it back), OwnersRequest/OwnersReply (who holds which zone under which epoch),
+// HistoryRequest/HistoryReply (the journal's events of a move). Any request may be answered by Refusal. Every request
+// may be repeated: the answer is the same. A join (trust) connection carries JoinRequest/JoinReply and nothing else.
 //
 // Types that travel through coroutines have constructors on purpose (g++ 12 destroys aggregates twice).
 #pragma once
@@ -82,6 +83,9 @@ struct PrepareRequest {
     bool was_running = false;
     bool force = false;
     std::string return_of;
+    bool use_kept_copy = false;  // nothing travels: the copy that return_of left behind is taken
+    std::string probe;           // after the boot; empty: none
+    std::uint32_t probe_limit_ms = 0;
 };
 struct PrepareReply {
     PrepareReply() {}
@@ -175,6 +179,7 @@ struct StatusReply {
     bool attached = false;
     bool running = false;
     std::string problem;
+    std::uint8_t probed = 0;  // ProbeState
 };
 
 struct AbortRequest {
@@ -195,10 +200,46 @@ struct FinalizeReply {
 struct ReturnRequest {
     ReturnRequest() {}
     std::string move_id;
+    bool use_kept_copy = false;
 };
 struct ReturnReply {
     ReturnReply() {}
     std::string move_id;  // of the move that brings it back
+};
+
+struct OwnerClaim {
+    OwnerClaim() {}
+    std::string zone;
+    std::string zone_uuid;
+    std::uint64_t epoch = 0;
+    bool held = false;  // who says this has the right to run it
+};
+struct OwnersRequest {
+    OwnersRequest() {}
+    std::vector<OwnerClaim> claims;
+};
+struct OwnersReply {
+    OwnersReply() {}
+    std::vector<OwnerClaim> claims;
+};
+struct PastEvent {
+    PastEvent() {}
+    std::int64_t at_unix_ms = 0;
+    std::string kind;
+    std::string text;
+    std::int64_t number = 0;
+    std::int64_t extra = 0;
+};
+struct HistoryRequest {
+    HistoryRequest() {}
+    std::string move_id;
+};
+struct HistoryReply {
+    HistoryReply() {}
+    bool known = false;
+    std::string phase;
+    std::string problem;
+    std::vector<PastEvent> events;
 };
 
 struct JoinRequest {
@@ -225,10 +266,10 @@ struct Refusal {
     std::string remedy;
 };
 
-using Message =
-    std::variant<Hello, HelloAck, CheckRequest, CheckReply, PrepareRequest, PrepareReply, PassBegin, PassReady, Segment,
-                 SegmentAck, PassEnd, PassDone, VerifyRequest, VerifyReply, StageRequest, StageReply, Grant, Owned,
-                 Activated, StatusRequest, StatusReply, AbortRequest, AbortReply, FinalizeRequest, FinalizeReply,
-                 ReturnRequest, ReturnReply, JoinRequest, JoinReply, Refusal>;
+using Message = std::variant<Hello, HelloAck, CheckRequest, CheckReply, PrepareRequest, PrepareReply, PassBegin,
+                             PassReady, Segment, SegmentAck, PassEnd, PassDone, VerifyRequest, VerifyReply,
+                             StageRequest, StageReply, Grant, Owned, Activated, StatusRequest, StatusReply,
+                             AbortRequest, AbortReply, FinalizeRequest, FinalizeReply, ReturnRequest, ReturnReply,
+                             JoinRequest, JoinReply, Refusal, OwnersRequest, OwnersReply, HistoryRequest, HistoryReply>;
 
 }  // namespace zoneferry

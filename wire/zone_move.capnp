@@ -42,6 +42,10 @@ struct Message {
     joinRequest @27 :JoinRequest;
     joinReply @28 :JoinReply;
     refusal @29 :Refusal;
+    ownersRequest @30 :OwnersRequest;
+    ownersReply @31 :OwnersReply;
+    historyRequest @32 :HistoryRequest;
+    historyReply @33 :HistoryReply;
   }
 }
 
@@ -131,6 +135,9 @@ struct PrepareRequest {  # lock the name, make the staging directory
   wasRunning @8 :Bool;
   force @9 :Bool;
   returnOf @10 :Text;
+  useKeptCopy @11 :Bool;  # feature kept-return: nothing travels, the copy that returnOf left is taken
+  probe @12 :Text;  # feature probe: after the boot, "tcp:PORT" or "cmd:WORD WORD"
+  probeLimitMs @13 :UInt32;
 }
 
 struct PrepareReply {  # ready to receive
@@ -211,6 +218,7 @@ struct StatusReply {  # this
   attached @4 :Bool;
   running @5 :Bool;
   problem @6 :Text;
+  probed @7 :UInt8;  # 0: not yet or not asked for, 1: healthy, 2: failed
 }
 
 struct AbortRequest {  # undo what was prepared
@@ -230,10 +238,45 @@ struct FinalizeReply {  # noted
 
 struct ReturnRequest {  # move it back
   moveId @0 :Text;
+  useKeptCopy @1 :Bool;  # feature kept-return
 }
 
 struct ReturnReply {  # under this id
   moveId @0 :Text;
+}
+
+struct OwnerClaim {
+  zone @0 :Text;
+  zoneUuid @1 :Text;
+  epoch @2 :UInt64;
+  held @3 :Bool;  # who says this has the right to run the zone
+}
+
+struct OwnersRequest {  # feature owner-claims: these zones are ours; do you hold one under a higher epoch?
+  claims @0 :List(OwnerClaim);
+}
+
+struct OwnersReply {  # those of them that the answering host knows
+  claims @0 :List(OwnerClaim);
+}
+
+struct PastEvent {
+  atUnixMs @0 :Int64;
+  kind @1 :Text;
+  text @2 :Text;
+  number @3 :Int64;
+  extra @4 :Int64;
+}
+
+struct HistoryRequest {  # feature move-history: what does your journal say of this move
+  moveId @0 :Text;
+}
+
+struct HistoryReply {
+  known @0 :Bool;
+  phase @1 :Text;
+  problem @2 :Text;
+  events @3 :List(PastEvent);
 }
 
 struct JoinRequest {  # join connection only: sign my key

@@ -35,6 +35,7 @@ constexpr std::array kNames{
     Name{Errc::not_owner, "not-owner"},
     Name{Errc::cancelled, "cancelled"},
     Name{Errc::in_doubt, "in-doubt"},
+    Name{Errc::over_budget, "over-budget"},
 };
 
 Errc code_of_errno(int error_number) {

@@ -36,6 +36,7 @@ enum class Errc : std::uint16_t {
     not_owner,      // the right to run this zone is elsewhere
     cancelled,      // asked to stop
     in_doubt,       // only a person can decide
+    over_budget,    // the zone would be down longer than allowed
 };
 
 std::string_view errc_name(Errc code);

@@ -16,7 +16,8 @@ namespace {
 constexpr std::uint64_t kRecordBytesMax = 4096;
 constexpr const char* kHead = "# zoneferry owner record 1";
 constexpr const char* kZonepathName = ".zoneferry-owner";
-constexpr std::array kStates{Ownership::owned, Ownership::frozen, Ownership::incoming, Ownership::released};
+constexpr std::array kStates{Ownership::owned, Ownership::frozen, Ownership::incoming, Ownership::released,
+                             Ownership::parked};
 
 Error damaged(const std::string& why) { return Error(Errc::corrupt, "the owner record is damaged: " + why); }
 
@@ -65,7 +66,7 @@ Result<std::optional<OwnerRecord>> read_copy(Result<UniqueFd> fd, const std::str
 }  // namespace
 
 std::string_view ownership_name(Ownership state) {
-    constexpr std::array<std::string_view, 4> kNames{"owned", "frozen", "incoming", "released"};
+    constexpr std::array<std::string_view, 5> kNames{"owned", "frozen", "incoming", "released", "parked"};
     return kNames.at(static_cast<std::size_t>(state));
 }
 
@@ -134,6 +135,12 @@ Status check_may_boot(const std::optional<OwnerRecord>& record) {
             return Error(Errc::not_owner, who(*record) + " is on its way here" + by_move(*record) +
                                               " and still belongs to " + printable(record->host))
                 .remedy("zoneferry status " + id);
+        case Ownership::parked:
+            return Error(Errc::not_owner, who(*record) + " is unavailable: host " + printable(record->host) +
+                                              " holds it under epoch " + std::to_string(record->epoch) +
+                                              by_move(*record) + ", so this copy is parked")
+                .remedy("zoneferry status " + record->zone + "; only if that host cannot run it any more: " +
+                        "zoneferry resolve " + record->zone + " --adopt");
         case Ownership::released:
         case Ownership::owned: break;
     }

@@ -23,6 +23,7 @@
 //
 //     (no record) --> owned <--> frozen --> released        at the source
 //     incoming --> owned(epoch + 1)                         at the target
+//     any --> parked(a peer's higher epoch)                 until a person resolves it
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,7 @@ enum class Ownership {
     frozen,    // a move has quiesced it: nobody may boot it until the move ends
     incoming,  // a move is bringing it here: the name is reserved, the zone is not ours yet
     released,  // the right to run it was given to `host`
+    parked,    // unavailable: `host` holds it under this higher epoch, and what lies here may be older or newer
 };
 std::string_view ownership_name(Ownership state);
 

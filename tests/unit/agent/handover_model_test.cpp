@@ -207,6 +207,12 @@ private:
         switch (next_source_step(source_record(w))) {
             case SourceStep::prepare: step("ask Prepare", [](World& a) { a.send(kPrepare); }); break;
             case SourceStep::running_pass: journal_source("pass while running", EventKind::running_pass_done); break;
+            case SourceStep::decide: journal_source("quiescing", EventKind::quiescing); break;
+            case SourceStep::keep_fresh:
+            case SourceStep::sleep:
+            case SourceStep::await_probe:
+            case SourceStep::bring_back:
+            case SourceStep::reclaim: break;  // not in this model: tests/model has people and probes
             case SourceStep::quiesce:
                 step("freeze", [](World& a) { a.source_owner = Owner::frozen; });
                 if (w.source_owner == Owner::frozen) step("halt", [](World& a) { a.source_runs = false; });

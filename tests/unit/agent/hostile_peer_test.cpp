@@ -29,7 +29,7 @@ TEST_F(TwoAgents, OnlyOneMoveOfAZoneBegins) {
     ASSERT_FALSE(first.empty());
     EXPECT_EQ(code_of(one.desk().start(source_move("aa", "web01"))), Errc::busy);
     EXPECT_FALSE(*one.journal().find("aa"));
-    EXPECT_TRUE(one.desk().abort(first, "enough"));
+    EXPECT_TRUE(one.desk().request(first, {.reason = "enough"}));
     one.wait_for(first, MoveNews::Type::end);
 }
 

@@ -55,6 +55,8 @@ MoveRecord full_record() {
             field = Phase::ready;
         } else if constexpr (std::is_same_v<Field, KeepSource>) {
             field = KeepSource::remove;
+        } else if constexpr (std::is_same_v<Field, ProbeState>) {
+            field = ProbeState::failed;
         } else if constexpr (std::is_same_v<Field, bool>) {
             field = true;
         } else {
@@ -84,8 +86,8 @@ TEST_F(JournalFile, EachStepIsThereAfterAReopen) {
     ASSERT_TRUE(open()->add(record("ab")));
     MoveRecord last = **open()->find("ab");
     for (const EventKind event : {EventKind::prepared, EventKind::pass_begun, EventKind::running_pass_done,
-                                  EventKind::quiesced, EventKind::sent, EventKind::verified, EventKind::staged,
-                                  EventKind::released, EventKind::owned, EventKind::activated}) {
+                                  EventKind::quiescing, EventKind::quiesced, EventKind::sent, EventKind::verified,
+                                  EventKind::staged, EventKind::released, EventKind::owned, EventKind::activated}) {
         const auto after = open()->apply("ab", MoveEvent{.kind = event, .text = "text", .number = 7, .flag = true});
         ASSERT_TRUE(after) << event_name(event);
         EXPECT_EQ(**open()->find("ab"), *after);
@@ -93,7 +95,7 @@ TEST_F(JournalFile, EachStepIsThereAfterAReopen) {
         last = *after;
     }
     const auto history = open()->history("ab");
-    ASSERT_EQ(history->size(), 11U);
+    ASSERT_EQ(history->size(), 12U);
     EXPECT_EQ(history->front().kind, "begun");
     EXPECT_EQ(history->back().kind, "activated");
     EXPECT_EQ(history->back().at_unix_ms, clock.unix_ms());
@@ -140,7 +142,7 @@ TEST_F(JournalFile, ForeignNewerAndDamagedFilesAreNotUsed) {
         EXPECT_NE(opened.error().text().find("no zone is booted, released or deleted here"), std::string::npos);
         EXPECT_FALSE(opened.error().remedy_text().empty());
     };
-    execute(path, "PRAGMA user_version=2");
+    execute(path, "PRAGMA user_version=3");
     expect_refused(Errc::unsupported, "newer");
     write_file(path, good);
     execute(path, "PRAGMA application_id=77");
@@ -161,6 +163,56 @@ TEST_F(JournalFile, ForeignNewerAndDamagedFilesAreNotUsed) {
     EXPECT_FALSE(open());
     write_file(path, good);
     EXPECT_TRUE(open());
+}
+
+// As version 1 wrote it: 27 columns, events without `extra`, no audit.
+void make_version_1(const std::string& path, const char* moves_columns, const char* values,
+                    void (*execute)(const std::string&, const std::string&)) {
+    execute(path, std::string("CREATE TABLE moves(") + moves_columns +
+                      ") STRICT; CREATE TABLE events(move TEXT NOT NULL, seq INTEGER PRIMARY KEY, at_unix_ms INTEGER "
+                      "NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, code TEXT NOT NULL, number INTEGER NOT NULL,"
+                      " flag INTEGER NOT NULL) STRICT; INSERT INTO moves VALUES(" +
+                      values +
+                      "); INSERT INTO events VALUES('ab', 1, 5, 'begun', '', '', 0, 0);"
+                      "PRAGMA application_id=1514558026; PRAGMA user_version=1");
+}
+
+TEST_F(JournalFile, AJournalOfVersion1IsBroughtUpAndItsMoveGoesOn) {
+    make_version_1(path,
+                   "id TEXT NOT NULL PRIMARY KEY, role INTEGER NOT NULL, phase INTEGER NOT NULL, zone TEXT NOT NULL, "
+                   "zone_uuid TEXT NOT NULL, peer TEXT NOT NULL, peer_address TEXT NOT NULL, zonepath TEXT NOT NULL, "
+                   "epoch INTEGER NOT NULL, force INTEGER NOT NULL, cold INTEGER NOT NULL, keep_source INTEGER NOT "
+                   "NULL, bytes_per_second INTEGER NOT NULL, return_of TEXT NOT NULL, was_running INTEGER NOT NULL, "
+                   "passes INTEGER NOT NULL, running_passes INTEGER NOT NULL, tree_bytes INTEGER NOT NULL, "
+                   "tree_entries INTEGER NOT NULL, manifest TEXT NOT NULL, digest TEXT NOT NULL, problem TEXT NOT "
+                   "NULL, problem_code TEXT NOT NULL, running INTEGER NOT NULL, begun_unix_ms INTEGER NOT NULL, "
+                   "halt_began_unix_ms INTEGER NOT NULL, activated_unix_ms INTEGER NOT NULL",
+                   "'ab', 0, 6, 'web01', 'uuid', 'host2', '10.0.0.2:7743', '/zones/web01', 4, 0, 0, 1, 0, '', 1, 2, "
+                   "1, 10, 11, '', 'd1', '', '', 0, 100, 200, 0",
+                   execute);
+    {
+        auto journal = open();
+        ASSERT_TRUE(journal) << journal.error().text();
+        const MoveRecord record = **journal->find("ab");
+        EXPECT_EQ(std::tuple(record.phase, record.zone, record.epoch, record.keep_source, record.halt_began_unix_ms),
+                  std::tuple(Phase::released, "web01", 4U, KeepSource::remove, 200));
+        EXPECT_EQ(holder_epoch(record), 5U);
+        EXPECT_TRUE(journal->apply("ab", {.kind = EventKind::owned, .number = 5}));
+        EXPECT_EQ(journal->history("ab")->size(), 2U);
+        EXPECT_TRUE(journal->audit("web01", "ab", "a person's word"));
+    }
+    EXPECT_EQ((*open()->find("ab"))->phase, Phase::owned);
+    EXPECT_EQ(open()->audits()->front().text, "a person's word");
+}
+
+TEST_F(JournalFile, AMoveCanBeForgottenWithItsEvents) {
+    auto journal = *open();
+    ASSERT_TRUE(journal.add(record("ab")));
+    ASSERT_TRUE(journal.add(record("cd")));
+    ASSERT_TRUE(journal.forget("ab"));
+    EXPECT_FALSE(*journal.find("ab"));
+    EXPECT_TRUE(journal.history("ab")->empty());
+    EXPECT_EQ(journal.all()->size(), 1U);
 }
 
 TEST_F(JournalFile, AnotherProcessIsKeptOut) {

@@ -11,8 +11,8 @@
 namespace zoneferry {
 namespace {
 
-constexpr int kPhases = static_cast<int>(Phase::finalized) + 1;
-constexpr int kEvents = static_cast<int>(EventKind::finalized) + 1;
+constexpr int kPhases = kPhaseCount;
+constexpr int kEvents = kEventCount;
 
 MoveRecord at(Role role, Phase phase) {
     MoveRecord record;
@@ -33,14 +33,33 @@ std::vector<EventKind> all_events() {
     return events;
 }
 
+// What the conditions of the table look at, in every combination that matters.
+std::vector<MoveRecord> variants(Role role, Phase phase) {
+    std::vector<MoveRecord> records;
+    for (int bits = 0; bits < 32; ++bits) {
+        MoveRecord record = at(role, phase);
+        record.hold = (bits & 1) != 0;
+        record.uses_kept_copy = (bits & 2) != 0;
+        record.running = record.was_running = true;
+        if ((bits & 4) != 0) record.probe = "tcp:80";
+        if ((bits & 8) != 0) record.problem = "no boot";
+        record.rollback_on_failure = (bits & 16) != 0;
+        records.push_back(record);
+    }
+    return records;
+}
+
 using Row = std::tuple<Phase, EventKind, Phase>;
 std::set<Row> rows_of(Role role) {
     std::set<Row> rows;
     for (const Phase phase : all_phases()) {
         for (const EventKind event : all_events()) {
-            const auto after = fold(at(role, phase), MoveEvent{.kind = event});
-            if (after) rows.insert({phase, event, after->phase});
-            EXPECT_TRUE(after || after.error().code() == Errc::conflict);
+            for (const MoveRecord& record : variants(role, phase)) {
+                const auto after = fold(record, MoveEvent{.kind = event});
+                if (after) rows.insert({phase, event, after->phase});
+                EXPECT_TRUE(after || after.error().code() == Errc::conflict);
+                EXPECT_EQ(allows(record, event), after.has_value());
+            }
         }
     }
     return rows;
@@ -67,21 +86,41 @@ TEST(MovePlan, TheSourcesTableIsExactlyThis) {
     std::set<Row> expected{
         {begun, E::prepared, prepared},
         {prepared, E::pass_begun, prepared},
+        {prepared, E::pass_done, prepared},
         {prepared, E::running_pass_done, prepared},
-        {prepared, E::quiesced, quiesced},
+        {prepared, E::switching, prepared},
+        {prepared, E::waiting, waiting},
+        {prepared, E::paused, paused},
+        {prepared, E::quiescing, quiescing},
+        {waiting, E::pass_begun, waiting},
+        {waiting, E::pass_done, waiting},
+        {waiting, E::switching, prepared},
+        {waiting, E::paused, paused},
+        {paused, E::resumed, prepared},
+        {quiescing, E::quiesced, quiesced},
         {quiesced, E::pass_begun, quiesced},
+        {quiesced, E::pass_done, quiesced},
         {quiesced, E::sent, sent},
+        {quiesced, E::staged, staged},
         {sent, E::verified, verified},
         {verified, E::staged, staged},
         {staged, E::released, released},
         {released, E::owned, owned},
         {owned, E::activated, activated},
+        {activated, E::probed, activated},
+        {activated, E::returning, activated},
         {activated, E::returned, returned},
         {activated, E::finalized, finalized},
         {aborting, E::aborted, aborted},
+        {aborting, E::superseded, superseded},
+        {reclaiming, E::reclaimed, reclaimed},
     };
-    for (const Phase phase : {begun, prepared, quiesced, sent, verified, staged}) {
+    for (const Phase phase : {begun, prepared, waiting, paused, quiescing, quiesced, sent, verified, staged}) {
         expected.insert({phase, E::aborting, aborting});
+        expected.insert({phase, E::superseded, superseded});
+    }
+    for (const Phase phase : {released, owned, activated, superseded}) {
+        expected.insert({phase, E::reclaiming, reclaiming});
     }
     EXPECT_EQ(rows_of(Role::source), expected);
 }
@@ -90,9 +129,10 @@ TEST(MovePlan, TheTargetsTableIsExactlyThis) {
     using enum Phase;
     using E = EventKind;
     const std::set<Row> expected{
-        {incoming, E::ready, ready},          {ready, E::owned, owned},         {owned, E::activated, activated},
-        {incoming, E::discarded, discarded},  {ready, E::discarded, discarded}, {activated, E::returned, returned},
-        {activated, E::finalized, finalized},
+        {incoming, E::ready, ready},          {ready, E::owned, owned},          {owned, E::activated, activated},
+        {incoming, E::discarded, discarded},  {ready, E::discarded, discarded},  {activated, E::returned, returned},
+        {activated, E::finalized, finalized}, {ready, E::adopted, owned},        {superseded, E::adopted, owned},
+        {owned, E::superseded, superseded},   {activated, E::probed, activated}, {activated, E::superseded, superseded},
     };
     EXPECT_EQ(rows_of(Role::target), expected);
 }
@@ -100,7 +140,8 @@ TEST(MovePlan, TheTargetsTableIsExactlyThis) {
 TEST(MovePlan, NoWayLeadsBackOverTheRelease) {
     for (const Phase phase : closure(Role::source, Phase::released)) {
         EXPECT_TRUE(phase == Phase::released || phase == Phase::owned || phase == Phase::activated ||
-                    phase == Phase::returned || phase == Phase::finalized)
+                    phase == Phase::returned || phase == Phase::finalized || phase == Phase::reclaiming ||
+                    phase == Phase::reclaimed)
             << phase_name(phase);
         EXPECT_FALSE(can_abort(at(Role::source, phase))) << phase_name(phase);
     }
@@ -110,11 +151,94 @@ TEST(MovePlan, NoWayLeadsBackOverTheRelease) {
     EXPECT_FALSE(after_owned.contains(Phase::discarded));
 }
 
+// Over the release only a person's word leads back, and what he says carries a higher epoch.
+TEST(MovePlan, APersonsWordHasAHigherEpochThanAnyGrant) {
+    MoveRecord record = at(Role::source, Phase::released);
+    record.epoch = 4;
+    EXPECT_EQ(holder_epoch(record), 5U);
+    EXPECT_EQ(epoch_by_word(record, 0), 6U);
+    EXPECT_EQ(epoch_by_word(record, 9), 10U) << "above every epoch that is known";
+    const MoveRecord taken =
+        *fold(record, {.kind = EventKind::reclaiming, .number = static_cast<std::int64_t>(epoch_by_word(record, 0))});
+    EXPECT_EQ(holder_epoch(taken), 6U);
+    EXPECT_EQ(next_source_step(taken), SourceStep::reclaim);
+    MoveRecord parked = at(Role::target, Phase::activated);
+    parked.epoch = 4;
+    parked = *fold(parked, {.kind = EventKind::superseded, .text = "host1", .number = 6});
+    EXPECT_EQ(epoch_by_word(parked, 0), 7U);
+    EXPECT_EQ(holder_epoch(*fold(parked, {.kind = EventKind::adopted, .number = 7})), 7U);
+}
+
+TEST(MovePlan, WhoHoldsIsNotHalted) {
+    MoveRecord record = at(Role::source, Phase::prepared);
+    record.was_running = true;
+    record.hold = true;
+    EXPECT_EQ(next_source_step(record), SourceStep::running_pass);
+    record.running_passes = 1;
+    EXPECT_EQ(next_source_step(record), SourceStep::decide);
+    EXPECT_FALSE(allows(record, EventKind::quiescing));
+    record = *fold(record, {.kind = EventKind::waiting, .number = 1'200});
+    EXPECT_EQ(next_source_step(record), SourceStep::keep_fresh);
+    EXPECT_FALSE(allows(record, EventKind::quiescing));
+    record = *fold(record, {.kind = EventKind::switching, .number = 3'000, .flag = true});
+    EXPECT_EQ(next_source_step(record), SourceStep::running_pass) << "what was sent has aged";
+    EXPECT_TRUE(allows(record, EventKind::quiescing));
+    EXPECT_EQ(record.max_downtime_ms, 3'000);
+}
+
+TEST(MovePlan, OverTheBudgetItWaitsForAPerson) {
+    MoveRecord record = at(Role::source, Phase::prepared);
+    record.max_downtime_ms = 1'000;
+    record = *fold(record, {.kind = EventKind::waiting, .text = "too long", .number = 5'000, .flag = true});
+    EXPECT_TRUE(record.hold);
+    EXPECT_EQ(record.expected_down_ms, 5'000);
+    EXPECT_EQ(record.problem, "too long");
+    record = *fold(record, {.kind = EventKind::switching, .flag = false});
+    EXPECT_EQ(std::tuple(record.max_downtime_ms, record.problem, record.was_running), std::tuple(0, "", false));
+}
+
+TEST(MovePlan, AKeptCopyIsTakenWithoutAPass) {
+    MoveRecord record = at(Role::source, Phase::prepared);
+    record.was_running = record.uses_kept_copy = true;
+    EXPECT_EQ(next_source_step(record), SourceStep::decide);
+    record.phase = Phase::quiesced;
+    EXPECT_EQ(next_source_step(record), SourceStep::stage);
+    EXPECT_FALSE(allows(record, EventKind::sent));
+    record.uses_kept_copy = false;
+    EXPECT_FALSE(allows(record, EventKind::staged)) << "what travels is compared first";
+}
+
+TEST(MovePlan, AFailedProbeLeadsBackOnlyIfAskedTo) {
+    MoveRecord record = at(Role::source, Phase::owned);
+    record.was_running = true;
+    record.probe = "tcp:80";
+    record = *fold(record, {.kind = EventKind::activated, .number = 5, .flag = true});
+    EXPECT_EQ(next_source_step(record), SourceStep::await_probe);
+    EXPECT_FALSE(is_over(record));
+    MoveRecord there = record;
+    there.role = Role::target;
+    EXPECT_EQ(next_target_step(there), TargetStep::probe);
+    const MoveRecord well = *fold(record, {.kind = EventKind::probed, .flag = true});
+    EXPECT_TRUE(is_over(well) && is_healthy(well));
+    const MoveRecord ill = *fold(record, {.kind = EventKind::probed, .text = "no answer"});
+    EXPECT_TRUE(is_over(ill));
+    EXPECT_FALSE(is_healthy(ill));
+    record.rollback_on_failure = true;
+    const MoveRecord back = *fold(record, {.kind = EventKind::probed, .text = "no answer"});
+    EXPECT_EQ(next_source_step(back), SourceStep::bring_back);
+    EXPECT_TRUE(is_over(*fold(back, {.kind = EventKind::returning, .text = "cd"})));
+    EXPECT_TRUE(is_over(*fold(back, {.kind = EventKind::returning}))) << "not possible: it is not tried for ever";
+    record.keep_source = KeepSource::remove;
+    EXPECT_FALSE(wants_deletion(record)) << "the probe has not spoken yet";
+    EXPECT_TRUE(wants_deletion(*fold(record, {.kind = EventKind::probed, .flag = true})));
+    EXPECT_FALSE(wants_deletion(*fold(record, {.kind = EventKind::probed, .text = "no answer"})));
+}
+
 TEST(MovePlan, EachRoleKeepsToItsPhases) {
     const std::set<Phase> source = closure(Role::source, Phase::begun);
     const std::set<Phase> target = closure(Role::target, Phase::incoming);
-    EXPECT_EQ(source.size(), 13U);
-    EXPECT_EQ(target.size(), 7U);
+    EXPECT_EQ(source.size(), 19U);
+    EXPECT_EQ(target.size(), 8U);
     for (const Phase phase : {Phase::incoming, Phase::ready, Phase::discarded}) EXPECT_FALSE(source.contains(phase));
     for (const Phase phase : {Phase::begun, Phase::released, Phase::aborting}) EXPECT_FALSE(target.contains(phase));
 }
@@ -131,10 +255,12 @@ TEST(MovePlan, EveryPhaseThatIsNotOverHasAWayToAnEnd) {
 }
 
 TEST(MovePlan, WhatCanBeSaidOfEachPhase) {
-    const std::set<Phase> abortable{Phase::begun,    Phase::prepared, Phase::quiesced, Phase::sent,
-                                    Phase::verified, Phase::staged,   Phase::aborting};
-    const std::set<Phase> over_at_source{Phase::aborted, Phase::activated, Phase::returned, Phase::finalized};
-    const std::set<Phase> over_at_target{Phase::discarded, Phase::activated, Phase::returned, Phase::finalized};
+    const std::set<Phase> abortable{Phase::begun,  Phase::prepared, Phase::quiesced, Phase::sent,   Phase::verified,
+                                    Phase::staged, Phase::aborting, Phase::waiting,  Phase::paused, Phase::quiescing};
+    const std::set<Phase> over_at_source{Phase::aborted,   Phase::activated, Phase::returned,
+                                         Phase::finalized, Phase::reclaimed, Phase::superseded};
+    const std::set<Phase> over_at_target{Phase::discarded, Phase::activated, Phase::returned, Phase::finalized,
+                                         Phase::superseded};
     for (const Phase phase : closure(Role::source, Phase::begun)) {
         const MoveRecord record = at(Role::source, phase);
         EXPECT_EQ(can_abort(record), abortable.contains(phase)) << phase_name(phase);
@@ -166,19 +292,27 @@ TEST(MovePlan, NamesAreDistinct) {
 
 TEST(MovePlan, RunningPassesOnlyForAZoneThatRunsAndIsNotMovedCold) {
     MoveRecord record = at(Role::source, Phase::prepared);
-    EXPECT_EQ(next_source_step(record), SourceStep::quiesce);
+    EXPECT_EQ(next_source_step(record), SourceStep::decide);
     record.was_running = true;
     EXPECT_EQ(next_source_step(record), SourceStep::running_pass);
     record.cold = true;
-    EXPECT_EQ(next_source_step(record), SourceStep::quiesce);
+    EXPECT_EQ(next_source_step(record), SourceStep::decide);
     record.cold = false;
     record.running_passes = 1;
-    EXPECT_EQ(next_source_step(record), SourceStep::quiesce);
+    EXPECT_EQ(next_source_step(record), SourceStep::decide);
 }
 
 TEST(MovePlan, EventsCarryTheirValues) {
-    auto record = *fold(at(Role::source, Phase::prepared), {.kind = EventKind::quiesced, .number = 17});
-    EXPECT_EQ(record.halt_began_unix_ms, 17);
+    auto record = *fold(at(Role::source, Phase::prepared),
+                        {.kind = EventKind::quiescing, .number = 17, .flag = true, .extra = 900});
+    EXPECT_EQ(std::tuple(record.halt_began_unix_ms, record.was_running, record.expected_down_ms),
+              std::tuple(17, true, 900));
+    EXPECT_EQ(fold(record, {.kind = EventKind::quiesced})->halt_began_unix_ms, 17);
+    record = *fold(at(Role::source, Phase::waiting), {.kind = EventKind::pass_done, .number = 70, .extra = 30});
+    record = *fold(record, {.kind = EventKind::pass_done, .number = 7, .extra = 3});
+    EXPECT_EQ(std::tuple(record.raw_bytes, record.wire_bytes), std::tuple(77U, 33U));
+    record = *fold(at(Role::target, Phase::ready), {.kind = EventKind::owned, .number = 5, .flag = true});
+    EXPECT_EQ(std::tuple(record.owned_epoch, record.was_running), std::tuple(5U, true));
     record = *fold(at(Role::source, Phase::sent), {.kind = EventKind::verified, .text = "aa"});
     EXPECT_EQ(record.digest, "aa");
     record = *fold(at(Role::source, Phase::sent), {.kind = EventKind::aborting, .text = "why", .code = "io"});

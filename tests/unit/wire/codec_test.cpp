@@ -51,6 +51,21 @@ TEST(Codec, BytesAreAsRecorded) {
     if (accept) GTEST_SKIP() << "golden files written anew: look at the difference, then run without the switch";
 }
 
+// What an agent of the version before sends still means the same: fields it does not know are as if not set.
+TEST(Codec, MessagesOfTheVersionBeforeAreRead) {
+    const auto read_previous = [](const std::string& name) {
+        const std::string recorded = *read_file(GOLDEN_DIRECTORY "/previous/" + name + ".bin", 1 << 20);
+        const ConstBytes bytes = as_bytes(recorded);
+        return *decode_bytes(ByteVector(bytes.begin(), bytes.end()));
+    };
+    const auto prepare = std::get<PrepareRequest>(read_previous("PrepareRequest"));
+    EXPECT_EQ(prepare.zone, "web01");
+    EXPECT_EQ(std::tuple(prepare.use_kept_copy, prepare.probe, prepare.probe_limit_ms), std::tuple(false, "", 0U));
+    const auto status = std::get<StatusReply>(read_previous("StatusReply"));
+    EXPECT_EQ(std::tuple(status.phase, status.probed), std::tuple("stage", 0));
+    EXPECT_FALSE(std::get<ReturnRequest>(read_previous("ReturnRequest")).use_kept_copy);
+}
+
 // Under asan: no change may crash or read outside; what still decodes must encode again.
 TEST(Codec, ChangedBitsNeverCrash) {
     for (const Message& message : sample_messages()) {
