@@ -4,8 +4,8 @@ import pathlib
 import random
 import subprocess
 
-WORDS = ("zone", "migration", "target", "source", "package", "manifest", "segment", "detach", "attach", "update", "host",
-         "global", "stream", "digest", "release", "journal", "the", "of", "and", "is", "a", "to", "in", "not", "when")
+WORDS = ("zone", "migration", "target", "source", "package", "manifest", "segment", "detach", "attach", "update",
+         "host", "global", "stream", "digest", "release", "journal", "the", "of", "and", "is", "a", "to", "in", "not", "when")
 
 
 def make_root(place, scale):
@@ -47,7 +47,8 @@ def make_big(place, scale):
     with open(place / "text.log", "wb") as file:
         while file.tell() < size:
             lines = (f"2026-11-{chance.randrange(1, 31):02} {chance.randrange(10**6):06} {chance.choice(WORDS)} "
-                     f"{chance.choice(WORDS)} {chance.choice(WORDS)} took {chance.random():.6f} s\n" for _ in range(2000))
+                     f"{chance.choice(WORDS)} {chance.choice(WORDS)} took {chance.random():.6f} s\n"
+                     for _ in range(2000))
             file.write("".join(lines).encode())
         file.truncate(size)
     with open(place / "sparse.img", "wb") as file:

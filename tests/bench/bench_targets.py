@@ -29,5 +29,5 @@ def print_targets(results):
             continue
         best, peer = min(there)
         ratio = best / ours[figure]
-        print(f"{data:8} {link:9} {WORDS[figure]:9} {ours[figure]:8.2f} {best:9.2f} {peer:16} {ratio:6.2f} {target:6.2f} "
-              f"{'ok' if ratio >= target else 'MISSED'}")
+        print(f"{data:8} {link:9} {WORDS[figure]:9} {ours[figure]:8.2f} {best:9.2f} {peer:16} {ratio:6.2f} "
+              f"{target:6.2f} {'ok' if ratio >= target else 'MISSED'}")

@@ -136,8 +136,8 @@ def shape_of(tree):
 
 
 def print_row(data, link, name, figures):
-    print(f"{data:8} {link:9} {name:16} {figures['done_s']:8.2f} {figures['durable_s']:8.2f} {figures['cpu_s']:7.2f} "
-          f"{figures['wire_mb']:9.1f} {figures['memory_source_mb']:7.0f} {figures['memory_target_mb']:7.0f}", flush=True)
+    print(f"{data:8} {link:9} {name:16} {figures['done_s']:8.2f} {figures['durable_s']:8.2f} "
+          f"{figures['cpu_s']:7.2f} {figures['wire_mb']:9.1f} {figures['memory_source_mb']:7.0f} {figures['memory_target_mb']:7.0f}", flush=True)
 
 
 def main():
@@ -159,15 +159,16 @@ def main():
     with Ends(words.images, int(5000 * max(words.scale, 0.1)), words.binaries, words.source_image) as ends:
         peers = Peers(ends, pathlib.Path(words.binaries).resolve(), ends.scratch / "keys")
         peers.make_keys()
-        print(f"{'data':8} {'link':9} {'peer':16} {'done s':>8} {'synced s':>8} {'cpu s':>7} {'wire MB':>9} {'src MB':>7} "
-              f"{'tgt MB':>7}")
+        print(f"{'data':8} {'link':9} {'peer':16} {'done s':>8} {'synced s':>8} {'cpu s':>7} {'wire MB':>9} "
+              f"{'src MB':>7} {'tgt MB':>7}")
         for data in words.data.split(","):
             source = bench_data.ensure(ends.directory["source"], data, words.scale)
             wanted = shape_of(source)
             for link in words.links.split(","):
                 ends.shape(link)
                 names = words.peers.split(",") if words.peers else [
-                    name for name in peers.commands if not name.startswith("ours-") and (name != "tar-tar" or link == "none")]
+                    name for name in peers.commands
+                    if not name.startswith("ours-") and (name != "tar-tar" or link == "none")]
                 for name in names:
                     runs = [measure(ends, peers, name, source) for _ in range(words.repeat)]
                     if shape_of(ends.directory["target"] / "tree") != wanted:
