@@ -5,7 +5,8 @@ import random
 import subprocess
 
 WORDS = ("zone", "migration", "target", "source", "package", "manifest", "segment", "detach", "attach", "update",
-         "host", "global", "stream", "digest", "release", "journal", "the", "of", "and", "is", "a", "to", "in", "not", "when")
+         "host", "global", "stream", "digest", "release", "journal", "the", "of", "and", "is", "a", "to", "in",
+         "not", "when")
 
 
 def make_root(place, scale):

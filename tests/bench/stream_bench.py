@@ -137,7 +137,8 @@ def shape_of(tree):
 
 def print_row(data, link, name, figures):
     print(f"{data:8} {link:9} {name:16} {figures['done_s']:8.2f} {figures['durable_s']:8.2f} "
-          f"{figures['cpu_s']:7.2f} {figures['wire_mb']:9.1f} {figures['memory_source_mb']:7.0f} {figures['memory_target_mb']:7.0f}", flush=True)
+          f"{figures['cpu_s']:7.2f} {figures['wire_mb']:9.1f} {figures['memory_source_mb']:7.0f} "
+          f"{figures['memory_target_mb']:7.0f}", flush=True)
 
 
 def main():
