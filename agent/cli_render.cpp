@@ -54,6 +54,14 @@ PackageLine package_line(const Json& json) {
     return {section, in_brackets(source) + " version mismatch" + in_brackets(target)};
 }
 
+// What an update on attach would do, or what forbids it; their messages tell all. Empty: another finding.
+std::string planned_section(const std::string& code) {
+    if (code == "PKG_WILL_CHANGE") return "packages of the zone to be brought to the target's level";
+    if (code == "PKG_DOWNGRADE" || code == "PATCH_DOWNGRADE")
+        return "newer in the zone than on the target, so nothing can be updated";
+    return code == "PKG_MANIFEST_DIFFERS" ? "the zone and its manifest disagree; the zone counts" : std::string();
+}
+
 }  // namespace
 
 RenderOptions detect_terminal(Format format, bool quiet) {
@@ -81,6 +89,22 @@ std::string progress_text(const Json& progress, std::size_t width) {
         text += "  ETA " + format_duration_ms(eta->get<std::int64_t>());
     }
     if (text.size() >= width) text.resize(width - 1);
+    return text;
+}
+
+std::string history_text(const Json& line) {
+    std::string text = text_of(line, "id") + "  " + text_of(line, "zone") +
+                       (text_of(line, "role") == "source" ? " -> " : " <- ") + text_of(line, "peer") + "  " +
+                       text_of(line, "phase") + "  " + format_bytes(number_of(line, "raw_bytes")) + " in " +
+                       std::to_string(number_of(line, "passes")) + " passes";
+    if (line.contains("down_ms")) text += "  down " + std::to_string(number_of(line, "down_ms")) + " ms";
+    const auto times = line.find("times_ms");
+    if (times != line.end() && times->is_object()) {
+        for (const auto& [name, ms] : times->items()) {
+            if (ms.is_number_integer()) text += "  " + printable(name) + " " + std::to_string(ms.get<std::int64_t>());
+        }
+    }
+    if (const std::string problem = text_of(line, "problem"); !problem.empty()) text += "  (" + problem + ")";
     return text;
 }
 
@@ -134,18 +158,38 @@ bool Renderer::show(const std::string& line, std::int64_t now_ms) {
              text_of(json, "message"));
         if (!text_of(json, "remedy").empty()) talk("  -> " + text_of(json, "remedy"));
     } else if (type == "event") {
-        print("  " + text_of(json, "at") + "  " + text_of(json, "kind") +
-              (text_of(json, "text").empty() ? "" : "  " + text_of(json, "text")));
+        print("  " + text_of(json, "at") + "  " + (json.contains("side") ? text_of(json, "side") + "  " : "") +
+              text_of(json, "kind") + (text_of(json, "text").empty() ? "" : "  " + text_of(json, "text")));
     } else if (type == "peer") {
         print(text_of(json, "host") + "  " + text_of(json, "address") + ":" + std::to_string(number_of(json, "port")) +
               (is_true(json, "may_send") ? "  may send" : "") + (is_true(json, "may_receive") ? "  may receive" : ""));
     } else if (type == "version") {
         print(text_of(json, "host") + "  zoneferry " + text_of(json, "version") +
               (json.contains("protocol") ? "  protocol " + std::to_string(number_of(json, "protocol")) : ""));
-    } else if (type == "text") {
-        print(text_of(json, "text"));
+    } else if (type == "risk") {
+        zone_at_risk_ = text_of(json, "zone");
+        talk(text_of(json, "text"));
+    } else if (type == "stand") {
+        print(text_of(json, "message"));
+        if (!text_of(json, "remedy").empty()) talk("  -> " + text_of(json, "remedy"));
+    } else {
+        show_look(type, json);
     }
     return is_end;
+}
+
+void Renderer::show_look(const std::string& type, const Json& json) {
+    if (type == "text") {
+        print(text_of(json, "text"));
+    } else if (type == "history") {
+        print(history_text(json));
+    } else if (type == "decision") {
+        print(text_of(json, "at") + "  " + text_of(json, "zone") + "  " + text_of(json, "text"));
+    } else if (type == "leftover") {
+        const char* verdict = is_true(json, "removed") ? "removed" : is_true(json, "may_go") ? "may go" : "kept";
+        print(std::string(verdict) + "  " + text_of(json, "what") + "  " + text_of(json, "move") + "  " +
+              text_of(json, "path") + "  (" + text_of(json, "why") + ")");
+    }
 }
 
 void Renderer::show_end(const Json& json) {
@@ -171,11 +215,12 @@ void Renderer::show_end(const Json& json) {
 
 void Renderer::show_finding(const Json& json) {
     const std::string code = text_of(json, "code");
-    if (code.starts_with("PKG_") || code.starts_with("PATCH_")) {
-        const PackageLine line = package_line(json);
+    const std::string planned = planned_section(code);
+    if (!planned.empty() || code.starts_with("PKG_") || code.starts_with("PATCH_")) {
+        const PackageLine line = planned.empty() ? package_line(json) : PackageLine{planned, text_of(json, "message")};
         if (line.section != package_section_) print(line.section);
         package_section_ = line.section;
-        print("    " + text_of(json, "subject") + line.words);
+        print("    " + (planned.empty() ? text_of(json, "subject") : std::string()) + line.words);
         return;
     }
     package_section_.clear();

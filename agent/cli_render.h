@@ -29,6 +29,8 @@ public:
     bool show(const std::string& line, std::int64_t now_ms);
     int exit_code() const { return exit_code_; }
     const std::string& move_id() const { return move_id_; }
+    // The zone whose name has to be typed before the agent does what was asked; empty: none.
+    const std::string& zone_at_risk() const { return zone_at_risk_; }
     void clear_live_line();
 
 private:
@@ -37,11 +39,13 @@ private:
     void show_check(const Json& json) const;
     void show_move(const Json& json) const;
     void show_progress(const Json& json, std::int64_t now_ms);
+    static void show_look(const std::string& type, const Json& json);  // what the verbs that only look print
     void talk(const std::string& text);
 
     RenderOptions options_;
     int exit_code_ = 1;
     std::string move_id_;
+    std::string zone_at_risk_;
     std::string package_section_;  // heading of the package differences shown last
     std::int64_t progress_told_ms_ = 0;
     bool live_line_shown_ = false;
@@ -50,6 +54,8 @@ private:
 
 // "pass 1  120.0 MiB / 212.4 MiB  56%  98.1 MiB/s  ETA 0:01", cut to the width. Pure.
 std::string progress_text(const Json& progress, std::size_t width);
+// One move of `history`: what it came to, its bytes, and the milliseconds of each phase. Pure.
+std::string history_text(const Json& line);
 // The lines below "moved": where the downtime went. Pure.
 std::string downtime_text(const Json& end);
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 
+#include "agent/claims.h"
 #include "agent/context.h"
 #include "agent/control_server.h"
 #include "agent/janitor.h"
@@ -84,6 +85,9 @@ void raise_descriptor_limit() {
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) spdlog::warn("{}", system_error("setrlimit", errno).text());
 }
 
+// How long the start waits for peers that are away: zones with autoboot wait for it.
+constexpr int kClaimsTimeoutMs = 3'000;
+
 int wait_for_the_end() {
     sigset_t ends;
     sigemptyset(&ends);
@@ -119,8 +123,10 @@ Status run_daemon(const HostRoot& root) {
         spdlog::warn("{}", renewed.error().text());
     }
 
-    autoboot(context);
+    // Peers are answered from here on, also by a host that asks us what we are about to ask it.
     listener.begin_if_trusted();
+    if (trust.has_identity()) ask_peers_for_claims(context, desk, kClaimsTimeoutMs);
+    autoboot(context);
     desk.resume_all();
     // Whoever gets an answer from the socket finds everything else at work.
     ZF_TRY(std::unique_ptr<ControlServer> control,

@@ -27,6 +27,17 @@ Json finding_json(const Finding& finding) {
                 {"remedy", finding.remedy}};
 }
 
+Json update_step_json(const UpdateStep& step) {
+    return Json{{"v", 1},
+                {"type", "update"},
+                {"action", std::string(update_action_name(step.action))},
+                {"package", step.package},
+                {"from", step.from},
+                {"to", step.to},
+                {"why", step.why},
+                {"bytes", step.bytes}};
+}
+
 Json end_json(int exit_code, const std::string& message, const std::string& remedy) {
     return Json{{"v", 1}, {"type", "end"}, {"exit_code", exit_code}, {"message", message}, {"remedy", remedy}};
 }

@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "agent/claims.h"
 #include "agent/finish.h"
 #include "agent/guarded.h"
 #include "agent/peer_session.h"
@@ -45,6 +46,14 @@ void Janitor::remove_rubbish() {
 }
 
 void Janitor::sweep() {
+    constexpr std::int64_t kClaimsEveryMs = 60'000;
+    constexpr int kClaimsTimeoutMs = 5'000;
+    if (const std::int64_t now_ms = context_.clock.monotonic_ms(); now_ms >= next_claims_ms_) {
+        if (next_claims_ms_ != 0 && context_.trust.has_identity()) {  // the start has just asked
+            ask_peers_for_claims(context_, desk_, kClaimsTimeoutMs);
+        }
+        next_claims_ms_ = now_ms + kClaimsEveryMs;
+    }
     const auto records = context_.journal.all();
     if (!records) return;
     for (const MoveRecord& record : *records) {

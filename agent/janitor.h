@@ -23,6 +23,7 @@ private:
     void ask_about(const MoveRecord& record);
     AgentContext& context_;
     MoveDesk& desk_;
+    std::int64_t next_claims_ms_ = 0;
     std::jthread thread_;
 };
 

@@ -65,6 +65,7 @@ Status check_request(const MoveRecord& record, MoveRequest::Kind kind) {
         case MoveRequest::Kind::resume:
             if (allows(record, EventKind::resumed)) return {};
             return Error(Errc::conflict, stands + ", not paused");
+        case MoveRequest::Kind::reclaim: break;  // resolve.h has looked
         case MoveRequest::Kind::switch_over:
             if (record.phase == Phase::begun || allows(record, EventKind::switching)) return {};
             return Error(Errc::conflict, stands + ": there is nothing to switch")
@@ -95,6 +96,32 @@ Status MoveDesk::limit(const std::string& move_id, std::uint64_t bytes_per_secon
     }
     found->second.move->set_limit(bytes_per_second);
     return {};
+}
+
+Status MoveDesk::reclaim(const std::string& move_id, MoveRequest request) {
+    {
+        const std::lock_guard guard(mutex_);
+        const auto found = running_.find(move_id);
+        if (found != running_.end() && !found->second.move->is_done()) {
+            found->second.move->request(std::move(request));
+            return {};
+        }
+    }
+    ZF_TRY(MoveRecord after,
+           context_.journal.apply(
+               move_id, MoveEvent{.kind = EventKind::reclaiming, .text = request.reason, .number = request.epoch}));
+    run_in_thread(std::move(after));
+    return {};
+}
+
+void MoveDesk::cut(const std::string& peer) {
+    const std::lock_guard guard(mutex_);
+    for (const auto& [id, connection] : claims_) {
+        if (connection && connection->peer().host == peer) connection->close();
+    }
+    for (const auto& [id, running] : running_) {
+        if (running.move->peer() == peer) running.move->interrupt();
+    }
 }
 
 void MoveDesk::stop() {

@@ -27,8 +27,10 @@ public:
     // Hands a person's request to a source move; Errc::conflict when the move is not led from here, or is where that
     // cannot be done.
     Status request(const std::string& move_id, MoveRequest request);
-    // Runs a source move again whose journal a person has just moved on (resolve).
-    void run_again(MoveRecord record) { run_in_thread(std::move(record)); }
+    // A person takes the zone back (resolve.h): by the move's thread if it has one, else noted here and run again.
+    Status reclaim(const std::string& move_id, MoveRequest request);
+    // A peer that is no longer trusted: what it works on here, and what works with it, is interrupted.
+    void cut(const std::string& peer);
     // What a source move may send from now on; 0: no limit.
     Status limit(const std::string& move_id, std::uint64_t bytes_per_second);
     void stop();

@@ -31,16 +31,16 @@ std::string listening_address(const std::string& remote, std::uint32_t port) {
     return join_address({host, static_cast<std::uint16_t>(port)});
 }
 
-Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& peer, const std::string& address) {
+Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& peer, const std::string& address,
+                                      int connect_timeout_ms) {
     ZF_TRY(const Peer known, context.trust.peer(peer));
     PeerAddress at{known.address, known.port};
     if (!address.empty()) {
         ZF_TRY(at, split_peer_address(address));
     }
     ZF_TRY(const TlsContext tls, context.trust.client_context());
-    constexpr int kConnectTimeoutMs = 10'000;
     ZF_TRY(std::shared_ptr<Connection> connection,
-           context.network.connect(at.host, at.port, tls, peer, kConnectTimeoutMs));
+           context.network.connect(at.host, at.port, tls, peer, connect_timeout_ms));
     // Our authority has signed that certificate once; whether this host still trusts its key is asked here.
     ZF_TRY([[maybe_unused]] const Peer allowed, context.trust.authorize(peer, connection->peer().fingerprint));
     Hello hello;
@@ -58,6 +58,13 @@ Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& 
     }
     ZF_TRY([[maybe_unused]] const Agreement agreement, accept_answer(session.hello_));
     return session;
+}
+
+Status PeerSession::need(const std::string& feature) const {
+    if (std::find(hello_.features.begin(), hello_.features.end(), feature) != hello_.features.end()) return {};
+    return Error(Errc::unsupported, "the agent of " + printable(hello_.host) + " (version " +
+                                        printable(hello_.version) + ") cannot do that yet: it lacks '" + feature + "'")
+        .remedy("install the newer zoneferry there too");
 }
 
 Error PeerSession::unexpected(const Message& message) {

@@ -29,7 +29,8 @@ std::string listening_address(const std::string& remote, std::uint32_t port);
 class PeerSession {
 public:
     // Connects to a peer of the trust store, or to the address given instead ("host:port").
-    static Result<PeerSession> open(AgentContext& context, const std::string& peer, const std::string& address = {});
+    static Result<PeerSession> open(AgentContext& context, const std::string& peer, const std::string& address = {},
+                                    int connect_timeout_ms = 10'000);
 
     // Sends and waits for the answer of this type; a Refusal comes back as its Error, anything else is Errc::protocol.
     template <class Reply>
@@ -47,6 +48,8 @@ public:
     Connection& connection() { return *connection_; }
     std::shared_ptr<Connection> shared_connection() const { return connection_; }
     const HelloAck& hello() const { return hello_; }
+    // Errc::unsupported when the peer's version lacks this feature (wire/features.h).
+    Status need(const std::string& feature) const;
     const std::string& address() const { return address_; }
 
 private:

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <memory>
 
+#include "agent/staging_update.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
 #include "core/attach/zone_tree.h"
@@ -244,7 +245,13 @@ Result<std::vector<Finding>> check_packages(AgentContext& context, const Manifes
     ZF_TRY_STATUS(verify_config(manifest.config));
     ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
     ZF_TRY(const Inventory local, take_inventory(context.root, dependency_scope(manifest.config)));
-    return force ? host_findings(manifest, local, facts) : attach_findings(manifest, local, facts);
+    if (force) return host_findings(manifest, local, facts);
+    if (!manifest.update) return attach_findings(manifest, local, facts);
+    std::vector<Finding> findings = host_findings(manifest, local, facts);
+    if (is_blocked(findings)) return findings;
+    ZF_TRY(std::vector<Finding> planned, judge_update(context.root, manifest));
+    findings.insert(findings.end(), planned.begin(), planned.end());
+    return findings;
 }
 
 Result<std::vector<Finding>> check_target(AgentContext& context, const Manifest& manifest, const MoveDemand& demand,

@@ -39,7 +39,8 @@ bool is_tried_for_ever(SourceStep step) {
 
 }  // namespace
 
-SourceMove::SourceMove(AgentContext& context, MoveRecord record) : context_(context), record_(std::move(record)) {
+SourceMove::SourceMove(AgentContext& context, MoveRecord record)
+    : context_(context), record_(std::move(record)), peer_(record_.peer) {
     raw_bytes_ = record_.raw_bytes;
     wire_bytes_ = record_.wire_bytes;
     bytes_per_second_ = record_.bytes_per_second;
@@ -49,7 +50,7 @@ SourceMove::~SourceMove() = default;
 void SourceMove::request(MoveRequest request) {
     const std::lock_guard guard(interrupt_mutex_);
     if (request_ && request_->kind == MoveRequest::Kind::abort) return;
-    const bool is_abort = request.kind == MoveRequest::Kind::abort;
+    const bool is_abort = request.kind == MoveRequest::Kind::abort || request.kind == MoveRequest::Kind::reclaim;
     is_urgent_ = is_abort || request.kind == MoveRequest::Kind::pause;
     request_ = std::move(request);
     if (is_urgent_ && sending_ != nullptr) sending_->cancel();
@@ -79,7 +80,7 @@ void SourceMove::run() {
     run_steps();
     budget_.reset();
     lock_.reset();  // before anybody is told that the zone is free again
-    session_.reset();
+    hang_up();
     if (is_over(record_)) tell_end();
     done_ = true;
 }
@@ -147,22 +148,36 @@ void SourceMove::carry_out(const MoveRequest& request) {
                 giving_up_.emplace(request.code, request.reason);
             }
             return;
+        case MoveRequest::Kind::reclaim:
+            event = {.kind = EventKind::reclaiming, .text = request.reason, .number = request.epoch};
+            break;
         case MoveRequest::Kind::pause: event = {.kind = EventKind::paused, .text = request.reason}; break;
         case MoveRequest::Kind::resume: event = {.kind = EventKind::resumed}; break;
         case MoveRequest::Kind::switch_over: event = {.kind = EventKind::switching, .number = request.budget_ms}; break;
     }
-    event.flag = record_.was_running;
+    event.flag = record_.was_running;  // a request that looks at the zone says what it saw
     if (const auto runs = zone_runs()) event.flag = *runs;
     if (!allows(record_, event.kind)) return;  // it came too late
     if (Status noted = journal(event); !noted) return tell_note(noted.error().text());
     pass_times_.clear();
     if (event.kind == EventKind::switching) tell_phase("switching: one more round of passes, then the zone is halted");
     if (event.kind == EventKind::resumed) tell_phase("going on with the passes");
+    if (event.kind == EventKind::reclaiming) tell_phase("a person takes the zone back: " + request.reason);
     if (event.kind == EventKind::paused) {
+        lock_.reset();
+        hang_up();
         tell_stand("paused: the zone goes on running here, " + record_.peer + " keeps what it has",
                    "zoneferry resume " + record_.id + "; or give it up: zoneferry abort " + record_.id,
                    kExitInterrupted);
     }
+}
+
+void SourceMove::hang_up() {
+    session_.reset();
+    session_is_prepared_ = false;
+    const std::lock_guard guard(interrupt_mutex_);
+    if (talking_to_) talking_to_->close();
+    talking_to_.reset();
 }
 
 bool SourceMove::wait_for_request(std::int64_t timeout_ms) {
@@ -181,8 +196,7 @@ Status SourceMove::check_undisturbed() const {
 
 bool SourceMove::go_on_after(SourceStep step, Error error) {
     if (context_.stopping) return false;
-    session_.reset();
-    session_is_prepared_ = false;
+    hang_up();
     if (is_urgent_) return true;  // the error is the request's doing
     const std::int64_t now_ms = context_.clock.monotonic_ms();
     if (failures_++ == 0) failing_since_ms_ = now_ms;

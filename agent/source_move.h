@@ -42,11 +42,12 @@ class TreeSender;
 
 // What a person, or the budget, wants of a move that is under way.
 struct MoveRequest {
-    enum class Kind { abort, pause, resume, switch_over };
+    enum class Kind { abort, pause, resume, switch_over, reclaim };
     Kind kind = Kind::abort;
     std::string reason;           // for the journal
     Errc code = Errc::cancelled;  // abort: why
     std::int64_t budget_ms = 0;   // switch_over: the new one; 0: none
+    std::int64_t epoch = 0;       // reclaim: the new one
 };
 
 class SourceMove {
@@ -69,6 +70,7 @@ public:
     // Thread-safe: run() has come to its end.
     bool is_done() const { return done_; }
     const std::string& id() const { return record_.id; }
+    const std::string& peer() const { return peer_; }
 
 private:
     void run_steps();
@@ -107,6 +109,7 @@ private:
     Status park_if_adopted();
     Status journal(MoveEvent event);
 
+    void hang_up();
     void take_request();
     void carry_out(const MoveRequest& request);
     void give_up_now();
@@ -125,6 +128,7 @@ private:
 
     AgentContext& context_;
     MoveRecord record_;
+    const std::string peer_;  // as record_.peer, for other threads
     std::optional<ZoneLock> lock_;
     std::optional<PeerSession> session_;
     bool session_is_prepared_ = false;

@@ -6,6 +6,7 @@
 #include "agent/exit_codes.h"
 #include "agent/finish.h"
 #include "agent/source_move.h"
+#include "agent/staging_update.h"
 #include "core/attach/detach.h"
 #include "core/attach/manifest.h"
 #include "core/base/files.h"
@@ -44,7 +45,7 @@ Status SourceMove::ensure_session() {
 
 Result<PrepareRequest> SourceMove::prepare_request() {
     ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_manifest(context_.root, config));
+    ZF_TRY(const Manifest manifest, make_move_manifest(context_.root, config, record_.manifest));
     PrepareRequest request;
     request.move_id = record_.id;
     request.zone = record_.zone;
@@ -161,6 +162,7 @@ Status SourceMove::wait_for_switch(std::int64_t expected, bool over_budget) {
         over_budget ? about + ", more than the " + format_duration_ms(record_.max_downtime_ms) + " that are allowed"
                     : "asked to wait; " + about;
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::waiting, .text = why, .number = expected, .flag = over_budget}));
+    lock_.reset();  // others may halt or boot the zone meanwhile
     tell_stand("ready to switch: zone " + record_.zone + " runs here and is kept fresh on " + record_.peer + "; " + why,
                "zoneferry switch " + record_.id + "; or give it up: zoneferry abort " + record_.id,
                over_budget ? kExitOverBudget : kExitOk);
@@ -168,7 +170,7 @@ Status SourceMove::wait_for_switch(std::int64_t expected, bool over_budget) {
 }
 
 Status SourceMove::keep_fresh() {
-    lock_.reset();  // others may halt or boot the zone meanwhile
+    lock_.reset();
     if (wait_for_request(1000LL * context_.settings.refresh_s)) return {};
     ZF_TRY_STATUS(ensure_prepared());
     return pass_and_note(false);
@@ -177,8 +179,7 @@ Status SourceMove::keep_fresh() {
 Status SourceMove::sleep() {
     constexpr std::int64_t kLookAgainMs = 3'600'000;
     lock_.reset();
-    session_.reset();
-    session_is_prepared_ = false;
+    hang_up();
     wait_for_request(kLookAgainMs);
     return {};
 }
@@ -244,7 +245,7 @@ Status SourceMove::stage() {
     ZF_TRY_STATUS(ensure_prepared());
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_manifest(context_.root, config));
+    ZF_TRY(const Manifest manifest, make_move_manifest(context_.root, config, record_.manifest));
     StageRequest request;
     request.move_id = record_.id;
     request.manifest = manifest_text(manifest);

@@ -5,6 +5,8 @@
 
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
+#include "agent/probe.h"
+#include "agent/staging_update.h"
 #include "core/attach/detach.h"
 #include "core/attach/manifest.h"
 #include "core/base/digest.h"
@@ -20,18 +22,26 @@ struct Gathered {
     CheckReport report;
     ZoneConfig config;
     std::string address;
+    std::string manifest;  // only if the zone shall be updated
+    std::string peer_host_id;
 };
 
+// Each part with its length before it, so that no two lists of parts give the same bytes.
 std::string plan_hash(const std::string& manifest, const CheckReport& report) {
     Sha256 hash;
+    const auto add = [&hash](const std::string& part) {
+        hash.update(std::to_string(part.size()) + ":");
+        hash.update(part);
+    };
     for (const std::string& part : {manifest, report.source.host_id, report.target.host_id,
                                     report.target.kernel_release, report.target.runtime}) {
-        hash.update(part);
-        hash.update(std::string_view("\0", 1));
+        add(part);
     }
     for (const Finding& finding : report.findings) {
-        hash.update(finding.code);
-        hash.update(finding.subject);
+        add(finding.code);
+        add(finding.subject);
+        add(finding.source);
+        add(finding.target);
     }
     return to_hex(hash.finish()).substr(0, 16);
 }
@@ -59,6 +69,9 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     if (!peer.may_receive) return Error(Errc::untrusted, wish.peer + " may not receive zones from this host");
     ZF_TRY(PeerSession session, PeerSession::open(context, wish.peer, wish.peer_address));
     all.address = session.address();
+    all.peer_host_id = session.hello().host_id;
+    if (!wish.probe.empty()) ZF_TRY_STATUS(session.need("probe"));
+    if (wish.use_kept_copy) ZF_TRY_STATUS(session.need("kept-return"));
     CheckRequest request;
     request.move_id = move_id;
     request.manifest = manifest;
@@ -87,6 +100,7 @@ Result<TreeTotals> measure_running(const std::string& path) {
 
 Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::string& move_id) {
     Gathered all;
+    if (!wish.probe.empty()) ZF_TRY_STATUS(parse_probe(wish.probe));
     ZF_TRY(const ZoneName name, ZoneName::create(wish.zone));
     const ZoneStore store(context.root);
     ZF_TRY([[maybe_unused]] const ZoneEntry entry, store.find(name));  // says that there is no such zone
@@ -99,7 +113,9 @@ Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::
     CheckReport& report = all.report;
     ZF_TRY(report.source, gather_host_facts(context.root));
     report.running = view.state == "running";
-    ZF_TRY(const Manifest manifest, make_manifest(context.root, all.config));
+    ZF_TRY(Manifest manifest, make_manifest(context.root, all.config));
+    ZF_TRY_STATUS(add_update(context.root, wish.update, manifest));
+    if (manifest.update) all.manifest = manifest_text(manifest);
     // With a mount inside it cannot be measured, and the findings say so.
     const std::string zonepath = context.root.at(all.config.zonepath);
     if (open_directory(zonepath) && view.mounts_inside.empty()) {
@@ -142,10 +158,18 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     record.peer_address = all.address;
     record.zonepath = all.config.zonepath;
     record.force = wish.force;
+    record.manifest = all.manifest;
     record.cold = wish.cold;
     record.keep_source = wish.keep_source;
     record.bytes_per_second = wish.bytes_per_second;
     record.return_of = wish.return_of;
+    record.uses_kept_copy = wish.use_kept_copy;
+    record.hold = wish.hold;
+    record.max_downtime_ms = wish.max_downtime_ms;
+    record.probe = wish.probe;
+    record.probe_limit_ms = wish.probe_limit_ms;
+    record.rollback_on_failure = wish.rollback_on_failure;
+    record.peer_host_id = all.peer_host_id;
     record.was_running = all.report.running;
     record.tree_bytes = all.report.tree_bytes;
     record.tree_entries = all.report.tree_entries;
@@ -176,13 +200,14 @@ Result<StartedMove> start_move(AgentContext& context, MoveDesk& desk, const Move
 }
 
 Result<std::string> start_return(AgentContext& context, MoveDesk& desk, const MoveRecord& first,
-                                 const std::string& peer_address) {
+                                 const std::string& peer_address, bool use_kept_copy) {
     MoveWish wish;
     wish.zone = first.zone;
     wish.peer = first.peer;
     wish.peer_address = peer_address;
     wish.keep_source = KeepSource::remove;
     wish.return_of = first.id;
+    wish.use_kept_copy = use_kept_copy;
     ZF_TRY(const StartedMove started, start_move(context, desk, wish));
     if (!started.move_id.empty()) return started.move_id;
     for (const Finding& finding : started.check.findings) {

@@ -8,6 +8,7 @@
 #include "agent/context.h"
 #include "agent/move_desk.h"
 #include "core/attach/finding.h"
+#include "core/packages/update_plan.h"
 
 namespace zoneferry {
 
@@ -16,10 +17,17 @@ struct MoveWish {
     std::string peer;
     std::string peer_address;  // empty: as known to the trust store
     bool force = false;
+    UpdateScope update = UpdateScope::none;  // -u, -U
     bool cold = false;
     KeepSource keep_source = KeepSource::keep;
     std::uint64_t bytes_per_second = 0;
     std::string return_of;
+    bool use_kept_copy = false;        // with return_of: rollback --discard
+    bool hold = false;                 // --no-switch
+    std::int64_t max_downtime_ms = 0;  // 0: no budget
+    std::string probe;                 // empty: none
+    std::int64_t probe_limit_ms = 0;
+    bool rollback_on_failure = false;
 };
 
 struct CheckReport {
@@ -44,6 +52,6 @@ Result<StartedMove> start_move(AgentContext& context, MoveDesk& desk, const Move
 
 // A rollback, on the host that has the zone now: moves it back to where `first` brought it from.
 Result<std::string> start_return(AgentContext& context, MoveDesk& desk, const MoveRecord& first,
-                                 const std::string& peer_address);
+                                 const std::string& peer_address, bool use_kept_copy);
 
 }  // namespace zoneferry

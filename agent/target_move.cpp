@@ -13,10 +13,12 @@
 #include "agent/finish.h"
 #include "agent/preflight_view.h"
 #include "agent/probe.h"
+#include "agent/staging_update.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/update/attach_update.h"
 #include "core/zone/index.h"
 #include "core/zone/runtime.h"
 
@@ -62,6 +64,7 @@ Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& recor
                      "move " + record.id + " is " + std::string(phase_name(record.phase)) + " here already");
     }
     const std::string staging = staging_path(context.root, record.zonepath, record.id);
+    ZF_TRY([[maybe_unused]] const bool was_half_updated, discard_half_updated(context, record));
     const bool fresh = !record.uses_kept_copy && !path_exists(staging);
     // Also when the agent died between the journal and these two.
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
@@ -184,9 +187,14 @@ Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecor
     ZF_TRY(std::vector<Finding> findings, check_packages(context, manifest, record.force));
     std::erase_if(findings, [](const Finding& finding) { return finding.severity != Severity::block; });
     if (!findings.empty()) return findings;
+    if (manifest.update && !record.force && !record.uses_kept_copy) {
+        ZF_TRY(findings, update_staging(context, record, manifest));
+        if (is_blocked(findings)) return findings;
+    }
     if (!record.uses_kept_copy) ZF_TRY_STATUS(write_into_staging(context, record, text));
     ZF_TRY([[maybe_unused]] const MoveRecord after,
            context.journal.apply(record.id, MoveEvent{.kind = EventKind::ready, .text = text}));
+    ZF_TRY_STATUS(forget_updating(context, record));
     return std::vector<Finding>();
 }
 
@@ -242,6 +250,16 @@ Status attach_here(AgentContext& context, const ZoneLock& lock, const MoveRecord
     AttachOptions options;
     options.force = record.force;
     options.uuid = record.zone_uuid;
+    ZF_TRY(const Manifest manifest, parse_manifest(record.manifest));
+    if (manifest.update && !record.force) {
+        // Done on staging already: nothing is left to update, unless this host's packages have changed since.
+        AttachUpdateOptions with_update;
+        with_update.scope = manifest.update->scope;
+        with_update.attach = options;
+        ZF_TRY(const AttachUpdateOutcome updated, attach_with_update(context.root, lock, with_update));
+        if (updated.attached) return {};
+        return Error(Errc::blocked, "the zone cannot be updated to this host's packages any more");
+    }
     ZF_TRY(const AttachOutcome outcome, attach_zone(context.root, lock, lock.name(), options));
     if (!outcome.attached) return Error(Errc::blocked, "the packages of this host do not fit the zone any more");
     return {};

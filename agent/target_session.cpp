@@ -6,9 +6,11 @@
 #include <thread>
 #include <utility>
 
+#include "agent/claims.h"
 #include "agent/finish.h"
 #include "agent/guarded.h"
 #include "agent/join.h"
+#include "agent/move_history.h"
 #include "agent/outgoing.h"
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
@@ -316,8 +318,17 @@ Status TargetSession::on(const ReturnRequest& request) {
     }
     const std::string address = listening_address(connection_->peer().address, peer_port_);
     ReturnReply reply;
-    ZF_TRY(reply.move_id, start_return(context_, desk_, *record, address));
+    ZF_TRY(reply.move_id, start_return(context_, desk_, *record, address, request.use_kept_copy));
     return connection_->send(fitted(std::move(reply)));
+}
+
+Status TargetSession::on(const OwnersRequest& request) { return connection_->send(answer_claims(context_, request)); }
+
+Status TargetSession::on(const HistoryRequest& request) {
+    ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(request.move_id));
+    if (!record || record->peer != peer_) return connection_->send(HistoryReply());
+    ZF_TRY(const std::vector<JournalEntry> events, context_.journal.history(record->id));
+    return connection_->send(fitted(history_reply(*record, events)));
 }
 
 void TargetSession::tell(const MoveRecord& record, const std::string& message) {

@@ -46,6 +46,8 @@ private:
     Status on(const AbortRequest& request);
     Status on(const FinalizeRequest& request);
     Status on(const ReturnRequest& request);
+    Status on(const OwnersRequest& request);
+    Status on(const HistoryRequest& request);
 
     // The move, if it is a move of this peer's that this session has prepared or may speak of.
     Result<MoveRecord> own_record(const std::string& move_id) const;

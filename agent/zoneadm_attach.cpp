@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "agent/finding_json.h"
+#include "agent/zoneadm_update.h"
 #include "agent/zoneadm_verbs.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
@@ -16,7 +17,8 @@
 namespace zoneferry {
 namespace {
 
-constexpr const char* kAttachUsage = "attach [-F] [--format json] | attach -n MANIFEST|- [--format json]";
+constexpr const char* kAttachUsage =
+    "attach [-F | -u | -U] [--no-undo] [--format json] | attach -n -u|-U | attach --undo | attach -n MANIFEST|-";
 
 // With --format json the result goes to stdout, one object a line, as from zoneferry.
 void print(const Json& json) { std::puts(json_line(json).c_str()); }
@@ -72,27 +74,46 @@ int check_manifest(VerbContext& context, const std::string& path, bool as_json) 
 
 struct AttachArguments {
     bool force = false;
-    bool update = false;
-    bool as_json = false;
+    bool dry_run = false;
+    bool mend = false;
+    UpdateArguments update{UpdateScope::none};
     std::string manifest;  // of -n
 };
 
+bool is_sound(const AttachArguments& arguments) {
+    const bool updates = arguments.update.scope != UpdateScope::none;
+    if (arguments.mend) return !updates && !arguments.force && !arguments.dry_run && arguments.update.undo;
+    if (updates) return !arguments.force && arguments.manifest.empty();
+    return arguments.update.undo && arguments.dry_run == !arguments.manifest.empty() &&
+           !(arguments.force && arguments.dry_run);
+}
+
 std::optional<AttachArguments> parse_attach(const std::vector<std::string>& words) {
     AttachArguments arguments;
+    const auto takes_manifest = [&](std::size_t i) {
+        return i + 1 < words.size() && (words[i + 1] == "-" || !words[i + 1].starts_with('-'));
+    };
     for (std::size_t i = 0; i < words.size(); ++i) {
-        if (words[i] == "-F")
+        if (words[i] == "-F") {
             arguments.force = true;
-        else if (words[i] == "-u")
-            arguments.update = true;
-        else if (words[i] == "--format" && i + 1 < words.size() && words[i + 1] == "json") {
-            arguments.as_json = true;
+        } else if (words[i] == "-u" || words[i] == "-U") {
+            if (arguments.update.scope != UpdateScope::none) return std::nullopt;
+            arguments.update.scope = words[i] == "-u" ? UpdateScope::dependent : UpdateScope::everything;
+        } else if (words[i] == "--undo") {
+            arguments.mend = true;
+        } else if (words[i] == "--no-undo") {
+            arguments.update.undo = false;
+        } else if (words[i] == "--format" && i + 1 < words.size() && words[i + 1] == "json") {
+            arguments.update.as_json = true;
             ++i;
-        } else if (words[i] == "-n" && i + 1 < words.size())
-            arguments.manifest = words[++i];
-        else
+        } else if (words[i] == "-n") {
+            arguments.dry_run = true;
+            if (takes_manifest(i)) arguments.manifest = words[++i];
+        } else {
             return std::nullopt;
+        }
     }
-    if (!arguments.manifest.empty() && (arguments.force || arguments.update)) return std::nullopt;
+    if (!is_sound(arguments)) return std::nullopt;
     return arguments;
 }
 
@@ -108,7 +129,7 @@ int attach_held(VerbContext& context, const HeldZone& held, const AttachOptions&
     const Error error =
         Error(Errc::blocked,
               "zone " + name + " was not attached: its packages are inconsistent with this host; nothing was changed")
-            .remedy("bring this host to the source's packages, or attach without validation (attach -F)");
+            .remedy("update the zone as it is attached (attach -u); or attach without validation (attach -F)");
     if (as_json) {
         for (const Finding& finding : outcome->findings) print(finding_json(finding));
         print(end_json(1, error.text(), error.remedy_text()));
@@ -135,22 +156,22 @@ int run_detach(VerbContext& context) {
 int run_attach(VerbContext& context) {
     const auto arguments = parse_attach(context.arguments);
     if (!arguments) return report_usage(kAttachUsage);
-    if (arguments->update) {
-        return report_error(Error(Errc::unsupported, "attach -u (update on attach) is not yet available")
-                                .remedy("attach without -u; it lists what differs"));
-    }
-    if (!arguments->manifest.empty()) return check_manifest(context, arguments->manifest, arguments->as_json);
+    if (!arguments->manifest.empty()) return check_manifest(context, arguments->manifest, arguments->update.as_json);
     if (!context.zone) return report_usage((std::string("-z ZONE ") + kAttachUsage).c_str());
+    const bool updates = arguments->update.scope != UpdateScope::none;
+    if (updates && arguments->dry_run) return show_update(context, arguments->update);
     const auto held = hold_zone(context);
     if (!held) return report_error(held.error());
+    if (arguments->mend) return mend_held(context, *held, arguments->update.as_json);
     if (const Status sound = verify_config(held->config); !sound) return report_error(sound.error());
     // Also with -F: it is the packages that it leaves out, not what the zone needs to run at all.
     if (held->entry.state == ZoneState::configured) {
         if (const Status fits = require_host(context.root, held->config); !fits) return report_error(fits.error());
     }
+    if (updates) return update_held(context, *held, arguments->update);
     AttachOptions options;
     options.force = arguments->force;
-    return attach_held(context, *held, options, arguments->as_json);
+    return attach_held(context, *held, options, arguments->update.as_json);
 }
 
 }  // namespace zoneferry

@@ -19,7 +19,7 @@ const std::vector<Verb>& zoneadm_verbs() {
         {"login", "login [COMMAND...]", true, run_login},
         {"mark", "mark incomplete", true, run_mark},
         {"detach", "detach [-n]", true, run_detach},
-        {"attach", "attach [-F] | attach -n MANIFEST|-", false, run_attach},
+        {"attach", "attach [-F | -u | -U] | attach -n -u|-U | attach --undo | attach -n MANIFEST|-", false, run_attach},
         {"clone", "clone [-m copy] SOURCE_ZONE", true, run_clone},
         {"move", "move NEW_ZONEPATH", true, run_move},
     };

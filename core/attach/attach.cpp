@@ -49,21 +49,6 @@ Error refused(const std::vector<Finding>& findings) {
     return Error(Errc::blocked, join(sentences, "; ") + "; nothing was changed").remedy(remedy);
 }
 
-void put_manifest_away(int zonepath, bool force, std::vector<std::string>& notes) {
-    if (force) {
-        if (::renameat(zonepath, kDetachedName, zonepath, kAttachedName) != 0 && errno != ENOENT) {
-            notes.push_back(system_error(std::string("rename ") + kDetachedName, errno).text());
-        }
-    } else {
-        for (const char* name : {kDetachedName, kAttachedName}) {
-            if (::unlinkat(zonepath, name, 0) != 0 && errno != ENOENT) {
-                notes.push_back(system_error(std::string("remove ") + name, errno).text());
-            }
-        }
-    }
-    (void)::fsync(zonepath);
-}
-
 Finding make_finding(const char* code, Severity severity, const char* subject, const std::string& source,
                      const std::string& target, const std::string& message, const std::string& remedy) {
     Finding finding;
@@ -144,13 +129,10 @@ Result<AttachCheck> check_attach(const HostRoot& root, const Manifest& manifest)
 
 namespace {
 
-// Everything that can speak against it; differences of packages are not an Error but part of the outcome.
+// Differences of packages are not an Error but part of the outcome.
 Status compare_hosts(const HostRoot& root, const ZoneConfig& config, const Manifest& manifest, AttachOutcome& outcome) {
     ZF_TRY(const Inventory local, take_inventory(root, dependency_scope(config)));
-    ZF_TRY(const HostFacts facts, gather_host_facts(root));
-    const std::vector<Finding> findings = host_findings(manifest, local, facts);
-    if (is_blocked(findings)) return refused(findings);
-    for (const Finding& finding : findings) outcome.notes.push_back(finding.message);
+    ZF_TRY_STATUS(check_host_fits(root, manifest, local, outcome.notes));
     outcome.differences = compare(manifest.inventory, local);
     outcome.findings = differences_findings(outcome.differences, local.system);
     return {};
@@ -196,32 +178,63 @@ void add_reaching(const ZoneConfig& config, std::vector<std::string>& notes) {
 
 }  // namespace
 
+void put_manifest_away(int zonepath, bool force, std::vector<std::string>& notes) {
+    if (force) {
+        if (::renameat(zonepath, kDetachedName, zonepath, kAttachedName) != 0 && errno != ENOENT) {
+            notes.push_back(system_error(std::string("rename ") + kDetachedName, errno).text());
+        }
+    } else {
+        for (const char* name : {kDetachedName, kAttachedName}) {
+            if (::unlinkat(zonepath, name, 0) != 0 && errno != ENOENT) {
+                notes.push_back(system_error(std::string("remove ") + name, errno).text());
+            }
+        }
+    }
+    (void)::fsync(zonepath);
+}
+
+Status check_host_fits(const HostRoot& root, const Manifest& manifest, const Inventory& local,
+                       std::vector<std::string>& notes) {
+    ZF_TRY(const HostFacts facts, gather_host_facts(root));
+    const std::vector<Finding> findings = host_findings(manifest, local, facts);
+    if (is_blocked(findings)) return refused(findings);
+    for (const Finding& finding : findings) notes.push_back(finding.message);
+    return {};
+}
+
+Result<AttachGround> check_attach_ground(const HostRoot& root, const ZoneName& name, bool force,
+                                         std::vector<std::string>& notes) {
+    AttachGround ground;
+    const ZoneStore store(root);
+    ZF_TRY(const ZoneEntry entry, store.find(name));
+    ZF_TRY_STATUS(check_state(entry));
+    ZF_TRY(ground.config, store.config(name));
+    ZF_TRY_STATUS(verify_config(ground.config));
+    ZF_TRY(ground.zonepath, open_zone_tree(root, ground.config.zonepath));
+    ZF_TRY_STATUS(may_boot(root, name, ground.config.zonepath));
+    ZF_TRY(ground.manifest, manifest_for(root, ground.config.zonepath, force, notes));
+    if (ground.manifest && is_native_brand(ground.manifest->config.brand) != is_native_brand(ground.config.brand)) {
+        return Error(Errc::blocked, "the zone's brand was " + printable(ground.manifest->config.brand) +
+                                        ", it is configured as " + printable(ground.config.brand))
+            .remedy("zonecfg -z " + name.str() + " set brand=" + printable(ground.manifest->config.brand));
+    }
+    return ground;
+}
+
 Result<AttachOutcome> attach_zone(const HostRoot& root, const ZoneLock& lock, const ZoneName& name,
                                   const AttachOptions& options) {
     ZF_CHECK(lock.name() == name);
     AttachOutcome outcome;
-    ZoneStore store(root);
-    ZF_TRY(const ZoneEntry entry, store.find(name));
-    ZF_TRY_STATUS(check_state(entry));
-    ZF_TRY(const ZoneConfig config, store.config(name));
-    ZF_TRY_STATUS(verify_config(config));
-    ZF_TRY(const UniqueFd zonepath, open_zone_tree(root, config.zonepath));
-    ZF_TRY_STATUS(may_boot(root, name, config.zonepath));
-    ZF_TRY(std::optional<Manifest> manifest, manifest_for(root, config.zonepath, options.force, outcome.notes));
-    if (manifest) {
-        if (is_native_brand(manifest->config.brand) != is_native_brand(config.brand)) {
-            return Error(Errc::blocked, "the zone's brand was " + printable(manifest->config.brand) +
-                                            ", it is configured as " + printable(config.brand))
-                .remedy("zonecfg -z " + name.str() + " set brand=" + printable(manifest->config.brand));
-        }
-        ZF_TRY_STATUS(options.force ? compare_at_a_glance(root, *manifest, outcome)
-                                    : compare_hosts(root, config, *manifest, outcome));
+    ZF_TRY(const AttachGround ground, check_attach_ground(root, name, options.force, outcome.notes));
+    if (ground.manifest) {
+        ZF_TRY_STATUS(options.force ? compare_at_a_glance(root, *ground.manifest, outcome)
+                                    : compare_hosts(root, ground.config, *ground.manifest, outcome));
         if (!outcome.differences.empty()) return outcome;
     }
     const auto uuid = options.uuid.empty() ? std::nullopt : std::optional<std::string>(options.uuid);
-    ZF_TRY_STATUS(store.change_state(lock, ZoneState::configured, ZoneState::installed, uuid));
+    ZF_TRY_STATUS(ZoneStore(root).change_state(lock, ZoneState::configured, ZoneState::installed, uuid));
     outcome.attached = true;
-    put_manifest_away(zonepath.get(), options.force, outcome.notes);
+    put_manifest_away(ground.zonepath.get(), options.force, outcome.notes);
     return outcome;
 }
 

@@ -11,6 +11,7 @@
 // asked, in every case.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,21 @@ struct AttachOutcome {
     bool attached = false;
     std::vector<std::string> notes;  // what a person should know, one sentence each
 };
+
+// What an attach stands on: everything but the hosts' software is judged when it is made, and nothing is changed.
+struct AttachGround {
+    ZoneConfig config;
+    UniqueFd zonepath;                 // sound, and held
+    std::optional<Manifest> manifest;  // none: a forced attach of a zone without one
+};
+// Errors as attach_zone's; notes as AttachOutcome's.
+Result<AttachGround> check_attach_ground(const HostRoot& root, const ZoneName& name, bool force,
+                                         std::vector<std::string>& notes);
+// Machine, architecture and package system of the source against this host's: Errc::blocked.
+Status check_host_fits(const HostRoot& root, const Manifest& manifest, const Inventory& local,
+                       std::vector<std::string>& notes);
+// The end of every attach.
+void put_manifest_away(int zonepath, bool force, std::vector<std::string>& notes);
 
 // Errors: Errc::conflict (state), invalid (zonepath, manifest), not_found (no manifest), not_owner, blocked
 // (another brand; unless forced another machine or package system).

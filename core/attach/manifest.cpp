@@ -54,7 +54,8 @@ bool is_version(const std::string& text) {
 int place_of(std::string_view name) {
     if (name == "host") return 1;
     if (name == "package" || name == "patch") return 2;
-    return name == "dev-perm" ? 3 : 0;
+    if (name == "dev-perm") return 3;
+    return name == "update" ? 4 : 0;
 }
 
 class ManifestReader {
@@ -63,7 +64,7 @@ public:
 
     Result<Manifest> read() {
         const Node zone = xml_.root();
-        ZF_TRY(manifest_.config, read_zone_element(xml_, {"host", "package", "patch", "dev-perm"}));
+        ZF_TRY(manifest_.config, read_zone_element(xml_, {"host", "package", "patch", "dev-perm", "update"}));
         if (!is_native_brand(manifest_.config.brand)) {
             return Error(Errc::unsupported,
                          xml_.error(zone, "the zone is of brand " + printable(manifest_.config.brand) +
@@ -79,16 +80,17 @@ public:
             const std::string_view name = child.name();
             if (place_of(name) < place_) {
                 return xml_.error(child, shown_element(child) + " stands too late: the order is configuration, host, " +
-                                             "packages with their patches, dev-perm");
+                                             "packages with their patches, dev-perm, update");
             }
             place_ = place_of(name);
             if (name == "host") ZF_TRY_STATUS(read_host(child));
             if (name == "package") ZF_TRY_STATUS(read_package(child));
             if (name == "patch") ZF_TRY_STATUS(read_patch(child));
             if (name == "dev-perm") ZF_TRY_STATUS(read_device(child));
+            if (name == "update") ZF_TRY_STATUS(read_update(child));
         }
         manifest_.source.package_system = package_system_name(manifest_.inventory.system);
-        sort_inventory();
+        sort_inventory(manifest_.inventory);
         return std::move(manifest_);
     }
 
@@ -136,7 +138,7 @@ private:
         }
         if (names_.size() > kPackagesMax) return xml_.error(node, "there are too many packages");
         patches_.clear();
-        manifest_.inventory.packages.push_back(std::move(package));
+        into_->packages.push_back(std::move(package));
         return {};
     }
 
@@ -160,10 +162,10 @@ private:
         std::sort(patch.obsoletes.begin(), patch.obsoletes.end(), patch_base_less);
         patch.obsoletes.erase(std::unique(patch.obsoletes.begin(), patch.obsoletes.end()), patch.obsoletes.end());
         if (!patches_.insert(patch.id.base).second) {
-            return xml_.error(node, "patch " + patch.id.base + " is there twice on package " +
-                                        manifest_.inventory.packages.back().name);
+            return xml_.error(node,
+                              "patch " + patch.id.base + " is there twice on package " + into_->packages.back().name);
         }
-        manifest_.inventory.packages.back().patches.push_back(std::move(patch));
+        into_->packages.back().patches.push_back(std::move(patch));
         return {};
     }
 
@@ -198,10 +200,37 @@ private:
         return {};
     }
 
-    void sort_inventory() {
-        std::sort(manifest_.inventory.packages.begin(), manifest_.inventory.packages.end(),
+    Status read_update(const Node& node) {
+        if (manifest_.update) return xml_.error(node, "<update> is there twice");
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"scope!"}));
+        const auto scope = update_scope_from_name(text_of(node, "scope"));
+        if (!scope || *scope == UpdateScope::none)
+            return xml_.error(node, "the scope of <update> is none that is known");
+        ZoneUpdate update;
+        update.scope = *scope;
+        update.zone.system = manifest_.inventory.system;
+        into_ = &update.zone;
+        names_.clear();
+        for (const Node& child : node.children()) {
+            const std::string_view name = child.name();
+            if (child.type() == pugi::node_element && name == "package") {
+                ZF_TRY_STATUS(read_package(child));
+            } else if (child.type() == pugi::node_element && name == "patch") {
+                ZF_TRY_STATUS(read_patch(child));
+            } else if (child.type() != pugi::node_comment) {
+                return xml_.error(child, "unknown content in <update>: '" + printable(name.substr(0, 80)) + "'");
+            }
+        }
+        into_ = &manifest_.inventory;
+        sort_inventory(update.zone);
+        manifest_.update = std::move(update);
+        return {};
+    }
+
+    static void sort_inventory(Inventory& inventory) {
+        std::sort(inventory.packages.begin(), inventory.packages.end(),
                   [](const Package& a, const Package& b) { return a.name < b.name; });
-        for (Package& package : manifest_.inventory.packages) {
+        for (Package& package : inventory.packages) {
             std::sort(package.patches.begin(), package.patches.end(),
                       [](const Patch& a, const Patch& b) { return patch_base_less(a.id.base, b.id.base); });
         }
@@ -209,6 +238,7 @@ private:
 
     const XmlDocument& xml_;
     Manifest manifest_;
+    Inventory* into_ = &manifest_.inventory;
     int place_ = 0;
     bool has_host_ = false;
     std::set<std::string> names_;
@@ -270,6 +300,11 @@ std::string manifest_text(const Manifest& manifest) {
     set(host, "package-system", std::string(package_system_name(manifest.inventory.system)));
     write_packages(manifest.inventory, zone);
     write_devices(manifest.devices, zone);
+    if (manifest.update) {
+        Node update = zone.append_child("update");
+        set(update, "scope", std::string(update_scope_name(manifest.update->scope)));
+        write_packages(manifest.update->zone, update);
+    }
     return xml_text(document);
 }
 

@@ -8,15 +8,19 @@
 //     patch       id="BASE-REVISION"             belongs to the package before it
 //       obsoletes   id="BASE"
 //     dev-perm    name uid gid mode acl          a device node below <zonepath>/dev
+//     update      scope                          between two agents only: the move updates the zone; at most one
+//       package, patch                           as above: every package in the zone itself, with the reason if it has
+//       one
 //
-// `host` and `reason` are ours and optional: a manifest that Solaris wrote has neither, and its package system
-// is then svr4. Ours are described by packaging/zoneferry-manifest.dtd, which a reader never fetches. On
+// `host`, `reason` and `update` are ours and optional: a manifest that Solaris wrote has neither, and its package
+// system is then svr4. Ours are described by packaging/zoneferry-manifest.dtd, which a reader never fetches. On
 // reading, everything is hostile: bounded, unknown elements refused by name, the configuration verified. A package
 // that comes twice is refused, and so is a patch of one base on one package (Solaris took the first; it never wrote
 // two): else a damaged name could make a package vanish.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +28,7 @@
 #include "core/attach/host_facts.h"
 #include "core/base/result.h"
 #include "core/packages/package.h"
+#include "core/packages/update_plan.h"
 #include "core/zone/config.h"
 
 namespace zoneferry {
@@ -44,11 +49,20 @@ struct DevicePermission {
     bool operator==(const DevicePermission&) const = default;
 };
 
+// Update on attach is asked for, and this is what the zone itself holds (its own database, read at the source).
+struct ZoneUpdate {
+    UpdateScope scope = UpdateScope::dependent;  // never none
+    Inventory zone;
+
+    bool operator==(const ZoneUpdate&) const = default;
+};
+
 struct Manifest {
     ZoneConfig config;
     HostFacts source;  // empty fields: not told
     Inventory inventory;
     std::vector<DevicePermission> devices;
+    std::optional<ZoneUpdate> update;
 
     bool operator==(const Manifest&) const = default;
 };

@@ -45,6 +45,13 @@ constexpr const char* kRefused[] = {
 constexpr std::uint64_t kNamespaceFlags[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,    CLONE_NEWUSER,
                                              CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP, 0x80 /* CLONE_NEWTIME */};
 
+// The header's own macros are C's compound literals.
+scmp_arg_cmp masked(unsigned argument, std::uint64_t mask, std::uint64_t value) {
+    return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+// Of a 32-bit argument: the kernel looks at no more of it.
+scmp_arg_cmp equals32(unsigned argument, std::uint32_t value) { return masked(argument, 0xffffffffU, value); }
+
 class Filter {
 public:
     Filter() : context_(::seccomp_init(SCMP_ACT_ALLOW), &::seccomp_release) {
@@ -88,9 +95,10 @@ void refuse_odd_sockets(Filter& filter) {
     for (const char* call : {"socket", "socketpair"}) {
         for (unsigned family = 0; family < kFamilies; ++family) {
             if (family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK) continue;
-            filter.refuse(call, EAFNOSUPPORT, {SCMP_A0_32(SCMP_CMP_EQ, family)});
+            filter.refuse(call, EAFNOSUPPORT, {equals32(0, family)});
         }
-        filter.refuse(call, EAFNOSUPPORT, {SCMP_A0_32(SCMP_CMP_GE, kFamilies)});
+        // Beyond: some bit above the first six. (Larger families there are none of.)
+        for (unsigned bit = kFamilies; bit != 0; bit <<= 1U) filter.refuse(call, EAFNOSUPPORT, {masked(0, bit, bit)});
     }
 }
 
@@ -101,15 +109,16 @@ Result<std::vector<sock_filter>> scratch_filter() {
     for (const char* call : kRefused) filter.refuse(call, EPERM);
     for (const std::uint64_t flag : kNamespaceFlags) {
         // Not clone's lowest byte: that is the signal at exit, and CLONE_NEWTIME is for clone3 only.
-        if (flag > 0xff) filter.refuse("clone", EPERM, {SCMP_A0(SCMP_CMP_MASKED_EQ, flag, flag)});
+        if (flag > 0xff) filter.refuse("clone", EPERM, {masked(0, flag, flag)});
     }
     filter.refuse("clone3", ENOSYS);  // its flags lie in memory; the C library then uses clone
-    for (const std::uint64_t type : {S_IFCHR, S_IFBLK}) {
-        filter.refuse("mknod", EPERM, {SCMP_A1(SCMP_CMP_MASKED_EQ, S_IFMT, type)});
-        filter.refuse("mknodat", EPERM, {SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, type)});
+    for (const std::uint64_t type : {std::uint64_t{S_IFCHR}, std::uint64_t{S_IFBLK}}) {
+        filter.refuse("mknod", EPERM, {masked(1, S_IFMT, type)});
+        filter.refuse("mknodat", EPERM, {masked(2, S_IFMT, type)});
     }
-    for (const unsigned request : {TIOCSTI, TIOCLINUX}) {  // typing into, or pasting on, somebody's terminal
-        filter.refuse("ioctl", EPERM, {SCMP_A1_32(SCMP_CMP_EQ, request)});
+    for (const unsigned request :
+         {unsigned{TIOCSTI}, unsigned{TIOCLINUX}}) {  // typing into, or pasting on, somebody's terminal
+        filter.refuse("ioctl", EPERM, {equals32(1, request)});
     }
     refuse_odd_sockets(filter);
     return filter.program();

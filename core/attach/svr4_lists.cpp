@@ -51,7 +51,9 @@ Svr4Lists make_svr4_lists(const UpdatePlan& plan, const std::vector<SpooledPacka
                 lists.gz_cp_list.push_back(entry.path);
         }
     }
-    for (const auto& [path, record] : zone.records()) {
+    for (const auto& entry : zone.records()) {  // clang 14: a lambda takes no structured binding
+        const std::string& path = entry.first;
+        const ContentsRecord& record = entry.second;
         const bool all_go = std::all_of(record.owners.begin(), record.owners.end(),
                                         [&](const auto& owner) { return gone.contains(owner.package); });
         if (!all_go || is_inherited(inherited, path) || path == "/") continue;

@@ -83,6 +83,17 @@ void Svr4Scripts::add_userland(ScratchSpec& spec) const {
     }
 }
 
+// The zone at /a is whole: also for scripts that run its own programs, chroot $PKG_INSTALL_ROOT.
+void Svr4Scripts::add_inherited(ScratchSpec& spec) const {
+    const ZoneFiles zone(job_->zone_root);
+    for (const std::string& directory : job_->inherited) {
+        const auto known = zone.find(directory);
+        const bool is_shown = known && *known && S_ISDIR((*known)->st_mode);
+        if (is_shown && path_exists(job_->host_root + directory))
+            spec.binds.push_back({job_->host_root + directory, "/a" + directory, false});
+    }
+}
+
 std::string Svr4Scripts::standard_script(const std::string& name) const {
     if (path_exists(job_->host_root + kHostScripts + "/" + name)) return std::string(kHostScripts) + "/" + name;
     for (const auto& [known, text] : standard_class_scripts()) {
@@ -102,6 +113,7 @@ Status Svr4Scripts::run(const Svr4Script& script) const {
     const std::string spool = "/var/sadm/pkg/" + script.package + "/save/pspool";
     if (path_exists(job_->host_root + spool)) spec.binds.push_back({job_->host_root + spool, spool});
     spec.binds.push_back({job_->work_directory, "/run/update"});
+    add_inherited(spec);
     spec.files = {{"/etc/passwd", passwd_}, {"/etc/group", group_}};
     for (const auto& [name, text] : standard_class_scripts())
         spec.files.push_back({std::string(kOurScripts) + "/" + name, text});

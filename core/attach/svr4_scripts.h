@@ -5,6 +5,7 @@
 //   kOurScripts /var/sadm/pkg/PKG/save/pspool           the spooled package, read-only; INST_DATADIR /run/update the
 //   update's work directory, read-only: files of classes that the global
 //                                           zone's own copy is the source of
+//   /a/usr, ...                             inherited directories, read-only
 //   /etc/passwd, /etc/group                 the zone's, so that names mean its users
 #pragma once
 
@@ -54,6 +55,7 @@ public:
 private:
     explicit Svr4Scripts(const UpdateJob& job) : job_(&job) {}
     void add_userland(ScratchSpec& spec) const;
+    void add_inherited(ScratchSpec& spec) const;
 
     const UpdateJob* job_;
     std::string passwd_;

@@ -5,9 +5,9 @@
 //   3. the database forgets pkg_rm
 //   4. gz_cp_list is copied from the global zone
 //   5. pkg_add one by one (svr4_install.h)
-//   6. the contents file, the log; all to the disk
+//   6. the contents file; all to the disk
 //
-// The log is where the original has it, /var/sadm/system/logs/update_log of the zone; an older one gets its date.
+// What is logged has the original's order and headings; where it goes is the caller's (core/update/update_log.h).
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -30,8 +30,6 @@ namespace zoneferry {
 namespace {
 
 constexpr const char* kContents = "/var/sadm/install/contents";
-constexpr const char* kLog = "/var/sadm/system/logs/update_log";
-constexpr std::size_t kLogBytesMax = 16U << 20U;
 
 std::string formatted(std::int64_t unix_ms, const char* format) {
     const auto seconds = static_cast<time_t>(unix_ms / 1000);
@@ -43,16 +41,9 @@ std::string formatted(std::int64_t unix_ms, const char* format) {
 
 class Svr4Update {
 public:
-    explicit Svr4Update(const UpdateJob& job) : job_(job), zone_(job.zone_root) {
-        job_.log = [this, outer = job.log](std::string_view line) {
-            outer(line);
-            if (log_.size() < kLogBytesMax) log_.append(line).append("\n");
-        };
-    }
+    explicit Svr4Update(const UpdateJob& job) : job_(job), zone_(job.zone_root) {}
 
     Status run() {
-        started_ms_ = SystemClock().unix_ms();
-        log_ = formatted(started_ms_, "%a %b %d %H:%M:%S %Y") + "\n";
         ZF_TRY(host_, open_directory(job_.host_root));
         ZF_TRY(const Svr4Scripts scripts, Svr4Scripts::make(job_));
         ZF_TRY(const std::string text, zone_.read(kContents, kContentsBytesMax));
@@ -204,30 +195,17 @@ private:
         ZF_TRY_STATUS(
             zone_.put_text(kContents, contents_.text("attach -u for " + last + " package", date), {0644, 0, 0, -1}));
         job_.log("contents written, " + std::to_string(contents_.records().size()) + " paths");
-        ZF_TRY_STATUS(write_log());
         ZF_TRY_STATUS(zone_.sync());
         job_.at_step("recorded");
         return {};
     }
 
-    Status write_log() const {
-        ZF_TRY(const std::optional<struct stat> older, zone_.find(kLog));
-        if (older) {
-            ZF_TRY(const UniqueFd source, zone_.open_regular(kLog));
-            const std::string dated = formatted(older->st_mtim.tv_sec * 1000, ".%y%m%d-%H:%M:%S");
-            ZF_TRY_STATUS(zone_.put_file(kLog + dated, source.get(), {0644, 0, 0, older->st_mtim.tv_sec}));
-        }
-        return zone_.put_text(kLog, log_, {0644, 0, 0, -1});
-    }
-
-    UpdateJob job_;
+    const UpdateJob& job_;
     ZoneFiles zone_;
     UniqueFd host_;
     ContentsTable contents_;
     std::vector<SpooledPackage> packages_;
     Svr4Lists lists_;
-    std::string log_;
-    std::int64_t started_ms_ = 0;
     std::size_t done_ = 0;
     std::uint64_t files_ = 0;
 };

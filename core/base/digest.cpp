@@ -78,23 +78,44 @@ ByteVector random_bytes(std::size_t count) {
     return bytes;
 }
 
-Result<std::string> md5_of_file(int fd) {
-    const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context(::EVP_MD_CTX_new(), &::EVP_MD_CTX_free);
-    if (!context || ::EVP_DigestInit_ex(context.get(), ::EVP_md5(), nullptr) != 1) {
-        return Error(Errc::unsupported, "this system's OpenSSL refuses MD5, which dpkg's records need");
+struct Md5::State {
+    std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{::EVP_MD_CTX_new(), &::EVP_MD_CTX_free};
+};
+
+Md5::Md5(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Md5::~Md5() = default;
+Md5::Md5(Md5&&) noexcept = default;
+Md5& Md5::operator=(Md5&&) noexcept = default;
+
+Result<Md5> Md5::create() {
+    auto state = std::make_unique<State>();
+    if (!state->context || ::EVP_DigestInit_ex(state->context.get(), ::EVP_md5(), nullptr) != 1) {
+        return Error(Errc::unsupported, "this system's OpenSSL refuses MD5, which an old format's records need");
     }
+    return Md5(std::move(state));
+}
+
+void Md5::update(ConstBytes bytes) {
+    ZF_CHECK(::EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
+}
+
+std::string Md5::finish_hex() {
+    std::array<std::byte, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    ZF_CHECK(::EVP_DigestFinal_ex(state_->context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size) == 1);
+    return to_hex(ConstBytes(digest.data(), size));
+}
+
+Result<std::string> md5_of_file(int fd) {
+    ZF_TRY(Md5 md5, Md5::create());
     std::array<std::byte, 1 << 16> buffer;
     while (true) {
         const ssize_t got = ::read(fd, buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return system_error("read a file for its MD5", errno);
-        if (got == 0) break;
-        ZF_CHECK(::EVP_DigestUpdate(context.get(), buffer.data(), static_cast<std::size_t>(got)) == 1);
+        if (got == 0) return md5.finish_hex();
+        md5.update(ConstBytes(buffer).first(static_cast<std::size_t>(got)));
     }
-    std::array<std::byte, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    ZF_CHECK(::EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size) == 1);
-    return to_hex(ConstBytes(digest.data(), size));
 }
 
 }  // namespace zoneferry

@@ -35,8 +35,25 @@ Digest sha256(ConstBytes bytes);
 std::string to_hex(ConstBytes bytes);
 Result<Digest> digest_from_hex(std::string_view text);
 
-// The MD5 of a file from where it stands, in hex: only for comparing with dpkg's records of configuration files. It
-// finds an edit and guards nothing.
+// MD5, where an old format has recorded one (dpkg's conffiles, a flash archive's id). It finds an edit or a damage and
+// guards nothing. create() fails where the system's OpenSSL refuses it.
+class Md5 {
+public:
+    static Result<Md5> create();
+    ~Md5();
+    Md5(Md5&&) noexcept;
+    Md5& operator=(Md5&&) noexcept;
+
+    void update(ConstBytes bytes);
+    std::string finish_hex();  // once
+
+private:
+    struct State;
+    explicit Md5(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+// The MD5 of a file from where it stands, in hex.
 Result<std::string> md5_of_file(int fd);
 
 // Random bytes from the system, for ids, nonces and secrets.

@@ -6,57 +6,39 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "core/base/text.h"
 #include "core/image/archive_acl.h"
+#include "core/image/archive_reader.h"
 #include "core/image/limits.h"
 #include "core/image/path_rules.h"
 
 namespace zoneferry {
 namespace {
 
-using ArchiveHandle = std::unique_ptr<archive, int (*)(archive*)>;
-constexpr std::size_t kReadBlockBytes = 1 << 18;
-
-Error archive_error(archive* reader, const std::string& path) {
-    const char* why = ::archive_error_string(reader);
-    const std::string where = path.empty() ? "" : " at \"" + printable(path) + "\"";
-    return Error(Errc::corrupt,
-                 "the archive cannot be read" + where + ": " + printable(why == nullptr ? "unknown" : why))
-        .remedy("check that the archive is complete; nothing of it was kept");
-}
-
-Result<ArchiveHandle> open_archive(int fd) {
-    ArchiveHandle reader(::archive_read_new(), &::archive_read_free);
-    if (!reader) return Error(Errc::io, "no memory for reading the archive");
-    ::archive_read_support_format_tar(reader.get());
-    ::archive_read_support_filter_gzip(reader.get());
-    ::archive_read_support_filter_xz(reader.get());
-    ::archive_read_support_filter_zstd(reader.get());
-    ::archive_read_support_filter_bzip2(reader.get());
-    if (::archive_read_open_fd(reader.get(), fd, kReadBlockBytes) != ARCHIVE_OK) return archive_error(reader.get(), "");
-    return reader;
-}
-
 std::string text_of(const char* text) { return text == nullptr ? std::string() : std::string(text); }
 
 class Unpacker {
 public:
-    Unpacker(archive* reader, TreeWriter& writer) : reader_(reader), writer_(writer) {}
+    Unpacker(ArchiveReader& reader, TreeWriter& writer) : reader_(reader), writer_(writer) {}
 
     Status entry(archive_entry* entry) {
         ZF_TRY(const std::string path, image_path(text_of(::archive_entry_pathname(entry))));
         if (is_volatile_path(path)) return {};
+        ZF_TRY(EntryMetadata metadata, metadata_of(entry, path));
         if (const char* target = ::archive_entry_hardlink(entry); target != nullptr) {
             ZF_TRY(const std::string existing, image_path(target));
-            return writer_.hard_link(path, existing);
+            ZF_TRY_STATUS(writer_.hard_link(path, existing));
+            const bool is_cpio = (::archive_format(reader_.get()) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_CPIO;
+            const bool is_file = ::archive_entry_filetype(entry) == AE_IFREG && ::archive_entry_size(entry) > 0;
+            if (!is_cpio || !is_file) return {};
+            ZF_TRY(UniqueFd file, writer_.reopen_empty_file(path));  // newc: the data come with the last name
+            if (!file) return {};                                    // the others: with each
+            return contents(entry, path, std::move(file), metadata);
         }
-        ZF_TRY(EntryMetadata metadata, metadata_of(entry, path));
         switch (::archive_entry_filetype(entry)) {
             case AE_IFREG: return file(entry, path, metadata);
             case AE_IFDIR: return writer_.directory(path, std::move(metadata));
@@ -134,16 +116,20 @@ private:
     }
 
     Status file(archive_entry* entry, const std::string& path, const EntryMetadata& metadata) {
+        ZF_TRY(UniqueFd target, writer_.begin_file(path));
+        return contents(entry, path, std::move(target), metadata);
+    }
+
+    Status contents(archive_entry* entry, const std::string& path, UniqueFd target, const EntryMetadata& metadata) {
         const std::int64_t size = ::archive_entry_size(entry);
         if (size < 0) return Error(Errc::invalid, "the archive's entry \"" + printable(path) + "\" has no size");
-        ZF_TRY(UniqueFd target, writer_.begin_file(path));
         while (true) {
             const void* data = nullptr;
             std::size_t length = 0;
             la_int64_t offset = 0;
-            const int got = ::archive_read_data_block(reader_, &data, &length, &offset);
+            const int got = ::archive_read_data_block(reader_.get(), &data, &length, &offset);
             if (got == ARCHIVE_EOF) break;
-            if (got != ARCHIVE_OK) return archive_error(reader_, path);
+            if (got != ARCHIVE_OK) return reader_.error(path);
             if (offset < 0 || offset > size || static_cast<std::int64_t>(length) > size - offset) {
                 return Error(Errc::corrupt, "the archive's entry \"" + printable(path) + "\" is larger than it says");
             }
@@ -156,46 +142,45 @@ private:
         return writer_.finish_file(path, std::move(target), metadata);
     }
 
-    archive* reader_;
+    ArchiveReader& reader_;
     TreeWriter& writer_;
     std::vector<std::pair<std::string, ArchiveAcl>> waiting_;
 };
 
-// A plain tar that was cut between two entries looks whole to libarchive, but lacks its two closing zero blocks.
-// (Compressed ones are found out by their filter.)
-Status check_end_marker(archive* reader, int fd) {
-    if (::archive_filter_code(reader, 0) != ARCHIVE_FILTER_NONE) return {};
-    ZF_TRY(const struct stat info, stat_fd(fd));
-    constexpr std::size_t kMarkerBytes = 1024;
-    std::array<char, kMarkerBytes> end{};
-    if (S_ISREG(info.st_mode) &&
-        (info.st_size < off_t{kMarkerBytes} ||
-         ::pread(fd, end.data(), end.size(), info.st_size - off_t{kMarkerBytes}) != ssize_t{kMarkerBytes} ||
-         std::any_of(end.begin(), end.end(), [](char c) { return c != 0; }))) {
-        return Error(Errc::corrupt, "the archive ends early: its closing mark is missing")
-            .remedy("check that the archive is complete; nothing of it was kept");
-    }
-    return {};
+// A tar that was cut between two entries looks whole to libarchive, but lacks its two closing zero blocks. (A cpio's
+// end is an entry, and libarchive misses it.)
+Status check_end(ArchiveReader& reader, PeekSource& source) {
+    ZF_TRY_STATUS(drain(source));
+    const bool is_tar = (::archive_format(reader.get()) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+    const ConstBytes tail = source.tail();
+    const bool is_marked = tail.size() == PeekSource::kTailBytes &&
+                           std::all_of(tail.begin(), tail.end(), [](std::byte byte) { return byte == std::byte{0}; });
+    if (!is_tar || is_marked) return {};
+    return Error(Errc::corrupt, "the archive ends early: its closing mark is missing")
+        .remedy("check that the archive is complete; nothing of it was kept");
 }
 
 }  // namespace
 
-Status unpack_archive(int fd, TreeWriter& writer, const InstallProgressCallback& progress) {
-    ZF_TRY(const ArchiveHandle reader, open_archive(fd));
-    Unpacker unpacker(reader.get(), writer);
+Status unpack_archive(PeekSource& source, TreeWriter& writer, const InstallProgressCallback& progress) {
+    ArchiveReader reader(source);
+    ::archive_read_support_format_tar(reader.get());
+    ::archive_read_support_format_cpio(reader.get());
+    ZF_TRY_STATUS(reader.open());
+    Unpacker unpacker(reader, writer);
     std::uint64_t entries = 0;
     while (true) {
         archive_entry* entry = nullptr;
         const int got = ::archive_read_next_header(reader.get(), &entry);
         if (got == ARCHIVE_EOF) break;
-        if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return archive_error(reader.get(), "");
+        if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return reader.error();
         ZF_TRY_STATUS(unpacker.entry(entry));
         ++entries;
         if (progress && entries % kProgressEveryFiles == 0) progress({"unpacking", writer.files(), writer.bytes()});
     }
     if (entries == 0) return Error(Errc::invalid, "the archive is empty");
     ZF_TRY_STATUS(unpacker.finish_acls());
-    return check_end_marker(reader.get(), fd);
+    return check_end(reader, source);
 }
 
 }  // namespace zoneferry

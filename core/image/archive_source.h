@@ -1,4 +1,4 @@
-// `install -a TAR`: a tar archive (ustar, pax, GNU; plain, gzip, xz, zstd or bzip2) that holds a whole system.
+// `install -a ARCHIVE`, tar and cpio: ustar, pax, GNU tar; cpio odc, newc, crc, binary of either byte order.
 //
 // libarchive only decodes; every name is checked and written by TreeWriter, so nothing in the archive is ever followed
 // as a path. Refused with the entry's name: absolute and ".." names, entries through links, hard links to what is not
@@ -6,12 +6,13 @@
 // early.
 #pragma once
 
+#include "core/image/byte_source.h"
 #include "core/image/progress.h"
 #include "core/image/tree_writer.h"
 
 namespace zoneferry {
 
-// archive: an open file, read from where it stands to its end.
-Status unpack_archive(int archive, TreeWriter& writer, const InstallProgressCallback& progress);
+// source: the archive without compression; read to its end.
+Status unpack_archive(PeekSource& source, TreeWriter& writer, const InstallProgressCallback& progress);
 
 }  // namespace zoneferry

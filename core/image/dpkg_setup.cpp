@@ -56,6 +56,8 @@ Status copy_info(const DpkgDatabase& database, const HostPackagesPlan& plan, Tre
 Status copy_triggers(int host_root, const HostPackagesPlan& plan, TreeWriter& writer) {
     const UniqueFd triggers = database_directory(host_root, "triggers");
     ZF_TRY_STATUS(writer.directory(kDpkg + "/triggers", {}));
+    // Without it dpkg takes the database for one from before there were triggers, and pulls every one of them.
+    ZF_TRY_STATUS(writer.text_file(kDpkg + "/triggers/Unincorp", "", 0644));
     if (!triggers) return {};
     ZF_TRY(const std::vector<std::string> names, list_directory_fd(triggers.get()));
     for (const std::string& name : names) {

@@ -8,7 +8,7 @@
 
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "core/image/archive_source.h"
+#include "core/image/archive_image.h"
 #include "core/image/directory_source.h"
 #include "core/image/empty_zonepath.h"
 #include "core/image/host_packages.h"
@@ -92,7 +92,7 @@ private:
     Status from_archive(const std::string& path, TreeWriter& writer) {
         tell("unpacking", writer);
         ZF_TRY(const UniqueFd archive, open_file(path, O_RDONLY));
-        ZF_TRY_STATUS(unpack_archive(archive.get(), writer, progress_));
+        ZF_TRY_STATUS(unpack_image(archive.get(), writer, report_, progress_));
         return finish_image(writer);
     }
 

@@ -115,6 +115,14 @@ Result<UniqueFd> TreeWriter::begin_file(const std::string& path) {
     return file;
 }
 
+Result<UniqueFd> TreeWriter::reopen_empty_file(const std::string& path) {
+    auto file = open_beneath(root_.get(), path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!file) return refused(path, "open", file.error().system_error());
+    ZF_TRY(const struct stat info, stat_fd(file->get()));
+    if (!S_ISREG(info.st_mode)) return refused(path, "write", EEXIST);
+    return info.st_size == 0 ? *std::move(file) : UniqueFd();
+}
+
 Status TreeWriter::spend(const std::string& path, std::uint64_t bytes) {
     if (bytes > budget_bytes_) {
         return Error(Errc::no_space,

@@ -39,6 +39,9 @@ public:
     Status directory(const std::string& path, EntryMetadata metadata);
     // Opens a new file for writing; give it back to finish_file().
     Result<UniqueFd> begin_file(const std::string& path);
+    // For an image that gives a file's data with its last name: opens a file made by begin_file() that is still empty,
+    // to be given back to finish_file(). None if it holds data already.
+    Result<UniqueFd> reopen_empty_file(const std::string& path);
     // Counts bytes that the caller is about to write against the budget (Errc::no_space).
     Status spend(const std::string& path, std::uint64_t bytes);
     Status finish_file(const std::string& path, UniqueFd file, const EntryMetadata& metadata);

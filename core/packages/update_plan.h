@@ -33,6 +33,15 @@
 
 namespace zoneferry {
 
+// Which packages an update is about.
+enum class UpdateScope {
+    none,
+    dependent,   // -u
+    everything,  // -U: also what else the zone has and the host has newer
+};
+std::string_view update_scope_name(UpdateScope scope);  // "", "dependent", "everything"
+std::optional<UpdateScope> update_scope_from_name(std::string_view name);
+
 enum class UpdateAction { remove, add, replace };
 std::string_view update_action_name(UpdateAction action);  // "remove", ...
 

@@ -49,6 +49,22 @@ Finding make_finding(const char* code, Severity severity, const std::string& sub
 
 }  // namespace
 
+std::string_view update_scope_name(UpdateScope scope) {
+    switch (scope) {
+        case UpdateScope::none: return "";
+        case UpdateScope::dependent: return "dependent";
+        case UpdateScope::everything: return "everything";
+    }
+    return "";
+}
+
+std::optional<UpdateScope> update_scope_from_name(std::string_view name) {
+    for (const UpdateScope scope : {UpdateScope::none, UpdateScope::dependent, UpdateScope::everything}) {
+        if (name == update_scope_name(scope)) return scope;
+    }
+    return std::nullopt;
+}
+
 std::string_view update_action_name(UpdateAction action) {
     switch (action) {
         case UpdateAction::remove: return "remove";

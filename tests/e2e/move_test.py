@@ -117,11 +117,6 @@ class MoveTest(unittest.TestCase):
         self.assertFalse(self.host1.path(zone_path("cold")).exists())
         self.host2.run(["zoneadm", "-z", "cold", "halt"])
 
-    def test_update_on_attach_is_refused_for_now(self):
-        done = ferry(self.host1, "move", "-u", "any", "host2", check=False)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("not available yet", done.stderr)
-
     def test_package_differences_are_all_listed_and_force_overrides_them(self):
         make_zone(self.host1, "packages", sparse=True)
         status_file = self.host2.path("/var/lib/dpkg/status")

@@ -2,12 +2,13 @@
 """An SVR4 host at level B, a zone that was installed at level A and edited, and what that zone must be after an update:
 a zone freshly installed at B with the edits. Made and compared without any of Zoneferry's code.
 
-    svr4_world.py make DIR          DIR/host, DIR/zone, DIR/expected
+    svr4_world.py make DIR          DIR/host, DIR/source (a host at level A), DIR/zone, DIR/expected
     svr4_world.py compare ZONE EXPECTED      prints what differs; exit status 1 if anything does
 
 What is expected of each file is written down here by hand; nothing is computed by the rules that are tested.
 """
 import os
+import pathlib
 import shutil
 import stat
 import sys
@@ -101,6 +102,8 @@ class Package:
         put(root, spool + "/pkgmap", ": 1 100\n" + "".join(line + "\n" for line in self.lines))
         for name, text in self.scripts.items():
             put(root, f"{spool}/install/{name}", text)
+        if "depend" in self.scripts:
+            put(root, f"/var/sadm/pkg/{self.name}/install/depend", self.scripts["depend"])
         for type, klass, path, data, mode, owner, group in self.files:
             if type in "ev":
                 put(root, f"{spool}/root{path}", data, mode, owner, group)
@@ -205,6 +208,8 @@ def core(level):
     else:
         package.file("/opt/core/new", "new\n").file("/etc/new.conf", "new conf\n", type="e", mode=0o600)
         package.file("/opt/core/turns", "a file now\n").file("/var/new.state", "new state\n", type="v", owner="bin")
+        for number in range(16):  # so that the update needs more room than the removals give
+            package.file(f"/opt/core/new{number:02}", f"{number}\n")
         package.file("/etc/new.sed", SED % level, "sed", "e").file("/etc/new.own", "new own\n", "own", "e")
     return package
 
@@ -212,6 +217,8 @@ def core(level):
 def inherited(level):
     package = Package("SUNWinh", f"1.{level}")
     package.dir("/usr/inh").file("/usr/inh/program", f"program {level}\n", mode=0o755)
+    package.script("postinstall", "cp /a/usr/inh/program /a/var/inherited || exit 1\n"
+                   "(echo x > /a/usr/inh/program) 2>/dev/null && exit 1\nexit 0\n")
     return package.file("/etc/inh.conf", f"inh {level}\n", type="e")
 
 
@@ -242,7 +249,7 @@ def new():
 
 
 def keep():
-    return Package("SUNWkeep", "7.0").dir("/opt/shared").file("/opt/shared/both", "both A\n").file("/opt/kept", "kept\n")
+    return Package("SUNWkeep", "7.0", SUNW_PKG_ALLZONES="false").dir("/opt/shared").file("/opt/shared/both", "both A\n").file("/opt/kept", "kept\n")
 
 
 def make(base):
@@ -252,6 +259,10 @@ def make(base):
     for package in at_b:
         package.on_host(host)
     write_contents(host, merge(at_b))
+
+    for package in (core("A"), hollow("A"), inherited("A"), old()):
+        package.on_host(base + "/source")
+    write_contents(base + "/source", merge([core("A"), hollow("A"), inherited("A"), old()]))
 
     at_a = [core("A"), hollow("A"), inherited("A"), old(), keep()]
     made = {"/etc/sed.conf": "level=A\nmore\n", "/etc/awk.conf": "seen A\n", "/etc/build.conf": "built by SUNWcore A\n"}
@@ -265,7 +276,7 @@ def make(base):
     for path, text in EDITS.items():
         put(zone, path, text, group="bin")
     for root in (zone, expected):
-        for name in ("dev", "proc", "tmp", "run"):
+        for name in ("dev", "proc", "tmp", "run", "usr"):
             directory(root, "/" + name)
         put(root, "/etc/passwd", "root:x:0:0::/:/bin/sh\nbin:x:2:2::/:\nnobody:x:60001:60001::/:\n")
         put(root, "/etc/group", "root::0:\nbin::2:\nsys::3:\n")
@@ -303,6 +314,7 @@ def expect(root, at_b):
     put(root, "/opt/core/keptdir/mine", "the zone's\n", group="bin")
     os.chown(root + "/opt/core/keptdir", 0, 2)
     hollow_b.in_zone(root, kept_scripts=["depend"])
+    put(root, "/var/inherited", "program B\n", mode=0o755)
     inherited_b.in_zone(root, at={"/etc/inh.conf": "edited inh\n"})
     new_b.classes = "none extra"
     new_b.parameters["WHERE"] = "/opt/chosen"
@@ -318,7 +330,7 @@ def expect(root, at_b):
     for path, (fields, *_) in list(entries.items()):
         type, klass, mode, owner, group = (fields.split() + [""] * 5)[:5]
         if type in "ev" and os.path.exists(root + path):  # as it is on the disk
-            data = open(root + path, "rb").read()
+            data = pathlib.Path(root + path).read_bytes()
             entries[path][0] = f"{type} {klass} {mode} {owner} {group} {len(data)} {sysv_sum(data)}"
     write_contents(root, entries)
 
@@ -334,7 +346,7 @@ def describe(root, path):
         return out
     out["mode"] = oct(stat.S_IMODE(info.st_mode))
     if stat.S_ISREG(info.st_mode):
-        lines = open(root + path, "rb").read().decode("utf8", "replace").splitlines()
+        lines = pathlib.Path(root + path).read_bytes().decode("utf8", "replace").splitlines()
         out["text"] = [line for line in lines if not line.startswith("INSTDATE=")]
         out["names"] = info.st_nlink
     return out
@@ -350,9 +362,13 @@ def tree(root):
     return out
 
 
+def lines_of(path):
+    return pathlib.Path(path).read_text(encoding="utf8").splitlines()
+
+
 def contents(root):
     out = {}
-    for line in open(root + "/var/sadm/install/contents", encoding="utf8"):
+    for line in lines_of(root + "/var/sadm/install/contents"):
         if line.startswith("#"):
             continue
         words = line.split()
@@ -367,7 +383,7 @@ def contents(root):
 
 def expected_contents(root):
     out = {}
-    for line in open(root + "/var/sadm/install/contents", encoding="utf8"):
+    for line in lines_of(root + "/var/sadm/install/contents"):
         words = line.split()
         attributes = {"s": 0, "l": 0, "d": 3, "x": 3, "p": 3}.get(words[1], 6)
         if words[1] in "ev":
@@ -385,7 +401,7 @@ def compare(zone, expected):
         for name in sorted(set(have) | set(want)):
             if have.get(name) != want.get(name):
                 differences.append(f"{kind} {name}: is {have.get(name)}, must be {want.get(name)}")
-    lines = [line for line in open(zone + "/var/sadm/install/contents", encoding="utf8") if not line.startswith("#")]
+    lines = [line for line in lines_of(zone + "/var/sadm/install/contents") if not line.startswith("#")]
     if lines != sorted(lines, key=lambda line: line.split()[0].split("=")[0]):
         differences.append("contents: not sorted by path")
     return differences

@@ -9,6 +9,7 @@
 #include "core/base/process.h"
 #include "core/zone/store.h"
 #include "tests/support/fake_packages.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
@@ -34,7 +35,7 @@ protected:
 
     ProcessResult run(const std::string& program, const std::string& host, std::vector<std::string> words,
                       const std::string& input = "") {
-        std::vector<std::string> argv = {std::string(ZONEFERRY_BIN) + "/" + program, "--root", root(host)};
+        std::vector<std::string> argv = {programs_directory() + "/" + program, "--root", root(host)};
         argv.insert(argv.end(), words.begin(), words.end());
         ProcessOptions options;
         options.input = input;

@@ -10,6 +10,7 @@
 #include "core/image/archive_acl.h"
 #include "core/image/install.h"
 #include "core/image/tree_writer.h"
+#include "tests/support/image_tree.h"
 #include "tests/support/tar_builder.h"
 #include "tests/support/temp_directory.h"
 
@@ -155,73 +156,26 @@ TEST_F(InstallTest, NeverTouchesAZonepathThatHoldsSomething) {
     EXPECT_EQ(store_.find(name_)->state, ZoneState::configured);
 }
 
-// What a tree of every kind of entry looks like to another program.
-constexpr const char* kTorture = R"(
-import os, sys
-os.chdir(sys.argv[1])
-for d in ("etc", "usr/bin", "dev", "tmp", "var/odd"): os.makedirs(d)
-open("etc/os-release", "w").write("ID=test\n")
-open("etc/passwd", "w").write("root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n")
-open("dev/null", "w"); open("tmp/gone", "w")
-with open("var/sparse", "wb") as f:
-    f.truncate(64 << 20); f.seek(1 << 20); f.write(b"a" * 70000); f.seek(40 << 20); f.write(b"b" * 5000)
-open("usr/bin/tool", "w").write("tool"); os.link("usr/bin/tool", "var/tool")
-os.chmod("usr/bin/tool", 0o4755); os.setxattr("usr/bin/tool", "user.note", b"x\0y")
-os.setxattr("usr/bin/tool", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
-os.symlink("../bin/tool", "usr/link"); os.link("usr/link", "usr/link2", follow_symlinks=False)
-os.mkfifo("var/pipe", 0o620); os.chown("var/pipe", 33, 4); os.lchown("usr/link", 7, 8)
-for n in (b"\xff\xfe", b"new\nline", b" ", b"-rf", "\u00e9".encode(), b"x" * 255): open(b"var/odd/" + n, "w").write("o")
-open("var/empty", "w"); os.chmod("var/odd", 0o1730); os.chown("var/odd", 1234, 4321)
-acl = bytes.fromhex("02000000" "01000700ffffffff" "0200050021000000" "04000500ffffffff" "10000500ffffffff" "20000000ffffffff")
-os.setxattr("etc", "system.posix_acl_access", acl); os.setxattr("etc", "system.posix_acl_default", acl)
-for root, dirs, files in os.walk(".", topdown=False):
-    for n in files + dirs: os.utime(os.path.join(root, n), ns=(1, 1600000000123456789 + len(n)), follow_symlinks=False)
-os.utime(".", ns=(1, 1500000000000000001))
-)";
-constexpr const char* kDescribe = R"(
-import os, sys, hashlib, stat
-os.chdir(sys.argv[1]); first = {}; names = ["."]
-for root, dirs, files in os.walk("."): names += [os.path.join(root, n) for n in files + dirs]
-def holes(fd, size):
-    out, at = [], 0
-    while at < size:
-        try: d = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError: break
-        at = os.lseek(fd, d, os.SEEK_HOLE); out.append((d, at))
-    return out
-for n in sorted(names):
-    top = n.split("/")[1] if "/" in n else ""
-    if top in ("dev", "proc", "sys", "run", "tmp"): continue
-    s = os.lstat(n); x = [(a, os.getxattr(n, a, follow_symlinks=False)) for a in sorted(os.listxattr(n, follow_symlinks=False))]
-    same = first.setdefault(s.st_ino, n) if not stat.S_ISDIR(s.st_mode) else n
-    more = ""
-    if stat.S_ISREG(s.st_mode):
-        with open(n, "rb") as f: more = (s.st_size, hashlib.sha256(f.read()).hexdigest(), holes(f.fileno(), s.st_size))
-    if stat.S_ISLNK(s.st_mode): more = os.readlink(n)
-    mtime = s.st_mtime_ns if n != "." or sys.argv[2] == "all" else 0
-    print(ascii((n, oct(s.st_mode), s.st_uid, s.st_gid, mtime, x, same, more)))
-)";
-
 TEST_F(InstallTest, CopiesADirectoryWithFullFidelity) {
-    run({"python3", "-c", kTorture, host("/image")});
+    run({"python3", "-c", kMakeImageTree, host("/image")});
     const auto report = install(ImageDirectory{"/image"});
     ASSERT_TRUE(report) << report.error().text();
-    const std::string wanted = run({"python3", "-c", kDescribe, host("/image"), "all"});
-    EXPECT_EQ(run({"python3", "-c", kDescribe, host("/zones/web01/root"), "all"}), wanted);
+    const std::string wanted = run({"python3", "-c", kDescribeImageTree, host("/image"), "all"});
+    EXPECT_EQ(run({"python3", "-c", kDescribeImageTree, host("/zones/web01/root"), "all"}), wanted);
     EXPECT_GT(wanted.size(), 2000U);
     EXPECT_FALSE(path_exists(in_zone("tmp/gone")));
     EXPECT_LT(report->bytes, 1U << 20);  // holes stayed holes
 }
 
 TEST_F(InstallTest, UnpacksWhatTarPacksWithFullFidelity) {
-    run({"python3", "-c", kTorture, host("/image")});
-    const std::string wanted = run({"python3", "-c", kDescribe, host("/image"), "all"});
+    run({"python3", "-c", kMakeImageTree, host("/image")});
+    const std::string wanted = run({"python3", "-c", kDescribeImageTree, host("/image"), "all"});
     for (const char* filter : {"--no-auto-compress", "--gzip", "--xz", "--zstd", "--bzip2"}) {
         run({"tar", "-C", host("/image"), "--format=pax", "--sparse", "--numeric-owner", "--xattrs",
              "--xattrs-include=*", "--acls", filter, "-cf", host("/image.tar"), "."});
         const auto report = install(ImageArchive{"/image.tar"});
         ASSERT_TRUE(report) << filter << ": " << report.error().text();
-        EXPECT_EQ(run({"python3", "-c", kDescribe, host("/zones/web01/root"), "all"}), wanted) << filter;
+        EXPECT_EQ(run({"python3", "-c", kDescribeImageTree, host("/zones/web01/root"), "all"}), wanted) << filter;
         ASSERT_TRUE(remove_tree(host("/zones/web01/root")));
         ASSERT_TRUE(store_.change_state(*lock_, ZoneState::installed, ZoneState::configured));
     }

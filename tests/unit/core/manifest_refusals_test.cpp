@@ -7,11 +7,12 @@
 
 #include "core/attach/manifest.h"
 #include "core/base/files.h"
+#include "tests/support/paths.h"
 
 namespace zoneferry {
 namespace {
 
-const std::string kFolder = ZONEFERRY_SOURCE "/tests/golden/bad_manifest";
+const std::string kFolder = source_directory() + "/tests/golden/bad_manifest";
 
 TEST(ManifestRefusals, EveryRuleHasItsSentenceWithLineAndColumn) {
     const auto names = list_directory(kFolder);

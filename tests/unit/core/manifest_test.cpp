@@ -6,6 +6,7 @@
 #include "core/attach/manifest.h"
 #include "core/base/files.h"
 #include "core/base/process.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
@@ -53,6 +54,7 @@ Manifest full_manifest() {
                                    {"libc6:i386", "2.36-9+deb12u4", DependencyReason::all_zones, {}},
                                    {"x", "1:2~3", DependencyReason::unknown, {{{"7", "01"}, {"3", "5"}}}}};
     manifest.devices = {{"null", 0, 3, 0666, ""}, {"dsk/c0", 1, 2, 04755, "user:a:rw-"}};
+    manifest.update = ZoneUpdate{UpdateScope::everything, {PackageSystem::dpkg, manifest.inventory.packages, {}}};
     return manifest;
 }
 
@@ -99,7 +101,7 @@ TEST(Manifest, IsValidByOurDtd) {
     if (!tool || tool->exit_status != 0) GTEST_SKIP() << "needs xmllint (libxml2-utils)";
     TempDirectory directory;
     const std::string path = directory.path() + "/SUNWdetached.xml";
-    const std::string dtd = ZONEFERRY_SOURCE "/packaging/zoneferry-manifest.dtd";
+    const std::string dtd = source_directory() + "/packaging/zoneferry-manifest.dtd";
     const auto solaris = parse_manifest(kSolaris);
     ASSERT_TRUE(solaris);
     for (const std::string& text : {manifest_text(full_manifest()), manifest_text(*solaris)}) {

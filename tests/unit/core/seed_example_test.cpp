@@ -8,6 +8,7 @@
 #include "core/packages/compare.h"
 #include "core/packages/inventory.h"
 #include "tests/support/fake_packages.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
@@ -60,7 +61,7 @@ TEST(SeedExample, GivesExactlyItsDifferences) {
     ASSERT_TRUE(carried) << carried.error().text();
     const auto here = take_inventory(HostRoot(local), scope);
     ASSERT_TRUE(here) << here.error().text();
-    const auto expected = read_file(ZONEFERRY_SOURCE "/tests/golden/seed_differences.txt", 1 << 16);
+    const auto expected = read_file(source_directory() + "/tests/golden/seed_differences.txt", 1 << 16);
     ASSERT_TRUE(expected);
     EXPECT_EQ(differences_text(compare(carried->inventory, *here)), *expected);
 }

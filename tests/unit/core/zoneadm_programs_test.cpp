@@ -13,6 +13,7 @@
 #include "core/base/process.h"
 #include "core/zone/store.h"
 #include "tests/support/fake_packages.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
@@ -42,7 +43,7 @@ protected:
         return result ? *std::move(result) : ProcessResult{255, ""};
     }
     std::vector<std::string> command(const std::string& program, const std::vector<std::string>& words) const {
-        std::vector<std::string> argv = {std::string(ZONEFERRY_BIN) + "/" + program, "--root", root()};
+        std::vector<std::string> argv = {programs_directory() + "/" + program, "--root", root()};
         argv.insert(argv.end(), words.begin(), words.end());
         return argv;
     }
@@ -100,7 +101,7 @@ TEST_F(ZoneadmPrograms, WrongUseIsTwoAndHelpIsZero) {
     };
     for (const auto& words : wrong) EXPECT_EQ(zoneadm(words).exit_status, 2) << testing::PrintToString(words);
     for (const char* program : {"zoneadm", "zonecfg"}) {
-        const ProcessResult help = run({std::string(ZONEFERRY_BIN) + "/" + program, "--help"});
+        const ProcessResult help = run({programs_directory() + "/" + program, "--help"});
         EXPECT_EQ(help.exit_status, 0);
         EXPECT_TRUE(help.output.starts_with(std::string("usage: ") + program)) << help.output;
     }
@@ -251,7 +252,7 @@ TEST_F(ZoneadmPrograms, UninstallAsksAtATerminal) {
         const pid_t pid = ::forkpty(&terminal, nullptr, nullptr, nullptr);
         ASSERT_GE(pid, 0);
         if (pid == 0) {
-            const std::string program = std::string(ZONEFERRY_BIN) + "/zoneadm";
+            const std::string program = programs_directory() + "/zoneadm";
             ::execl(program.c_str(), "zoneadm", "--root", root().c_str(), "-z", "web01", "uninstall", nullptr);
             ::_exit(127);
         }

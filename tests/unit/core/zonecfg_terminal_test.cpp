@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/zone/store.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
@@ -36,7 +37,7 @@ protected:
         ASSERT_GE(pid_, 0);
         if (pid_ == 0) {
             ::setenv("TERM", "dumb", 1);
-            const std::string program = std::string(ZONEFERRY_BIN) + "/zonecfg";
+            const std::string program = programs_directory() + "/zonecfg";
             ::execl(program.c_str(), "zonecfg", "--root", directory_.path().c_str(), "-z", "my-zone", nullptr);
             ::_exit(127);
         }
@@ -60,11 +61,11 @@ protected:
     }
     void type(const std::string& text) { ASSERT_TRUE(write_all(terminal_.get(), as_bytes(text))); }
     // Ends the input. libedit shows its prompt a moment before it takes the terminal over; a ^D that comes between is
-    // the terminal's own and lost, so a person types it again.
+    // the terminal's own, and lost or a byte of the line. So a person clears the line (^U) and types it again.
     void type_end_of_input() {
         const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
         for (int tries = 0; tries < 100; ++tries) {
-            type("\x04");
+            type("\x15\x04");
             pollfd ended{process.get(), POLLIN, 0};
             if (::poll(&ended, 1, 200) == 1) return;
         }

@@ -1,0 +1,143 @@
+#include "agent/claims.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+
+#include "agent/finish.h"
+#include "agent/guarded.h"
+#include "agent/peer_session.h"
+#include "core/base/text.h"
+#include "wire/limits.h"
+
+namespace zoneferry {
+namespace {
+
+struct Answer {
+    std::string peer;
+    std::vector<OwnerClaim> claims;
+};
+
+Result<std::vector<OwnerClaim>> ask_peer(AgentContext& context, const Peer& peer, const OwnersRequest& request,
+                                         int timeout_ms) {
+    ZF_TRY(PeerSession session, PeerSession::open(context, peer.host, {}, timeout_ms));
+    ZF_TRY_STATUS(session.need("owner-claims"));
+    ZF_TRY(OwnersReply reply, session.ask<OwnersReply>(request, timeout_ms));
+    return std::move(reply.claims);
+}
+
+// The newest move of that zone that may have to be told, or one that only names the zone.
+MoveRecord move_of(AgentContext& context, const OwnerClaim& claim) {
+    if (auto found = context.journal.resolve(claim.zone); found && found->zone_uuid == claim.zone_uuid) {
+        return *std::move(found);
+    }
+    MoveRecord record;
+    record.zone = claim.zone;
+    record.zone_uuid = claim.zone_uuid;
+    const auto name = ZoneName::create(claim.zone);
+    if (const auto config = name ? ZoneStore(context.root).config(*name) : Result<ZoneConfig>(name.error())) {
+        record.zonepath = config->zonepath;
+    }
+    return record;
+}
+
+Status park_loser(AgentContext& context, const MoveDesk& desk, const OwnerClaim& ours, const OwnerClaim& theirs,
+                  const std::string& peer) {
+    const MoveRecord record = move_of(context, ours);
+    if (desk.is_working_on(record.id)) return {};
+    ZF_TRY(const ZoneName name, ZoneName::create(ours.zone));
+    ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
+    return park_zone(context, record, lock, theirs.epoch, peer);
+}
+
+}  // namespace
+
+std::vector<OwnerClaim> own_claims(AgentContext& context) {
+    std::vector<OwnerClaim> claims;
+    const ZoneStore store(context.root);
+    const auto zones = store.list_readable();
+    for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
+        const auto config = store.config(zone.name);
+        if (!config || zone.state != ZoneState::installed || claims.size() == kClaimsMax) continue;
+        const auto owner = OwnerStore(context.root).load(zone.name, config->zonepath);
+        if (!owner || !check_may_boot(*owner)) continue;
+        OwnerClaim claim;
+        claim.zone = zone.name.str();
+        claim.zone_uuid = *owner ? (*owner)->zone_uuid : zone.uuid;
+        claim.epoch = *owner ? (*owner)->epoch : 0;
+        claim.held = true;
+        if (!claim.zone_uuid.empty()) claims.push_back(std::move(claim));
+    }
+    // Taken, but not put in place yet: the next start would do that.
+    const auto moves = context.journal.all();
+    for (const MoveRecord& move : moves ? *moves : std::vector<MoveRecord>()) {
+        if (move.role != Role::target || move.phase != Phase::owned || claims.size() == kClaimsMax) continue;
+        OwnerClaim claim;
+        claim.zone = move.zone;
+        claim.zone_uuid = move.zone_uuid;
+        claim.epoch = holder_epoch(move);
+        claim.held = true;
+        if (!claim.zone_uuid.empty()) claims.push_back(std::move(claim));
+    }
+    return claims;
+}
+
+OwnersReply answer_claims(AgentContext& context, const OwnersRequest& request) {
+    OwnersReply reply;
+    for (const OwnerClaim& asked : request.claims) {
+        const auto name = ZoneName::create(asked.zone);
+        if (!name) continue;
+        const auto config = ZoneStore(context.root).config(*name);
+        const auto owner = OwnerStore(context.root).load(*name, config ? config->zonepath : std::string());
+        if (!owner || !*owner || (*owner)->zone_uuid != asked.zone_uuid) continue;
+        const bool is_here = (*owner)->state == Ownership::owned || (*owner)->state == Ownership::frozen;
+        OwnerClaim claim;
+        claim.zone = asked.zone;
+        claim.zone_uuid = asked.zone_uuid;
+        claim.epoch = (*owner)->epoch;
+        claim.held = is_here && (*owner)->host == context.settings.name;
+        reply.claims.push_back(std::move(claim));
+    }
+    return reply;
+}
+
+bool loses_against(const OwnerClaim& ours, const OwnerClaim& theirs) {
+    return theirs.held && !ours.zone_uuid.empty() && theirs.zone == ours.zone && theirs.zone_uuid == ours.zone_uuid &&
+           theirs.epoch >= ours.epoch;
+}
+
+void ask_peers_for_claims(AgentContext& context, const MoveDesk& desk, int timeout_ms) {
+    OwnersRequest request;
+    request.claims = own_claims(context);
+    const auto peers = context.trust.peers();
+    if (request.claims.empty() || !peers) return;
+    std::mutex mutex;
+    std::vector<Answer> answers;
+    {
+        std::vector<std::jthread> asking;
+        for (const Peer& peer : *peers) {
+            if (!peer.may_receive || peer.address.empty()) continue;
+            asking.emplace_back([&, peer] {
+                const Status done = guarded([&] {
+                    auto claims = ask_peer(context, peer, request, timeout_ms);
+                    const std::lock_guard guard(mutex);
+                    if (claims) answers.push_back({peer.host, *std::move(claims)});
+                });
+                if (!done) spdlog::warn("{}", done.error().text());
+            });
+        }
+    }
+    for (const Answer& answer : answers) {
+        for (const OwnerClaim& theirs : answer.claims) {
+            const auto ours = std::find_if(request.claims.begin(), request.claims.end(),
+                                           [&](const OwnerClaim& one) { return loses_against(one, theirs); });
+            if (ours == request.claims.end()) continue;
+            const Status parked = park_loser(context, desk, *ours, theirs, answer.peer);
+            if (!parked) spdlog::error("zone {} could not be parked: {}", ours->zone, parked.error().text());
+        }
+    }
+}
+
+}  // namespace zoneferry

@@ -1,0 +1,16 @@
+// `install -a FILE`, or - for the standard input: what a file holds is seen by its content, never by its name.
+//
+//     [flash archive header]  [gzip | bzip2 | xz | zstd | compress]  tar | cpio | dump
+//
+// A flash archive's id, if it gives one, must be the MD5 of what follows its header.
+#pragma once
+
+#include "core/image/progress.h"
+#include "core/image/tree_writer.h"
+
+namespace zoneferry {
+
+// fd: open, read from where it stands to its end; a pipe will do.
+Status unpack_image(int fd, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress);
+
+}  // namespace zoneferry

@@ -1,0 +1,35 @@
+// What an update did: plan, each step, each script's output, result. Line by line into a file of the host, from the
+// first one on, and at the end as a whole into the zone:
+//
+//     host   /var/log/zoneferry/zones/NAME.update.log, appended to
+//     zone   dpkg: /var/log/zoneferry-update.log, replaced
+//            svr4: /var/sadm/system/logs/update_log; an older one is renamed to update_log.yymmdd-HH:MM:SS
+//
+// The zone's file is written below open directories of its tree; a link in the way is not followed but told.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/base/fd.h"
+#include "core/base/host_root.h"
+#include "core/packages/package.h"
+
+namespace zoneferry {
+
+class UpdateLog {
+public:
+    static Result<UpdateLog> open(const HostRoot& root, const std::string& zone);
+
+    // One line or more, printable already. What cannot be written is not an error: the update itself counts.
+    void add(std::string_view text);
+    Status write_into_zone(int zone_root, PackageSystem system) const;
+    const std::string& host_path() const { return host_path_; }  // as the host names it
+
+private:
+    std::string host_path_;
+    UniqueFd file_;
+    std::string text_;
+};
+
+}  // namespace zoneferry
