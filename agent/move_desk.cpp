@@ -87,6 +87,17 @@ Status MoveDesk::request(const std::string& move_id, MoveRequest request) {
     return {};
 }
 
+Status MoveDesk::limit(const std::string& move_id, std::uint64_t bytes_per_second) {
+    const std::lock_guard guard(mutex_);
+    const auto found = running_.find(move_id);
+    if (found == running_.end() || found->second.move->is_done()) {
+        return Error(Errc::conflict, "move " + move_id + " sends nothing from this host now")
+            .remedy("zoneferry status " + move_id + "; a limit is set on the source");
+    }
+    found->second.move->set_limit(bytes_per_second);
+    return {};
+}
+
 Status MoveDesk::reclaim(const std::string& move_id, MoveRequest request) {
     {
         const std::lock_guard guard(mutex_);

@@ -31,6 +31,8 @@ public:
     Status reclaim(const std::string& move_id, MoveRequest request);
     // A peer that is no longer trusted: what it works on here, and what works with it, is interrupted.
     void cut(const std::string& peer);
+    // What a source move may send from now on; 0: no limit.
+    Status limit(const std::string& move_id, std::uint64_t bytes_per_second);
     void stop();
 
     // Held by the session that works on an incoming move. Claiming it again closes the older session's

@@ -43,6 +43,7 @@ SourceMove::SourceMove(AgentContext& context, MoveRecord record)
     : context_(context), record_(std::move(record)), peer_(record_.peer) {
     raw_bytes_ = record_.raw_bytes;
     wire_bytes_ = record_.wire_bytes;
+    bytes_per_second_ = record_.bytes_per_second;
 }
 SourceMove::~SourceMove() = default;
 
@@ -56,6 +57,12 @@ void SourceMove::request(MoveRequest request) {
     if (is_urgent_) digesting_.request_stop();
     if (is_abort && talking_to_) talking_to_->close();
     woken_.notify_all();
+}
+
+void SourceMove::set_limit(std::uint64_t bytes_per_second) {
+    const std::lock_guard guard(interrupt_mutex_);
+    bytes_per_second_ = bytes_per_second;
+    if (sending_ != nullptr) sending_->set_limit(bytes_per_second);
 }
 
 void SourceMove::interrupt() {

@@ -35,6 +35,7 @@
 #include "agent/downtime.h"
 #include "agent/move_plan.h"
 #include "agent/peer_session.h"
+#include "agent/rate_window.h"
 #include "core/zone/store.h"
 #include "transfer/tree_digest.h"
 
@@ -62,6 +63,8 @@ public:
     // Thread-safe: carried out at the next step, if the table of move_plan allows it there; an abort does not wait for
     // a slow link or a silent peer. An abort that waits is not replaced by another request.
     void request(MoveRequest request);
+    // Thread-safe: at most so many bytes per second from now on, until the agent ends; 0: no limit.
+    void set_limit(std::uint64_t bytes_per_second);
     // Thread-safe: ends what the move waits for (a slow link, an answer), so that it looks around.
     void interrupt();
     // run() has ended by an exception: told to log and watchers; the move goes on when the agent starts again.
@@ -125,7 +128,7 @@ private:
     void tell_phase(const std::string& message);
     void tell_note(const std::string& message, const std::string& remedy = {});
     void tell_stand(const std::string& message, const std::string& remedy, int exit_code);
-    void tell_progress(const TreeSender& sender, std::uint32_t pass, std::int64_t elapsed_ms);
+    void tell_progress(const TreeSender& sender, std::uint32_t pass);
     void tell_end();
 
     AgentContext& context_;
@@ -150,6 +153,8 @@ private:
     TreeSender* sending_ = nullptr;           // guarded: what interrupt() wakes
     std::stop_source digesting_;              // guarded: ends the reading of a comparison
     std::shared_ptr<Connection> talking_to_;  // guarded
+    std::uint64_t bytes_per_second_ = 0;      // guarded; 0: no limit
+    RateWindow rate_;
     Activated activated_;
     std::optional<Alarm> budget_;  // last: it rings into the others
 };

@@ -14,6 +14,7 @@
 #include "agent/outgoing.h"
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
+#include "agent/segment_pump.h"
 #include "agent/start_move.h"
 #include "agent/target_move.h"
 #include "core/base/files.h"
@@ -24,9 +25,6 @@
 namespace zoneferry {
 namespace {
 
-// How much may be lost to a cut link: what came since the last sync.
-constexpr std::uint64_t kSyncEveryBytes = 64ULL << 20U;
-constexpr std::int64_t kSyncEveryMs = 1'000;
 constexpr std::int64_t kTellEveryMs = 200;
 constexpr int kIdleTimeoutMs = 24 * 3'600'000;  // a silent peer is found out by heartbeats, not by this
 
@@ -179,8 +177,15 @@ Status TargetSession::on(const PassBegin& request) {
     Pass pass;
     pass.number = request.pass;
     pass.is_final = request.is_final;
-    ZF_TRY(pass.receiver, TreeReceiver::start(std::move(staging), options));
-    pass.began_ms = pass.synced_ms = context_.clock.monotonic_ms();
+    ZF_TRY(std::unique_ptr<TreeReceiver> receiver, TreeReceiver::start(std::move(staging), options));
+    const auto acknowledge = [connection = connection_, number = pass.number](std::uint64_t durable_count) {
+        SegmentAck ack;
+        ack.pass = number;
+        ack.durable_count = durable_count;
+        return connection->send(std::move(ack));
+    };
+    pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), IntakeOptions(), acknowledge);
+    pass.began_ms = context_.clock.monotonic_ms();
     pass_.emplace(std::move(pass));
     tell(record, "receiving pass " + std::to_string(request.pass) +
                      (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
@@ -192,15 +197,9 @@ Status TargetSession::on(const PassBegin& request) {
 Status TargetSession::on(Segment segment) {
     // After a refusal the rest of that pass is still under way: it is dropped.
     if (!pass_ || pass_->number != segment.pass) return {};
-    if (segment.encoding > static_cast<std::uint8_t>(Encoding::zstd)) return Error(Errc::protocol, "unknown encoding");
-    TreeSegment part;
-    part.number = segment.number;
-    part.raw_bytes = segment.raw_bytes;
-    part.encoding = static_cast<Encoding>(segment.encoding);
-    part.payload = std::move(segment.payload);
+    ZF_TRY(TreeSegment part, take_segment(std::move(segment)));
     pass_->bytes += part.raw_bytes;
-    pass_->bytes_since_sync += part.raw_bytes;
-    ZF_TRY_STATUS(pass_->receiver->accept(part));
+    ZF_TRY_STATUS(pass_->intake->accept(std::move(part)));
     const std::int64_t now_ms = context_.clock.monotonic_ms();
     if (now_ms - pass_->told_ms >= kTellEveryMs) {
         pass_->told_ms = now_ms;
@@ -211,23 +210,12 @@ Status TargetSession::on(Segment segment) {
         news.bytes_per_second = pass_->bytes * 1000 / elapsed_ms;
         context_.board.publish(std::move(news));
     }
-    if (pass_->bytes_since_sync < kSyncEveryBytes && now_ms - pass_->synced_ms < kSyncEveryMs) return {};
-    return acknowledge();
-}
-
-Status TargetSession::acknowledge() {
-    SegmentAck ack;
-    ack.pass = pass_->number;
-    ZF_TRY(ack.durable_count, pass_->receiver->make_durable());
-    pass_->bytes_since_sync = 0;
-    pass_->synced_ms = context_.clock.monotonic_ms();
-    return connection_->send(std::move(ack));
+    return {};
 }
 
 Status TargetSession::on(const PassEnd& request) {
     if (!pass_ || pass_->number != request.pass) return {};
-    ZF_TRY(const ReceiveSummary summary, pass_->receiver->finish(request.segments));
-    ZF_TRY_STATUS(acknowledge());
+    ZF_TRY(const ReceiveSummary summary, pass_->intake->finish(request.segments));
     if (!summary.notes.empty()) {
         ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(claimed_id_));
         for (const std::string& note : summary.notes) {

@@ -9,7 +9,7 @@
 
 #include "agent/context.h"
 #include "agent/move_desk.h"
-#include "transfer/receiver.h"
+#include "transfer/intake.h"
 #include "wire/messages.h"
 
 namespace zoneferry {
@@ -25,10 +25,8 @@ private:
     struct Pass {
         std::uint32_t number = 0;
         bool is_final = false;
-        std::unique_ptr<TreeReceiver> receiver;
-        std::uint64_t bytes_since_sync = 0;
+        std::unique_ptr<SegmentIntake> intake;
         std::uint64_t bytes = 0;
-        std::int64_t synced_ms = 0;
         std::int64_t began_ms = 0;
         std::int64_t told_ms = 0;
     };
@@ -55,7 +53,6 @@ private:
     Result<MoveRecord> own_record(const std::string& move_id) const;
     // This session works on the move from now on; an older one lets go of it first.
     Status take_over(const std::string& move_id);
-    Status acknowledge();
     void tell(const MoveRecord& record, const std::string& message);
 
     AgentContext& context_;

@@ -46,6 +46,7 @@ Result<Json> serve_check(const VerbRequest& request);
 Result<Json> serve_move(const VerbRequest& request);
 Result<Json> serve_watch(const VerbRequest& request);
 Result<Json> serve_abort(const VerbRequest& request);
+Result<Json> serve_limit(const VerbRequest& request);
 Result<Json> serve_pause(const VerbRequest& request);
 Result<Json> serve_resume(const VerbRequest& request);
 Result<Json> serve_switch(const VerbRequest& request);

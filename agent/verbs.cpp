@@ -21,6 +21,7 @@ constexpr std::array kVerbs{
     std::pair<std::string_view, Verb>{"status", serve_status},
     std::pair<std::string_view, Verb>{"watch", serve_watch},
     std::pair<std::string_view, Verb>{"abort", serve_abort},
+    std::pair<std::string_view, Verb>{"limit", serve_limit},
     std::pair<std::string_view, Verb>{"pause", serve_pause},
     std::pair<std::string_view, Verb>{"resume", serve_resume},
     std::pair<std::string_view, Verb>{"switch", serve_switch},

@@ -105,6 +105,13 @@ Result<Json> serve_watch(const VerbRequest& request) {
     return follow(request, record.id);
 }
 
+Result<Json> serve_limit(const VerbRequest& request) {
+    ZF_TRY(const MoveRecord record, request.context.journal.resolve(request.text("move")));
+    const std::uint64_t rate = request.number("bytes_per_second");
+    ZF_TRY_STATUS(request.desk.limit(record.id, rate));
+    return end_json(kExitOk, rate == 0 ? "no limit" : "at most " + format_bytes(rate) + " a second");
+}
+
 Result<Json> serve_abort(const VerbRequest& request) {
     ZF_TRY(const MoveRecord record, request.context.journal.resolve(request.text("move")));
     ZF_TRY_STATUS(request.desk.request(record.id, {.reason = "aborted by the user"}));

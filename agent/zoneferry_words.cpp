@@ -69,6 +69,12 @@ Result<Json> resolve_request(const Words& words) {
                 {"yes", words.yes}};
 }
 
+Result<Json> limit_request(const Words& words) {
+    const auto rate = words.bwlimit == "none" ? std::optional<std::uint64_t>(0) : parse_rate(words.bwlimit);
+    if (!rate) return Error(Errc::usage, "limit takes bytes per second, such as 500K, 20M or 1G, or none");
+    return Json{{"verb", "limit"}, {"move", words.move}, {"bytes_per_second", *rate}};
+}
+
 }  // namespace
 
 Result<Json> request_of(const CLI::App& app, const Words& words) {
@@ -101,6 +107,7 @@ Result<Json> request_of(const CLI::App& app, const Words& words) {
         ZF_TRY(const std::int64_t budget_ms, duration_of(words.max_downtime, "--max-downtime"));
         return Json{{"verb", "switch"}, {"move", words.move}, {"max_downtime_ms", budget_ms}};
     }
+    if (verb == "limit") return limit_request(words);
     if (verb != "check" && verb != "move") return Json{{"verb", verb}, {"move", words.move}};
     Json request{{"verb", verb == "check" || words.dry_run ? "check" : "move"},
                  {"zone", words.zone},
@@ -191,6 +198,9 @@ void describe(CLI::App& app, Words& words) {
     with_move("status", "where a move stands, and its history; without MOVE all of them", false);
     with_move("watch", "follow a move", true);
     with_move("abort", "give a move up; the zone stays at the source", true);
+    CLI::App* limit = app.add_subcommand("limit", "change how fast a move may send, while it runs");
+    limit->add_option("MOVE", words.move, "a move's id or a zone's name")->required();
+    limit->add_option("RATE", words.bwlimit, "bytes per second (K, M, G), or none")->required();
     with_move("finalize", "delete the copy that the source has kept", true);
     add_words_of_persons(app, words);
     app.add_subcommand("list", "all moves that this host took part in");

@@ -10,6 +10,7 @@
 
 #include "agent/daemon.h"
 #include "agent/exit_codes.h"
+#include "agent/segment_pump.h"
 
 int main(int argc, char** argv) {
     CLI::App app("zoneferryd: the Zoneferry agent of this host. Runs in the foreground; logs to standard error.");
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? zoneferry::kExitOk : zoneferry::kExitUsage;
     }
+    zoneferry::keep_freed_segments();
     spdlog::set_default_logger(spdlog::stderr_logger_mt("zoneferryd"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
 

@@ -1,12 +1,25 @@
 #include "transfer/pipeline.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace zoneferry {
 
-SegmentPipeline::SegmentPipeline(unsigned threads, int zstd_level) : slots_max_(std::clamp(threads, 1U, 64U) + 3) {
-    for (std::size_t i = 0; i + 3 < slots_max_; ++i)
-        threads_.emplace_back([this, zstd_level] { compress_all(zstd_level); });
+namespace {
+
+constexpr std::uint64_t kSampleEvery = 4;  // raw segments, to see what packing them would give
+
+}  // namespace
+
+SegmentPipeline::SegmentPipeline(unsigned threads, CompressionControl& control,
+                                 const std::function<void()>& begin_thread)
+    : control_(control), slots_max_(std::clamp(threads, 1U, 64U) + 3) {
+    for (std::size_t i = 0; i + 3 < slots_max_; ++i) {
+        threads_.emplace_back([this, begin_thread] {
+            begin_thread();
+            compress_all();
+        });
+    }
 }
 
 SegmentPipeline::~SegmentPipeline() { cancel(); }
@@ -14,10 +27,14 @@ SegmentPipeline::~SegmentPipeline() { cancel(); }
 bool SegmentPipeline::push(std::uint64_t number, ByteVector raw) {
     auto slot = std::make_shared<Slot>();
     slot->number = number;
-    slot->raw = std::move(raw);
+    slot->mode = control_.mode();
+    slot->raw = std::make_shared<ByteVector>(std::move(raw));
+    const bool keeps_history = kCompressionModes[slot->mode].keeps_history;
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return cancelled_ || slots_.size() < slots_max_; });
     if (cancelled_) return false;
+    if (keeps_history) slot->before = kept_;
+    kept_ = keeps_history ? slot->raw : nullptr;
     slots_.push_back(slot);
     waiting_.push_back(std::move(slot));
     changed_.notify_all();
@@ -56,8 +73,26 @@ bool SegmentPipeline::is_cancelled() const {
     return cancelled_;
 }
 
-void SegmentPipeline::compress_all(int zstd_level) {
-    SegmentCompressor compressor(zstd_level);
+TreeSegment SegmentPipeline::compress(SegmentCompressor& compressor, Slot& slot) {
+    const std::size_t raw_bytes = slot.raw->size();
+    if (slot.mode == kRawMode && slot.number % kSampleEvery == 0) {
+        const double ratio = compressor.sample_ratio(*slot.raw);
+        control_.note_compressed(kRawMode, raw_bytes,
+                                 static_cast<std::uint64_t>(ratio * static_cast<double>(raw_bytes)), 0);
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    TreeSegment segment = compressor.compress(slot.number, kCompressionModes[slot.mode], slot.raw, slot.before);
+    slot.raw.reset();
+    slot.before.reset();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    if (slot.mode != kRawMode) {
+        control_.note_compressed(slot.mode, raw_bytes, segment.payload.size(), took.count());
+    }
+    return segment;
+}
+
+void SegmentPipeline::compress_all() {
+    SegmentCompressor compressor;
     std::unique_lock lock(mutex_);
     while (true) {
         changed_.wait(lock, [&] { return cancelled_ || !waiting_.empty(); });
@@ -65,7 +100,7 @@ void SegmentPipeline::compress_all(int zstd_level) {
         const std::shared_ptr<Slot> slot = std::move(waiting_.front());
         waiting_.pop_front();
         lock.unlock();
-        TreeSegment segment = compressor.compress(slot->number, std::move(slot->raw));
+        TreeSegment segment = compress(compressor, *slot);
         lock.lock();
         slot->segment = std::move(segment);
         slot->is_done = true;

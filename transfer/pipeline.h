@@ -1,22 +1,28 @@
 // Between the walk and the socket: raw segments are compressed by a small pool and come out in their order. At most
-// threads + 3 segments exist at a time, so memory is fixed and a slow link stops the walk.
+// threads + 3 segments exist at a time, so memory is fixed and a slow link stops the walk. How a segment is packed is
+// decided when it is pushed, by the control.
 #pragma once
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
 
+#include "transfer/compression_control.h"
 #include "transfer/segment.h"
 
 namespace zoneferry {
 
 class SegmentPipeline {
 public:
-    SegmentPipeline(unsigned threads, int zstd_level);
+    // The control outlives the pipeline.
+    // begin_thread is called first on each of its threads.
+    SegmentPipeline(
+        unsigned threads, CompressionControl& control, const std::function<void()>& begin_thread = [] {});
     ~SegmentPipeline();  // cancels
 
     // Waits for room; false once cancelled.
@@ -31,16 +37,21 @@ public:
 private:
     struct Slot {
         std::uint64_t number = 0;
-        ByteVector raw;
+        std::size_t mode = 0;
+        std::shared_ptr<ByteVector> raw;
+        SharedBytes before;  // the history that it is packed with
         TreeSegment segment;
         bool is_done = false;
     };
-    void compress_all(int zstd_level);
+    void compress_all();
+    TreeSegment compress(SegmentCompressor& compressor, Slot& slot);
 
+    CompressionControl& control_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::shared_ptr<Slot>> slots_;    // in order, until given out
     std::deque<std::shared_ptr<Slot>> waiting_;  // those no thread has taken yet
+    SharedBytes kept_;                           // the segment pushed last, if its mode keeps history
     std::size_t slots_max_;
     std::optional<Status> outcome_;
     bool cancelled_ = false;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 
 #include "transfer/writer.h"
@@ -15,7 +16,7 @@ struct TreeReceiver::State {
     TreeWriter writer;
     TreeDecoder decoder;
     SegmentExpander expander;
-    std::uint64_t accepted = 0;
+    std::atomic<std::uint64_t> accepted{0};
 };
 
 TreeReceiver::TreeReceiver() = default;
@@ -30,20 +31,24 @@ Result<std::unique_ptr<TreeReceiver>> TreeReceiver::start(UniqueFd staging, Rece
 }
 
 Status TreeReceiver::accept(const TreeSegment& segment) {
-    if (segment.number != state_->accepted) {
-        return Error(Errc::protocol, "segment " + std::to_string(segment.number) +
-                                         " of the stream came where segment " + std::to_string(state_->accepted) +
-                                         " was due");
-    }
     ZF_TRY(const ConstBytes raw, state_->expander.expand(segment));
+    return accept_raw(segment.number, raw);
+}
+
+Status TreeReceiver::accept_raw(std::uint64_t number, ConstBytes raw) {
+    if (number != state_->accepted) {
+        return Error(Errc::protocol, "segment " + std::to_string(number) + " of the stream came where segment " +
+                                         std::to_string(state_->accepted) + " was due");
+    }
     ZF_TRY_STATUS(state_->decoder.decode(raw));
     ++state_->accepted;
     return {};
 }
 
 Result<std::uint64_t> TreeReceiver::make_durable() {
+    const std::uint64_t accepted = state_->accepted;  // before the sync: what is written beside it does not count
     ZF_TRY_STATUS(state_->writer.sync());
-    return state_->accepted;
+    return accepted;
 }
 
 Result<ReceiveSummary> TreeReceiver::finish(std::uint64_t segments) {

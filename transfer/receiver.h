@@ -27,8 +27,8 @@ struct ReceiveSummary {
     std::vector<std::string> notes;  // what this file system could not take over, one sentence each
 };
 
-// One object per pass and connection; one thread at a time. Any Error is final: throw the object away. What was
-// acknowledged before stays good, and the sender's next pass repairs the rest.
+// One object per pass and connection; one thread at a time, but make_durable() may run beside accepting. Any Error is
+// final: throw the object away. What was acknowledged before stays good, and the sender's next pass repairs the rest.
 class TreeReceiver {
 public:
     // staging: a directory that only root can reach (0700), on the file system where the zone will live.
@@ -37,6 +37,8 @@ public:
 
     // Segments in order, from 0. Hostile input is refused with the entry named; nothing outside staging is touched.
     Status accept(const TreeSegment& segment);
+    // The same for a segment that was expanded before.
+    Status accept_raw(std::uint64_t number, ConstBytes raw);
     // Puts everything accepted so far on the disk; returns how many segments that are (to acknowledge).
     Result<std::uint64_t> make_durable();
     // The end of the pass was reached after exactly that many segments, and everything is on the disk.

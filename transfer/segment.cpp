@@ -2,47 +2,100 @@
 
 #include <zstd.h>
 
+#include <algorithm>
+#include <array>
+#include <cstring>
 #include <string>
 
 namespace zoneferry {
+namespace {
+
+constexpr std::size_t kSamplePieces = 4;
+constexpr std::size_t kSamplePieceBytes = 16 * 1024;
+constexpr double kNotWorthPacking = 0.97;
+
+}  // namespace
+
+bool is_encoding(std::uint8_t value) {
+    switch (static_cast<Encoding>(value)) {
+        case Encoding::raw:
+        case Encoding::zstd:
+        case Encoding::raw_kept:
+        case Encoding::zstd_kept:
+        case Encoding::zstd_follows_kept: return true;
+    }
+    return false;
+}
 
 struct SegmentCompressor::State {
-    int level = 1;
-    std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> context{ZSTD_createCCtx(), &ZSTD_freeCCtx};
+    using Context = std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)>;
+    Context context{ZSTD_createCCtx(), &ZSTD_freeCCtx};
+    Context sampler{ZSTD_createCCtx(), &ZSTD_freeCCtx};
+    std::array<std::byte, kSamplePieces * kSamplePieceBytes> sample{};
+    ByteVector sample_packed{ByteVector(ZSTD_compressBound(kSamplePieces * kSamplePieceBytes))};
+    ByteVector packed;
 };
 
-SegmentCompressor::SegmentCompressor(int zstd_level) : state_(std::make_unique<State>()) {
-    ZF_CHECK(state_->context != nullptr);
-    state_->level = zstd_level;
-    ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_compressionLevel, zstd_level);
-    ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_checksumFlag, 1);
-    ZSTD_CCtx_setParameter(state_->context.get(), ZSTD_c_contentSizeFlag, 1);
+SegmentCompressor::SegmentCompressor() : state_(std::make_unique<State>()) {
+    ZF_CHECK(state_->context != nullptr && state_->sampler != nullptr);
 }
 SegmentCompressor::~SegmentCompressor() = default;
 SegmentCompressor::SegmentCompressor(SegmentCompressor&&) noexcept = default;
 
-TreeSegment SegmentCompressor::compress(std::uint64_t number, ByteVector raw) {
+double SegmentCompressor::sample_ratio(ConstBytes raw) {
+    std::size_t filled = 0;
+    for (std::size_t piece = 0; piece < kSamplePieces; ++piece) {
+        const ConstBytes from = raw.subspan(raw.size() / kSamplePieces * piece);
+        const std::size_t bytes = std::min(from.size(), kSamplePieceBytes);
+        std::memcpy(state_->sample.data() + filled, from.data(), bytes);
+        filled += bytes;
+    }
+    const std::size_t got = ZSTD_compressCCtx(state_->sampler.get(), state_->sample_packed.data(),
+                                              state_->sample_packed.size(), state_->sample.data(), filled, 1);
+    return ZSTD_isError(got) != 0 || filled == 0 ? 1 : static_cast<double>(got) / static_cast<double>(filled);
+}
+
+TreeSegment SegmentCompressor::compress(std::uint64_t number, const CompressionMode& mode,
+                                        std::shared_ptr<ByteVector> raw, const SharedBytes& before) {
     TreeSegment segment;
     segment.number = number;
-    segment.raw_bytes = static_cast<std::uint32_t>(raw.size());
-    if (state_->level != 0 && raw.size() > 64) {
+    segment.raw_bytes = static_cast<std::uint32_t>(raw->size());
+    if (mode.level != 0 && raw->size() > 64 && (before || sample_ratio(*raw) < kNotWorthPacking)) {
+        ZSTD_CCtx* const context = state_->context.get();
+        ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
+        ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, mode.level);
+        ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+        ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1);
+        if (mode.keeps_history) {
+            ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, 1);
+            ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, kWindowLogMax);
+            if (before) ZSTD_CCtx_refPrefix(context, before->data(), before->size());
+        }
         // Room for 1/32 less than raw only: what does not fit is not worth the other side's time.
-        ByteVector packed(raw.size() - raw.size() / 32);
+        state_->packed.resize(kSegmentRawBytesMax);
         const std::size_t got =
-            ZSTD_compress2(state_->context.get(), packed.data(), packed.size(), raw.data(), raw.size());
+            ZSTD_compress2(context, state_->packed.data(), raw->size() - raw->size() / 32, raw->data(), raw->size());
         if (ZSTD_isError(got) == 0) {
-            segment.encoding = Encoding::zstd;
-            segment.payload.assign(packed.begin(), packed.begin() + static_cast<std::ptrdiff_t>(got));
+            segment.encoding = !mode.keeps_history ? Encoding::zstd
+                               : before            ? Encoding::zstd_follows_kept
+                                                   : Encoding::zstd_kept;
+            segment.payload.assign(state_->packed.begin(), state_->packed.begin() + static_cast<std::ptrdiff_t>(got));
             return segment;
         }
     }
-    segment.payload = std::move(raw);
+    if (mode.keeps_history) {
+        segment.encoding = Encoding::raw_kept;
+        segment.payload = *raw;
+    } else {
+        segment.payload = std::move(*raw);
+    }
     return segment;
 }
 
 struct SegmentExpander::State {
     std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> context{ZSTD_createDCtx(), &ZSTD_freeDCtx};
     ByteVector raw;
+    ByteVector kept;  // of the segment before, if it was kept
 };
 
 SegmentExpander::SegmentExpander() : state_(std::make_unique<State>()) {
@@ -57,13 +110,16 @@ Result<ConstBytes> SegmentExpander::expand(const TreeSegment& segment) {
         return Error(Errc::protocol, "segment " + std::to_string(segment.number) + " of the stream " + why);
     };
     if (segment.raw_bytes == 0 || segment.raw_bytes > kSegmentRawBytesMax) return refuse("declares an impossible size");
-    if (segment.encoding == Encoding::raw) {
-        if (segment.payload.size() != segment.raw_bytes) return refuse("is not of its declared size");
-        return ConstBytes(segment.payload);
-    }
-    if (segment.encoding != Encoding::zstd) return refuse("has an unknown encoding");
+    if (!is_encoding(static_cast<std::uint8_t>(segment.encoding))) return refuse("has an unknown encoding");
     const ByteVector& payload = segment.payload;
+    if (!is_packed(segment.encoding)) {
+        if (payload.size() != segment.raw_bytes) return refuse("is not of its declared size");
+        state_->kept.clear();
+        if (is_kept(segment.encoding)) state_->kept = payload;
+        return ConstBytes(payload);
+    }
     if (payload.size() > segment.raw_bytes) return refuse("is longer than what it packs");
+    if (follows(segment.encoding) && state_->kept.empty()) return refuse("follows one that was not kept");
     // One frame, no more and no less, that itself declares the same size.
     if (ZSTD_getFrameContentSize(payload.data(), payload.size()) != segment.raw_bytes ||
         ZSTD_findFrameCompressedSize(payload.data(), payload.size()) != payload.size()) {
@@ -73,11 +129,25 @@ Result<ConstBytes> SegmentExpander::expand(const TreeSegment& segment) {
     ZSTD_inBuffer in{payload.data(), payload.size(), 0};
     ZSTD_outBuffer out{state_->raw.data(), state_->raw.size(), 0};
     ZSTD_DCtx_reset(state_->context.get(), ZSTD_reset_session_only);
+    if (follows(segment.encoding)) {
+        ZSTD_DCtx_refPrefix(state_->context.get(), state_->kept.data(), state_->kept.size());
+    } else {
+        ZSTD_DCtx_refPrefix(state_->context.get(), nullptr, 0);
+    }
     const std::size_t left = ZSTD_decompressStream(state_->context.get(), &out, &in);
     if (ZSTD_isError(left) != 0 || left != 0 || out.pos != out.size || in.pos != in.size) {
         return refuse("is damaged");
     }
+    state_->kept.clear();
+    if (is_kept(segment.encoding)) state_->kept = state_->raw;
     return ConstBytes(state_->raw);
+}
+
+Status SegmentExpander::expand_in_place(TreeSegment& segment) {
+    ZF_TRY([[maybe_unused]] const ConstBytes raw, expand(segment));
+    if (is_packed(segment.encoding)) segment.payload.swap(state_->raw);
+    segment.encoding = Encoding::raw;
+    return {};
 }
 
 }  // namespace zoneferry

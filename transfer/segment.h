@@ -1,6 +1,8 @@
 // A segment: some records, compressed as one zstd frame (or raw where that gains nothing). It is the unit of
-// compression, of acknowledgement and so of resume. Segments are self-contained for the decompressor only; the
-// records in them continue where the segment before ended.
+// compression, of acknowledgement and so of resume. The records in it continue where the segment before ended.
+//
+// On a slow link segments share history: one that is `kept` is remembered on both sides as raw bytes, and the next
+// may have been packed with it as a prefix (`follows`). Otherwise a segment is self-contained.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +10,26 @@
 
 #include "core/base/bytes.h"
 #include "core/base/result.h"
+#include "transfer/compression_control.h"
 
 namespace zoneferry {
 
-constexpr std::size_t kSegmentTargetBytes = 2 * 1024 * 1024;  // raw; a segment is closed once it has that much
-constexpr std::size_t kSegmentRawBytesMax = 4 * 1024 * 1024;  // raw; the receiver refuses more
-constexpr int kWindowLogMax = 23;                             // 8 MiB: what a frame may make the decoder hold
+constexpr std::size_t kSegmentTargetBytes = 7 * 1024 * 1024;  // raw; a segment is closed once it has that much
+constexpr std::size_t kSegmentRawBytesMax = 8 * 1024 * 1024;  // raw; the receiver refuses more
+constexpr int kWindowLogMax = 24;                             // 16 MiB: two segments; what a frame may make us hold
 
-enum class Encoding : std::uint8_t { raw = 0, zstd = 1 };
+// Bits of the encoding.
+enum class Encoding : std::uint8_t {
+    raw = 0,
+    zstd = 1,
+    raw_kept = 0x10,
+    zstd_kept = 0x11,
+    zstd_follows_kept = 0x31,
+};
+bool is_encoding(std::uint8_t value);
+constexpr bool is_packed(Encoding encoding) { return (static_cast<unsigned>(encoding) & 1U) != 0; }
+constexpr bool is_kept(Encoding encoding) { return (static_cast<unsigned>(encoding) & 0x10U) != 0; }
+constexpr bool follows(Encoding encoding) { return (static_cast<unsigned>(encoding) & 0x20U) != 0; }
 
 struct TreeSegment {
     TreeSegment() {}
@@ -25,13 +39,20 @@ struct TreeSegment {
     ByteVector payload;
 };
 
+using SharedBytes = std::shared_ptr<const ByteVector>;
+
 // One per thread; keeps its context.
 class SegmentCompressor {
 public:
-    explicit SegmentCompressor(int zstd_level);  // 0: never compress
+    SegmentCompressor();
     ~SegmentCompressor();
     SegmentCompressor(SegmentCompressor&&) noexcept;
-    TreeSegment compress(std::uint64_t number, ByteVector raw);
+    // before: the raw bytes of the segment before, if that one is kept; null for the first, and in modes without
+    // history. What does not shrink stays raw.
+    TreeSegment compress(std::uint64_t number, const CompressionMode& mode, std::shared_ptr<ByteVector> raw,
+                         const SharedBytes& before);
+    // What a sample of it would be packed to, as a share of its size.
+    double sample_ratio(ConstBytes raw);
 
 private:
     struct State;
@@ -45,6 +66,8 @@ public:
     SegmentExpander(SegmentExpander&&) noexcept;
     // The raw bytes, valid until the next call: exactly segment.raw_bytes of them, or Errc::protocol.
     Result<ConstBytes> expand(const TreeSegment& segment);
+    // The same, with the raw bytes as the segment's own payload. Segments in order.
+    Status expand_in_place(TreeSegment& segment);
 
 private:
     struct State;

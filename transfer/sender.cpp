@@ -1,5 +1,9 @@
 #include "transfer/sender.h"
 
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -17,24 +21,56 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// A token bucket holding at most a quarter of a second's bytes.
+// This thread, on Linux: after everything else that wants the processor or the disk.
+void step_back() {
+    constexpr int kNice = 10;
+    constexpr int kIoprioWhoProcess = 1;  // linux/ioprio.h; of a thread when its id is 0
+    constexpr int kBestEffortLowest = (2 << 13U) | 7;
+    (void)::setpriority(PRIO_PROCESS, 0, kNice);
+    (void)::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kBestEffortLowest);
+}
+
+// A token bucket holding at most a quarter of a second's bytes. Thread-safe.
 class RateLimit {
 public:
     explicit RateLimit(std::uint64_t bytes_per_second) : rate_(static_cast<double>(bytes_per_second)) {}
-    // How long to wait before so many bytes may go.
-    std::chrono::nanoseconds delay_for(std::uint64_t bytes) {
-        if (rate_ <= 0) return {};
-        const auto now = SteadyClock::now();
-        tokens_ = std::min(rate_ / 4, tokens_ + std::chrono::duration<double>(now - last_).count() * rate_);
-        last_ = now;
+    void set(std::uint64_t bytes_per_second) {
+        const std::lock_guard lock(mutex_);
+        rate_ = static_cast<double>(bytes_per_second);
+        tokens_ = 0;
+        last_ = SteadyClock::now();
+        ++changes_;
+        changed_.notify_all();
+    }
+    void wake() {
+        const std::lock_guard lock(mutex_);
+        changed_.notify_all();
+    }
+    // Waits until so many bytes may go; a limit changed meanwhile holds at once.
+    template <class IsOver>
+    void wait_for(std::uint64_t bytes, IsOver is_over) {
+        std::unique_lock lock(mutex_);
+        if (rate_ <= 0) return;
+        refill();
         tokens_ -= static_cast<double>(bytes);
-        if (tokens_ >= 0) return {};
-        return std::chrono::nanoseconds(static_cast<std::int64_t>(-tokens_ / rate_ * 1e9));
+        const std::uint64_t changes = changes_;
+        while (rate_ > 0 && tokens_ < 0 && changes == changes_ && !is_over()) {
+            changed_.wait_for(lock, std::chrono::duration<double>(-tokens_ / rate_));
+            refill();
+        }
     }
 
 private:
+    void refill() {
+        const auto now = SteadyClock::now();
+        tokens_ = std::min(rate_ / 4, tokens_ + std::chrono::duration<double>(now - last_).count() * rate_);
+        last_ = now;
+    }
+    std::mutex mutex_;
+    std::condition_variable changed_;
     double rate_;
     double tokens_ = 0;
+    std::uint64_t changes_ = 0;
     SteadyClock::time_point last_ = SteadyClock::now();
 };
 
@@ -45,14 +81,21 @@ struct TreeSender::State {
         : paths(options.catalog_path_prefix),
           catalog(std::move(writer)),
           blocks(std::move(store)),
-          pipeline(options.compressor_threads, options.zstd_level),
-          limit(options.bytes_per_second) {}
+          control(options.compressor_threads, options.zstd_level),
+          pipeline(options.compressor_threads, control,
+                   [is_background = options.in_background] {
+                       if (is_background) step_back();
+                   }),
+          limit(options.bytes_per_second) {
+        control.set_limit(options.bytes_per_second);
+    }
 
     CatalogPaths paths;
     std::string pass_id;
     CatalogWriter catalog;
     BlockStore blocks;
     WalkCounts counts;
+    CompressionControl control;
     SegmentPipeline pipeline;
     RateLimit limit;
     std::atomic<std::uint64_t> raw_bytes{0};
@@ -61,8 +104,6 @@ struct TreeSender::State {
     std::atomic<bool> all_given_out{false};
     std::mutex acknowledge_mutex;
     std::uint64_t acknowledged = 0;
-    std::mutex wait_mutex;  // for the rate limit's pauses
-    std::condition_variable wait_ended;
     std::vector<std::string> notes;  // the walker's, until it has ended
     std::jthread walker;             // last: it uses all the above
 };
@@ -95,13 +136,15 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
     const auto emit = [&state](std::uint64_t number, ByteVector raw) {
         return state.pipeline.push(number, std::move(raw));
     };
-    auto walk =
-        std::make_shared<TreeWalk>(std::move(tree),
-                                   WalkOptions{!known, options.tolerate_changes, options.devices,
-                                               std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes),
-                                               options.excluded, known ? paths.base : std::string()},
-                                   std::move(base), state.blocks, state.catalog, state.counts, emit);
-    state.walker = std::jthread([&state, walk] {
+    const auto segment_bytes = [&state, most = std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes)] {
+        return std::min(most, kCompressionModes[state.control.mode()].segment_bytes);
+    };
+    auto walk = std::make_shared<TreeWalk>(std::move(tree),
+                                           WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes,
+                                                       options.excluded, known ? paths.base : std::string()},
+                                           std::move(base), state.blocks, state.catalog, state.counts, emit);
+    state.walker = std::jthread([&state, walk, is_background = options.in_background] {
+        if (is_background) step_back();
         Status done = walk->run();
         state.notes = walk->notes();
         state.pipeline.close(std::move(done));
@@ -116,11 +159,8 @@ Result<std::optional<TreeSegment>> TreeSender::next() {
         state.all_given_out = true;
         return segment;
     }
-    if (const auto delay = state.limit.delay_for(segment->payload.size()); delay.count() > 0) {
-        std::unique_lock lock(state.wait_mutex);
-        state.wait_ended.wait_for(lock, delay, [&] { return state.pipeline.is_cancelled(); });
-        if (state.pipeline.is_cancelled()) return Error(Errc::cancelled, "the transfer was asked to stop");
-    }
+    state.limit.wait_for(segment->payload.size(), [&] { return state.pipeline.is_cancelled(); });
+    if (state.pipeline.is_cancelled()) return Error(Errc::cancelled, "the transfer was asked to stop");
     state.raw_bytes += segment->raw_bytes;
     state.payload_bytes += segment->payload.size();
     ++state.given_out;
@@ -168,8 +208,14 @@ Progress TreeSender::progress() const {
 
 void TreeSender::cancel() {
     state_->pipeline.cancel();
-    const std::lock_guard lock(state_->wait_mutex);
-    state_->wait_ended.notify_all();
+    state_->limit.wake();
+}
+
+void TreeSender::note_link(const LinkCounters& counters) { state_->control.note_link(counters); }
+
+void TreeSender::set_limit(std::uint64_t bytes_per_second) {
+    state_->control.set_limit(bytes_per_second);
+    state_->limit.set(bytes_per_second);
 }
 
 }  // namespace zoneferry

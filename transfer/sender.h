@@ -24,8 +24,9 @@ struct SendOptions {
     bool tolerate_changes = true;        // what changes or vanishes while read comes again; false: an Error naming it
     std::uint64_t bytes_per_second = 0;  // of payload; 0: no limit
     unsigned compressor_threads = 1;
-    int zstd_level = 1;                               // 0: no compression
-    std::size_t segment_bytes = kSegmentTargetBytes;  // raw; a segment is closed once it has that much
+    bool in_background = false;     // reads and compresses at low priority: what runs on the source goes first
+    std::optional<int> zstd_level;  // 0: no compression; none: adapted to link and processors
+    std::size_t segment_bytes = kSegmentTargetBytes;  // raw, at most; the compression may want smaller ones
     std::vector<std::string> excluded;                // names directly below the tree's root that are not sent
     DevicePolicy devices = DevicePolicy::known;
 };
@@ -66,7 +67,10 @@ public:
     // After next() gave nullopt and all was acknowledged: the target has this tree.
     Result<PassSummary> finish();
     Progress progress() const;  // any thread
-    void cancel();              // any thread; next() returns Errc::cancelled, also one that is waiting
+    // Any thread: what the connection has done so far, for the choice of compression; and the limit, 0: none.
+    void note_link(const LinkCounters& counters);
+    void set_limit(std::uint64_t bytes_per_second);
+    void cancel();  // any thread; next() returns Errc::cancelled, also one that is waiting
 
 private:
     TreeSender();

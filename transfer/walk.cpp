@@ -36,7 +36,7 @@ Error TreeWalk::naming(Error error, std::string_view name) const {
 }
 
 Status TreeWalk::run() {
-    raw_.reserve(options_.segment_bytes + kRecordBodyMax);
+    begin_segment();
     ZF_TRY_STATUS(put(BeginRecord{kStreamVersion, options_.clear}));
     ZF_TRY(const EntryStat stat, stat_entry(levels_.back().fd.get(), ""));
     ZF_TRY(const CatalogEntry* base, base_.peek());
@@ -382,17 +382,22 @@ Status TreeWalk::put(const Record& record) {
 }
 
 // A full segment is closed only here, before the next record: by then the catalog tells of all that is in it.
-Status TreeWalk::make_room() { return raw_.size() >= options_.segment_bytes ? seal() : Status(); }
+Status TreeWalk::make_room() { return raw_.size() >= segment_bytes_ ? seal() : Status(); }
 
 Status TreeWalk::seal() {
     if (open_file_ && large_ != nullptr) ZF_TRY_STATUS(note_partial());
     ZF_TRY_STATUS(catalog_.flush());
     ByteVector full = std::move(raw_);
-    raw_ = {};
-    raw_.reserve(options_.segment_bytes + kRecordBodyMax);
     if (!emit_(number_, std::move(full))) return Error(Errc::cancelled, "the transfer was asked to stop");
     ++number_;
+    begin_segment();
     return {};
+}
+
+void TreeWalk::begin_segment() {
+    segment_bytes_ = options_.segment_bytes();
+    raw_ = {};
+    raw_.reserve(segment_bytes_ + kRecordBodyMax);
 }
 
 }  // namespace zoneferry

@@ -33,7 +33,7 @@ struct WalkOptions {
     bool clear = false;  // the target may hold anything: have it drop all first
     bool tolerate_changes = true;
     DevicePolicy devices = DevicePolicy::known;
-    std::size_t segment_bytes = 0;
+    std::function<std::size_t()> segment_bytes;  // raw, of the segment that begins; asked on the walking thread
     std::vector<std::string> excluded;
     std::string base_path;  // the base catalog's file
 };
@@ -138,6 +138,7 @@ private:
     Status put(const Record& record);
     Status make_room();
     Status seal();
+    void begin_segment();
     Status leave_directory(CatalogEntry& entry, const EntryStat& stat, std::int64_t read_at_ns);
     Error naming(Error error, std::string_view name) const;
 
@@ -160,6 +161,7 @@ private:
     std::uint64_t left_out_count_ = 0;
     std::string left_out_first_;
     ByteVector raw_;
+    std::size_t segment_bytes_ = 0;  // of this segment
     std::uint64_t number_ = 0;
     std::uint64_t records_ = 0;
 };

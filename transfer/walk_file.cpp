@@ -14,6 +14,10 @@
 namespace zoneferry {
 namespace {
 
+constexpr std::uint64_t kDenseBytesMax = 64 * 1024;
+constexpr std::uint64_t kBlockBytes = 4096;     // where blocks are of another size, some files are asked needlessly
+constexpr std::size_t kReadBytes = 128 * 1024;  // the place it is read to stays in the processor's cache
+static_assert(kReadBytes <= kDataBytesMax);
 constexpr std::uint64_t kWindowBytes = 256 * 1024;  // read and hashed while it is in the processor's cache
 
 struct Run {
@@ -137,6 +141,9 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     if (is_large) large.emplace(blocks_, source.blocks, fd->get(), stat->size);
     large_ = large ? &*large : nullptr;
     const std::uint64_t sent_before = counts_.data_bytes_sent;
+    // A small file that has exactly the blocks of its size (none for xattrs) is not asked for holes.
+    const std::uint64_t full_bytes = (stat->size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+    const bool is_dense = stat->size <= kDenseBytesMax && stat->allocated_bytes == full_bytes && xattrs->empty();
     Status sent;
     if (source.blocks) {
         ++counts_.patched;
@@ -144,7 +151,7 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
         open_file_->position = source.trusted_bytes;
         sent = send_changes(fd->get(), stat->size, *large);
     } else {
-        sent = send_data(fd->get(), stat->size, large_);
+        sent = is_dense ? send_region(fd->get(), stat->size, large_) : send_data(fd->get(), stat->size, large_);
     }
     if (sent && large) sent = large->close_up_to(block_count(stat->size, large->map.ref().block_log));
     if (sent && large) sent = large->map.flush();
@@ -204,8 +211,7 @@ Status TreeWalk::send_region(int fd, std::uint64_t end, LargeFile* large) {
         ZF_TRY_STATUS(make_room());
         const std::size_t at = raw_.size();
         const std::size_t body_at = at + kRecordHeaderBytes;
-        const auto wanted =
-            static_cast<std::size_t>(std::min<std::uint64_t>(kDataBytesMax, end - open_file_->position));
+        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, end - open_file_->position));
         raw_.resize(body_at + sizeof(std::uint64_t) + wanted);
         std::byte* const data = raw_.data() + body_at + sizeof(std::uint64_t);
         ssize_t got = 0;

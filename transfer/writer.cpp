@@ -171,6 +171,7 @@ Status TreeWriter::copy_metadata(const Metadata& metadata) {
 Status TreeWriter::file(const FileRecord& record) {
     file_name_ = record.name;
     file_size_ = record.size;
+    file_written_to_ = 0;
     ZF_TRY_STATUS(copy_metadata(record.metadata));
     file_is_new_ = record.origin.is_fresh();
     if (record.origin.kind != Origin::Kind::here) ZF_TRY_STATUS(make_place(file_name_));
@@ -214,6 +215,7 @@ Status TreeWriter::data(const DataRecord& record) {
         bytes = bytes.subspan(static_cast<std::size_t>(wrote));
         offset += wrote;
     }
+    file_written_to_ = static_cast<std::uint64_t>(offset);
     return {};
 }
 
@@ -238,7 +240,8 @@ Status TreeWriter::hole(const HoleRecord& record) {
 
 Status TreeWriter::file_end() {
     const UniqueFd fd = std::move(file_);
-    if (::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
+    const bool has_its_size = file_is_new_ && file_written_to_ == file_size_;
+    if (!has_its_size && ::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
         return naming(system_error("set the size", errno), file_name_);
     }
     auto done = apply_metadata(fd.get(), file_metadata_, !file_is_new_ || !levels_.back().is_new);

@@ -363,26 +363,13 @@ Result<ByteVector> encode_control(const Message& message) {
 }
 
 Result<ByteVector> encode_segment(const Segment& segment) {
-    if (segment.payload.size() > kSegmentPayloadBytesMax || segment.raw_bytes > kWireSegmentRawBytesMax) {
-        return Error(Errc::invalid, "a segment of " + format_bytes(segment.payload.size()) + " (" +
-                                        format_bytes(segment.raw_bytes) + " unpacked) is too large to send");
-    }
-    ByteVector frame;
-    frame.reserve(kFrameHeaderBytes + kSegmentHeaderBytes + segment.payload.size());
-    frame.resize(kFrameHeaderBytes);
-    const auto payload_bytes = static_cast<std::uint32_t>(kSegmentHeaderBytes + segment.payload.size());
-    store_frame_header(FrameType::segment, payload_bytes, frame.data());
-    append_little_endian(frame, segment.pass);
-    append_little_endian(frame, segment.raw_bytes);
-    append_little_endian(frame, segment.number);
-    append_little_endian(frame, std::uint64_t{segment.encoding});
+    ZF_TRY(ByteVector frame, encode_segment_head(segment));
     append_bytes(frame, segment.payload);
     return frame;
 }
 
-Result<Message> decode_segment(ByteVector payload) {
-    if (payload.size() < kSegmentHeaderBytes) return Error(Errc::protocol, "a segment is shorter than its header");
-    const ConstBytes bytes(payload);
+Result<Message> decode_segment(Frame frame) {
+    const ConstBytes bytes(frame.segment_header);
     Segment segment;
     segment.pass = load_little_endian<std::uint32_t>(bytes);
     segment.raw_bytes = load_little_endian<std::uint32_t>(bytes.subspan(4));
@@ -393,8 +380,7 @@ Result<Message> decode_segment(ByteVector payload) {
         return Error(Errc::protocol, "a segment claims " + std::to_string(segment.raw_bytes) + " bytes unpacked");
     }
     segment.encoding = static_cast<std::uint8_t>(encoding);
-    payload.erase(payload.begin(), payload.begin() + kSegmentHeaderBytes);
-    segment.payload = std::move(payload);
+    segment.payload = std::move(frame.payload);
     return Message(std::move(segment));
 }
 
@@ -422,6 +408,23 @@ Result<Message> decode_control(const ByteVector& payload) {
 
 }  // namespace
 
+Result<ByteVector> encode_segment_head(const Segment& segment) {
+    if (segment.payload.size() > kSegmentPayloadBytesMax || segment.raw_bytes > kWireSegmentRawBytesMax) {
+        return Error(Errc::invalid, "a segment of " + format_bytes(segment.payload.size()) + " (" +
+                                        format_bytes(segment.raw_bytes) + " unpacked) is too large to send");
+    }
+    ByteVector head;
+    head.reserve(kFrameHeaderBytes + kSegmentHeaderBytes);
+    head.resize(kFrameHeaderBytes);
+    const auto payload_bytes = static_cast<std::uint32_t>(kSegmentHeaderBytes + segment.payload.size());
+    store_frame_header(FrameType::segment, payload_bytes, head.data());
+    append_little_endian(head, segment.pass);
+    append_little_endian(head, segment.raw_bytes);
+    append_little_endian(head, segment.number);
+    append_little_endian(head, std::uint64_t{segment.encoding});
+    return head;
+}
+
 Result<ByteVector> encode_frame(const Message& message) {
     const std::string step = "sending " + std::string(message_name(message));
     try {
@@ -440,7 +443,7 @@ Result<Message> decode_frame(Frame frame) {
     constexpr const char* kStep = "reading a message of the peer";
     try {
         Result<Message> message =
-            frame.type == FrameType::segment ? decode_segment(std::move(frame.payload)) : decode_control(frame.payload);
+            frame.type == FrameType::segment ? decode_segment(std::move(frame)) : decode_control(frame.payload);
         if (!message) return std::move(message).error().during(kStep);
         return message;
     } catch (const kj::Exception& exception) {

@@ -14,6 +14,8 @@ namespace zoneferry {
 
 // The whole frame: header and payload.
 Result<ByteVector> encode_frame(const Message& message);
+// What comes before a segment's payload in its frame: the payload itself then need not be copied.
+Result<ByteVector> encode_segment_head(const Segment& segment);
 // frame.type is control or segment.
 Result<Message> decode_frame(Frame frame);
 

@@ -22,10 +22,15 @@ Status check_place(const Message& message, bool is_join) {
 
 Connection::~Connection() { close(); }
 
-Status Connection::send(const Message& message) {
+Status Connection::send(Message message) {
     ZF_TRY_STATUS(check_place(message, is_join()));
+    if (auto* segment = std::get_if<Segment>(&message)) {
+        auto head = encode_segment_head(*segment);
+        if (!head) return std::move(head).error().during("sending Segment");
+        return link_->send({*std::move(head), std::move(segment->payload)});
+    }
     ZF_TRY(ByteVector frame, encode_frame(message));
-    return link_->send(std::move(frame));
+    return link_->send({std::move(frame), {}});
 }
 
 Result<Message> Connection::receive(int timeout_ms) {
@@ -38,6 +43,8 @@ Result<Message> Connection::receive(int timeout_ms) {
 }
 
 void Connection::close() { link_->close(Error(Errc::cancelled, "the connection was closed on this side")); }
+
+std::optional<LinkUse> Connection::use() const { return link_->use(); }
 
 const PeerIdentity& Connection::peer() const { return link_->peer(); }
 bool Connection::is_join() const { return link_->is_join(); }

@@ -20,13 +20,16 @@
 // JoinReply and Refusal, in small frames, and lives for a limited time.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "core/base/bytes.h"
 #include "core/base/result.h"
 #include "wire/limits.h"
+#include "wire/link_use.h"
 #include "wire/messages.h"
 
 namespace zoneferry {
@@ -61,13 +64,16 @@ public:
 
     // Queues a message; blocks while more than queue_bytes_max wait. Errc::peer_lost once the connection is
     // broken, Errc::cancelled after close(), Errc::invalid for a message over a limit (which breaks nothing).
-    Status send(const Message& message);
+    Status send(Message message);
     // The next message in order. timeout_ms < 0 waits for ever. Errc::timed_out: nothing came (try again);
     // Errc::unsupported: a message this version does not know (the connection lives on: answer with a Refusal);
     // Errc::protocol, Errc::peer_lost, Errc::untrusted: it is broken; Errc::cancelled: closed on this side.
     Result<Message> receive(int timeout_ms);
     // Parts politely, without waiting for it; wakes every blocked caller. May be called often.
     void close();
+
+    // What the kernel has counted of this connection; nullopt once it is over.
+    std::optional<LinkUse> use() const;
 
     const PeerIdentity& peer() const;
     bool is_join() const;

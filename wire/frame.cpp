@@ -62,10 +62,11 @@ Status FrameParser::feed(ConstBytes bytes) {
                 return begun;
             }
         }
+        bytes = bytes.subspan(take_segment_header(bytes));
         const std::size_t take = std::min(bytes.size(), payload_bytes_ - frame_.payload.size());
         append_bytes(frame_.payload, bytes.first(take));
         bytes = bytes.subspan(take);
-        if (frame_.payload.size() == payload_bytes_) {
+        if (segment_header_missing_ == 0 && frame_.payload.size() == payload_bytes_) {
             ready_.push_back(std::move(frame_));
             frame_ = Frame();
             header_filled_ = 0;
@@ -78,8 +79,23 @@ Status FrameParser::begin_frame() {
     ZF_TRY_STATUS(judge_header());
     frame_.type = static_cast<FrameType>(header_[4]);
     payload_bytes_ = load_little_endian<std::uint32_t>(ConstBytes(header_).subspan(8, 4));
+    segment_header_missing_ = 0;
+    if (frame_.type == FrameType::segment) {
+        if (payload_bytes_ < kSegmentHeaderBytes) return protocol_error("a segment is shorter than its header");
+        segment_header_missing_ = kSegmentHeaderBytes;
+        payload_bytes_ -= kSegmentHeaderBytes;
+    }
     frame_.payload.reserve(payload_bytes_);
     return {};
+}
+
+// A segment's header lies apart from its payload, so that the payload need not be moved. Returns how much was taken.
+std::size_t FrameParser::take_segment_header(ConstBytes bytes) {
+    const std::size_t take = std::min(bytes.size(), segment_header_missing_);
+    const auto at = static_cast<std::ptrdiff_t>(kSegmentHeaderBytes - segment_header_missing_);
+    std::copy_n(bytes.begin(), take, frame_.segment_header.begin() + at);
+    segment_header_missing_ -= take;
+    return take;
 }
 
 Status FrameParser::judge_header() const {

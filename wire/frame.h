@@ -37,7 +37,8 @@ enum class FrameType : std::uint8_t { control = 1, segment = 2, ping = 3, goodby
 struct Frame {
     Frame() {}
     FrameType type = FrameType::ping;
-    ByteVector payload;  // aligned for Cap'n Proto: operator new gives 16
+    std::array<std::byte, kSegmentHeaderBytes> segment_header{};  // of a segment; the rest is its payload
+    ByteVector payload;                                           // aligned for Cap'n Proto: operator new gives 16
 };
 
 // Writes a header to the first 16 bytes at `to`.
@@ -59,12 +60,14 @@ public:
 private:
     Status begin_frame();
     Status judge_header() const;
+    std::size_t take_segment_header(ConstBytes bytes);
     std::size_t payload_bytes_max(FrameType type) const;
 
     bool join_;
     std::array<std::byte, kFrameHeaderBytes> header_{};
     std::size_t header_filled_ = 0;
-    std::size_t payload_bytes_ = 0;
+    std::size_t payload_bytes_ = 0;  // without a segment's header
+    std::size_t segment_header_missing_ = 0;
     Frame frame_;
     std::deque<Frame> ready_;
     std::optional<Error> error_;

@@ -35,14 +35,14 @@ inline constexpr int kNestingMax = 8;  // message -> reply -> list -> finding ->
 // --- connections --------------------------------------------------------------------------------------------
 // Sockets that have not proven who they are: a scan must not eat our descriptors.
 inline constexpr std::size_t kUnauthenticatedMax = 64;
-inline constexpr std::size_t kConnectionsMax = 256;        // accepted ones in all: each has a thread
-inline constexpr int kTlsTimeoutMs = 5'000;                // from accept to the end of the handshake
-inline constexpr int kJoinLifetimeMs = 30'000;             // a join is two messages
-inline constexpr int kPingIntervalMs = 5'000;              // we send something at least so often
-inline constexpr int kSilenceMs = 30'000;                  // six lost pings: the peer is gone
-inline constexpr int kGoodbyeTimeoutMs = 2'000;            // to flush and part politely
-inline constexpr std::size_t kQueueBytesMax = 32U << 20U;  // each way: four segments
-inline constexpr std::size_t kQueueMessagesMax = 4096;     // each way: small messages cost memory, too
+inline constexpr std::size_t kConnectionsMax = 256;       // accepted ones in all: each has a thread
+inline constexpr int kTlsTimeoutMs = 5'000;               // from accept to the end of the handshake
+inline constexpr int kJoinLifetimeMs = 30'000;            // a join is two messages
+inline constexpr int kPingIntervalMs = 5'000;             // we send something at least so often
+inline constexpr int kSilenceMs = 30'000;                 // six lost pings: the peer is gone
+inline constexpr int kGoodbyeTimeoutMs = 2'000;           // to flush and part politely
+inline constexpr std::size_t kQueueBytesMax = 8U << 20U;  // each way: some segments
+inline constexpr std::size_t kQueueMessagesMax = 4096;    // each way: small messages cost memory, too
 inline constexpr std::size_t kWriteBytes = 256U
                                            << 10U;  // small frames are gathered up to this (1.2 GiB/s; 0.55 at 16 KiB)
 

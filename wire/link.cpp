@@ -1,6 +1,7 @@
 #include "wire/link.h"
 
 #include <algorithm>
+#include <array>
 #include <asio/buffer.hpp>
 #include <asio/post.hpp>
 #include <asio/ssl/error.hpp>
@@ -18,6 +19,11 @@ std::chrono::steady_clock::time_point now() { return std::chrono::steady_clock::
 Milliseconds tick_interval(const ConnectionOptions& options) {
     const int shortest = std::min({options.ping_interval_ms, options.silence_ms, options.goodbye_timeout_ms});
     return Milliseconds(std::clamp(shortest / 4, 5, 1000));
+}
+
+// Small frames are gathered; behind a segment's payload goes nothing.
+bool fits_behind(const Outgoing& buffer, const Outgoing& next) {
+    return buffer.head.empty() || (buffer.body.empty() && buffer.head.size() + next.head.size() <= kWriteBytes);
 }
 
 }  // namespace
@@ -52,7 +58,7 @@ void Link::start(PeerIdentity peer, bool is_join, ByteVector exporter, std::shar
 
 // --- callers ------------------------------------------------------------------------------------------------
 
-Status Link::send(ByteVector frame) {
+Status Link::send(Outgoing frame) {
     std::unique_lock lock(mutex_);
     can_send_.wait(lock, [&] {
         return error_.has_value() || outbound_.empty() ||
@@ -110,6 +116,15 @@ void Link::reject(Error why) {
     if (!is_finished_) post(&Link::part);
 }
 
+// The socket is closed only after is_finished_ was set under the same mutex.
+std::optional<LinkUse> Link::use() {
+    const std::lock_guard lock(mutex_);
+    if (is_finished_) return std::nullopt;
+    std::optional<LinkUse> used = read_link_use(stream_.next_layer().native_handle());
+    if (used) used->waiting_bytes = outbound_bytes_;
+    return used;
+}
+
 bool Link::is_finished() {
     const std::lock_guard lock(mutex_);
     return is_finished_;
@@ -153,9 +168,9 @@ bool Link::take_frames() {
             }
             inbound_bytes_ += frame->payload.size();
             inbound_.push_back(std::move(*frame));
+            can_receive_.notify_all();
         }
         is_paused_ = is_full();
-        can_receive_.notify_all();
         if (is_paused_ && !is_goodbye) return false;
     }
     if (is_goodbye) on_goodbye();
@@ -199,29 +214,31 @@ void Link::write() {
     if (is_writing_ || is_finished() || is_goodbye_written_) return;
     if (!fill_write_buffer()) return;
     is_writing_ = true;
-    asio::async_write(stream_, asio::buffer(write_buffer_),
+    const std::array<asio::const_buffer, 2> buffers{asio::buffer(write_buffer_.head), asio::buffer(write_buffer_.body)};
+    asio::async_write(stream_, buffers,
                       [self = shared_from_this()](std::error_code error, std::size_t) { self->on_written(error); });
 }
 
-// Small frames are gathered, a large one goes as it is. False if there is nothing to write.
+// False if there is nothing to write.
 bool Link::fill_write_buffer() {
     const std::lock_guard lock(mutex_);
-    write_buffer_.clear();
-    while (!outbound_.empty() &&
-           (write_buffer_.empty() || write_buffer_.size() + outbound_.front().size() <= kWriteBytes)) {
-        outbound_bytes_ -= outbound_.front().size();
-        if (write_buffer_.empty()) {
-            write_buffer_ = std::move(outbound_.front());
+    write_buffer_ = {};
+    while (!outbound_.empty() && fits_behind(write_buffer_, outbound_.front())) {
+        Outgoing& next = outbound_.front();
+        outbound_bytes_ -= next.size();
+        if (write_buffer_.head.empty()) {
+            write_buffer_ = std::move(next);
         } else {
-            append_bytes(write_buffer_, outbound_.front());
+            append_bytes(write_buffer_.head, next.head);
+            write_buffer_.body = std::move(next.body);
         }
         outbound_.pop_front();
     }
     can_send_.notify_all();
-    if (!write_buffer_.empty()) return true;
+    if (!write_buffer_.head.empty()) return true;
     if (!is_parting_) return false;
     is_goodbye_written_ = true;
-    write_buffer_ = empty_frame(FrameType::goodbye);
+    write_buffer_.head = empty_frame(FrameType::goodbye);
     return true;
 }
 
@@ -283,7 +300,7 @@ void Link::on_tick() {
         const std::lock_guard lock(mutex_);
         is_parting = is_parting_;
         if (!is_writing_ && !is_parting && time - written_at_ >= Milliseconds(options_.ping_interval_ms)) {
-            outbound_.push_back(empty_frame(FrameType::ping));
+            outbound_.push_back({empty_frame(FrameType::ping), {}});
             outbound_bytes_ += kFrameHeaderBytes;
         }
     }

@@ -29,6 +29,13 @@
 
 namespace zoneferry {
 
+// A frame on its way out: a segment's payload lies apart, so that it need not be copied behind its header.
+struct Outgoing {
+    ByteVector head;
+    ByteVector body;
+    std::size_t size() const { return head.size() + body.size(); }
+};
+
 class Link : public std::enable_shared_from_this<Link> {
 public:
     using Stream = asio::ssl::stream<asio::ip::tcp::socket>;
@@ -46,10 +53,11 @@ public:
     void finish(Error why);
 
     // --- any thread ---
-    Status send(ByteVector frame);
+    Status send(Outgoing frame);
     Result<Frame> receive(int timeout_ms);
     void close(Error why);
     // The peer broke the rules: everybody gets this error.
+    std::optional<LinkUse> use();
     void reject(Error why);
     bool is_finished();
 
@@ -88,7 +96,7 @@ private:
 
     FrameParser parser_{false};
     ByteVector read_buffer_;
-    ByteVector write_buffer_;
+    Outgoing write_buffer_;
     bool is_started_ = false;
     bool is_reading_ = false;
     bool is_writing_ = false;
@@ -103,7 +111,7 @@ private:
     std::mutex mutex_;
     std::condition_variable can_send_;
     std::condition_variable can_receive_;
-    std::deque<ByteVector> outbound_;
+    std::deque<Outgoing> outbound_;
     std::size_t outbound_bytes_ = 0;
     std::deque<Frame> inbound_;
     std::size_t inbound_bytes_ = 0;

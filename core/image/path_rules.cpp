@@ -8,9 +8,7 @@
 namespace zoneferry {
 namespace {
 
-constexpr std::string_view kVolatileDirectories[] = {
-    "dev/", "proc/", "sys/", "run/", "tmp/", "devices/", "var/run/", "system/contract/", "system/object/",  // Solaris
-};
+constexpr std::string_view kVolatileDirectories[] = {"dev/", "proc/", "sys/", "run/", "tmp/"};
 
 Error refused(std::string_view name, std::string_view why) {
     constexpr std::size_t kShownBytesMax = 200;

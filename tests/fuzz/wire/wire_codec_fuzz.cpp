@@ -1,4 +1,5 @@
 // Any payload: decoding must not crash, and what decodes must encode and decode again to the same bytes.
+#include <algorithm>
 #include <cstdint>
 
 #include "core/base/check.h"
@@ -8,18 +9,24 @@ using namespace zoneferry;
 
 namespace {
 
-void try_payload(FrameType type, ConstBytes bytes) {
+Frame frame_of(FrameType type, ConstBytes bytes) {
     Frame frame;
     frame.type = type;
+    if (type == FrameType::segment) {
+        const std::size_t header_bytes = std::min(bytes.size(), kSegmentHeaderBytes);
+        std::copy_n(bytes.begin(), header_bytes, frame.segment_header.begin());
+        bytes = bytes.subspan(header_bytes);
+    }
     frame.payload.assign(bytes.begin(), bytes.end());
-    const Result<Message> message = decode_frame(std::move(frame));
+    return frame;
+}
+
+void try_payload(FrameType type, ConstBytes bytes) {
+    const Result<Message> message = decode_frame(frame_of(type, bytes));
     if (!message) return;
     const Result<ByteVector> encoded = encode_frame(*message);
     ZF_CHECK(encoded.has_value());
-    Frame again;
-    again.type = type;
-    again.payload.assign(encoded->begin() + kFrameHeaderBytes, encoded->end());
-    const Result<Message> second = decode_frame(std::move(again));
+    const Result<Message> second = decode_frame(frame_of(type, ConstBytes(*encoded).subspan(kFrameHeaderBytes)));
     ZF_CHECK(second.has_value());
     const Result<ByteVector> encoded_again = encode_frame(*second);
     ZF_CHECK(encoded_again.has_value() && *encoded_again == *encoded);

@@ -112,7 +112,7 @@ TEST_F(ZoneadmPrograms, RefusalsSayWhatToType) {
     expect_refused({"-z", "nope", "halt"}, "there is no zone nope", "zoneadm list -c");
     expect_refused({"-z", "web01", "reboot"}, "zone web01 is not running", "zoneadm -z web01 boot");
     expect_refused({"-z", "web01", "uninstall"}, "no terminal to ask at", "zoneadm -z web01 uninstall -F");
-    expect_refused({"-z", "web01", "attach", "-u"}, "not yet available", "attach without -u");
+    expect_refused({"-z", "web01", "attach", "-u"}, "already installed", "zoneadm -z web01 boot");
     expect_refused({"-z", "web01", "move", "/zones"}, "overlap", "choose another place");
     ASSERT_EQ(zoneadm({"-z", "web01", "mark", "incomplete"}).exit_status, 0);
     expect_refused({"-z", "web01", "mark", "incomplete"}, "is incomplete, not installed", "zoneadm -z web01 list");

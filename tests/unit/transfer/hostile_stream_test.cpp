@@ -286,10 +286,10 @@ TEST_F(HostileStream, LimitsOnCountsAndDepth) {
 
 TEST_F(HostileStream, Segments) {
     const ByteVector raw = encode({file("a"), FileEndRecord{}, EndRecord{3}});
-    SegmentCompressor compressor(1);
+    SegmentCompressor compressor;
     ByteVector large = raw;
     large.resize(100'000);
-    const TreeSegment good = compressor.compress(0, large);
+    const TreeSegment good = compressor.compress(0, kCompressionModes[1], std::make_shared<ByteVector>(large), nullptr);
     ASSERT_EQ(good.encoding, Encoding::zstd);
     const auto with = [&](auto change) {
         TreeSegment segment = good;
@@ -301,7 +301,13 @@ TEST_F(HostileStream, Segments) {
     EXPECT_FALSE(with([](TreeSegment& s) { s.raw_bytes += 1; }));
     EXPECT_FALSE(with([](TreeSegment& s) { s.raw_bytes = 0; }));
     EXPECT_FALSE(with([](TreeSegment& s) { s.raw_bytes = kSegmentRawBytesMax + 1; }));
-    EXPECT_FALSE(with([](TreeSegment& s) { s.encoding = static_cast<Encoding>(2); }));
+    for (unsigned value = 0; value <= 0xff; ++value) {
+        const auto encoding = static_cast<Encoding>(value);
+        const bool is_good = encoding == Encoding::zstd || encoding == Encoding::zstd_kept;
+        TreeSegment changed = good;
+        changed.encoding = encoding;
+        EXPECT_EQ(SegmentExpander().expand(changed).has_value(), is_good) << value;
+    }
     EXPECT_FALSE(with([](TreeSegment& s) { s.encoding = Encoding::raw; }));
     EXPECT_FALSE(with([](TreeSegment& s) { s.payload.pop_back(); }));
     EXPECT_FALSE(with([](TreeSegment& s) { s.payload.push_back(std::byte{0}); }));

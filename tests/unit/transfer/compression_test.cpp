@@ -1,0 +1,176 @@
+// The choice of compression as a function of measured rates, and segments that share history.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <thread>
+
+#include "core/base/digest.h"
+#include "transfer/compression_control.h"
+#include "transfer/pipeline.h"
+#include "transfer/segment.h"
+
+namespace zoneferry {
+namespace {
+
+constexpr double kGigabit = 118e6;
+constexpr double kFast = 3e9;
+
+MeasuredRates rates(double link, double slowness = 1, double first_ratio = kCompressionModes[kFirstMode].usual_ratio) {
+    MeasuredRates made;
+    made.link_bytes_per_second = link;
+    made.threads = 2;
+    made.modes[kFirstMode] = {first_ratio, kCompressionModes[kFirstMode].usual_speed / slowness};
+    return made;
+}
+
+// Where the choice comes to rest.
+std::size_t settled(const MeasuredRates& measured, std::size_t mode = kFirstMode) {
+    for (std::size_t i = 0; i < 2 * kCompressionModes.size(); ++i) mode = choose_mode(measured, mode);
+    EXPECT_EQ(choose_mode(measured, mode), mode);
+    return mode;
+}
+
+TEST(CompressionChoice, RawOnAFastLinkAndHistoryOnASlowOne) {
+    EXPECT_EQ(settled(rates(kFast)), kRawMode);
+    EXPECT_EQ(kCompressionModes[settled(rates(kGigabit * 2))].level, 1);
+    EXPECT_FALSE(kCompressionModes[settled(rates(kGigabit))].keeps_history);
+    EXPECT_NE(settled(rates(kGigabit)), kRawMode);
+    EXPECT_EQ(settled(rates(kGigabit / 10)), kCompressionModes.size() - 1);
+}
+
+TEST(CompressionChoice, IsNeverWorseThanRawAndFallsWithTheLink) {
+    for (const double slowness : {0.3, 1.0, 3.0, 10.0}) {
+        std::size_t last = kCompressionModes.size();
+        for (double link = 1e5; link < 1e11; link *= 1.3) {
+            const MeasuredRates measured = rates(link, slowness);
+            const std::size_t mode = settled(measured);
+            EXPECT_GE(predicted_rate(measured, mode), 0.9 * predicted_rate(measured, kRawMode)) << link;
+            EXPECT_LE(mode, last) << link << ": a faster link is never compressed harder";
+            last = mode;
+        }
+        EXPECT_EQ(last, kRawMode);
+    }
+}
+
+TEST(CompressionChoice, WhatDoesNotShrinkGoesRaw) {
+    for (double link = 1e5; link < 1e11; link *= 10) EXPECT_EQ(settled(rates(link, 1, 0.99)), kRawMode);
+}
+
+TEST(CompressionChoice, SlowCompressorsAreNotAskedForMore) {
+    // Each thread makes 20 MB/s at level 1: at 1 Gbit/s raw brings more.
+    EXPECT_EQ(settled(rates(kGigabit, 17)), kRawMode);
+}
+
+TEST(CompressionChoice, NoiseDoesNotMakeItSwing) {
+    MeasuredRates measured = rates(kGigabit);
+    const std::size_t mode = settled(measured);
+    for (int i = 0; i < 100; ++i) {
+        measured.link_bytes_per_second = kGigabit * (1 + 0.01 * std::sin(i));
+        EXPECT_EQ(choose_mode(measured, mode), mode);
+    }
+}
+
+// A trace: a link that changes its rate while the control looks at it.
+TEST(CompressionControl, FollowsALinkThatBecomesSlow) {
+    CompressionControl control(2, std::nullopt);
+    LinkCounters counters;
+    const auto run = [&](double link, double limited_share) {
+        for (int i = 0; i < 40; ++i) {
+            const CompressionMode& mode = kCompressionModes[control.mode()];
+            const double packed = static_cast<double>(mode.segment_bytes) * mode.usual_ratio;
+            const double ratio =
+                control.mode() == kRawMode ? kCompressionModes[kFirstMode].usual_ratio : mode.usual_ratio;
+            const auto raw_bytes = static_cast<double>(mode.segment_bytes);
+            control.note_compressed(control.mode(), mode.segment_bytes, static_cast<std::uint64_t>(raw_bytes * ratio),
+                                    raw_bytes / mode.usual_speed);
+            const double busy_us = std::max(25'000.0, packed / link * 1e6);
+            counters.acknowledged_bytes += static_cast<std::uint64_t>(link * busy_us / 1e6);
+            counters.busy_us += static_cast<std::uint64_t>(busy_us);
+            counters.waiting_bytes = link < kFast ? 4 * kMiB : 0;
+            counters.receiver_limited_us += static_cast<std::uint64_t>(busy_us * limited_share);
+            control.note_link(counters);
+        }
+        return control.mode();
+    };
+    EXPECT_EQ(control.mode(), kFirstMode);
+    EXPECT_EQ(run(kFast, 0), kRawMode);
+    EXPECT_EQ(run(kGigabit / 10, 0), kCompressionModes.size() - 1);
+    EXPECT_EQ(run(kGigabit, 0.9), kRawMode) << "the receiver is what is waited for";
+    control.set_limit(static_cast<std::uint64_t>(kGigabit / 10));
+    EXPECT_EQ(run(kFast, 0), kCompressionModes.size() - 1) << "a limit is a slow link";
+}
+
+TEST(CompressionControl, AFixedLevelStays) {
+    CompressionControl control(2, 0);
+    EXPECT_EQ(control.mode(), kRawMode);
+    control.note_link({1'000'000, 1'000'000, 0});
+    EXPECT_EQ(control.mode(), kRawMode);
+    EXPECT_EQ(kCompressionModes[CompressionControl(2, 3).mode()].level, 3);
+    EXPECT_EQ(kCompressionModes[CompressionControl(2, 19).mode()].level, 9);
+}
+
+ByteVector text_with(std::uint64_t seed, std::size_t bytes) {
+    ByteVector made;
+    while (made.size() < bytes) {
+        append_bytes(made, as_bytes("line " + std::to_string(seed++ * 2'654'435'761U) + " of a file\n"));
+    }
+    made.resize(bytes);
+    return made;
+}
+
+// Every change between modes, with and without history, comes out as it went in.
+TEST(SegmentHistory, AnyOrderOfModesComesBack) {
+    SegmentCompressor compressor;
+    SegmentExpander expander;
+    SharedBytes before;
+    std::uint64_t number = 0;
+    for (std::size_t first = 0; first < kCompressionModes.size(); ++first) {
+        for (std::size_t second = 0; second < kCompressionModes.size(); ++second) {
+            for (const std::size_t index : {first, second}) {
+                const CompressionMode& mode = kCompressionModes[index];
+                const ByteVector raw = number % 3 == 2 ? random_bytes(200'000) : text_with(number / 2, 200'000);
+                const auto shared = std::make_shared<ByteVector>(raw);
+                const SharedBytes history = mode.keeps_history ? before : nullptr;
+                TreeSegment segment = compressor.compress(number, mode, shared, history);
+                before = mode.keeps_history ? SharedBytes(shared) : nullptr;
+                ASSERT_TRUE(expander.expand_in_place(segment)) << number;
+                ASSERT_EQ(segment.payload, raw) << number;
+                ++number;
+            }
+        }
+    }
+}
+
+TEST(SegmentHistory, MakesTheNextSegmentSmaller) {
+    SegmentCompressor compressor;
+    const CompressionMode& mode = kCompressionModes.back();
+    const auto raw = std::make_shared<ByteVector>(random_bytes(300'000));
+    const auto half_new = std::make_shared<ByteVector>(*raw);
+    append_bytes(*half_new, text_with(1, 300'000));
+    const TreeSegment alone = compressor.compress(0, mode, half_new, nullptr);
+    const TreeSegment after = compressor.compress(1, mode, half_new, raw);
+    EXPECT_LT(after.payload.size() + 250'000, alone.payload.size());
+    SegmentExpander expander;
+    EXPECT_FALSE(expander.expand(after)) << "its history is not there";
+}
+
+// The walk's side of the memory bound: no more raw segments are taken in than the pipeline may hold.
+TEST(SegmentPipeline, HoldsNoMoreThanItsSlots) {
+    CompressionControl control(2, 1);
+    SegmentPipeline pipeline(2, control);
+    std::atomic<std::uint64_t> pushed{0};
+    std::jthread walker([&] {
+        while (pipeline.push(pushed, ByteVector(100'000))) ++pushed;
+    });
+    for (std::uint64_t taken = 0; taken < 50; ++taken) {
+        const auto segment = pipeline.next();
+        ASSERT_TRUE(segment && *segment);
+        EXPECT_EQ((*segment)->number, taken);
+        EXPECT_LE(pushed, taken + 1 + 5 + 1);
+    }
+    pipeline.cancel();
+}
+
+}  // namespace
+}  // namespace zoneferry

@@ -1,0 +1,91 @@
+// How hard to compress: the mode that brings the most raw bytes per second across, judged from what was measured.
+//
+//     rate of a mode = min(link / ratio, threads * speed)
+//
+// link: bytes per second that the network took while something was under way; ratio: packed to raw; speed: raw bytes
+// per second that one compressor makes. On a fast link the first term never binds and raw wins; near 1 Gbit/s
+// level 1 does; below, the ratio decides, and the modes of history (the segment before as a prefix) and large segments
+// do best. What is not measured yet is guessed from the nearest measured mode and the table below.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+
+namespace zoneferry {
+
+struct CompressionMode {
+    int level;                  // of zstd; 0: raw
+    bool keeps_history;         // segments are packed with the one before them as prefix, and long-distance matching
+    std::size_t segment_bytes;  // raw
+    double usual_ratio;         // measured on a Debian root
+    double usual_speed;         // raw bytes per second and thread
+};
+
+constexpr std::size_t kMiB = std::size_t{1} << 20U;
+// From the cheapest to the dearest.
+constexpr std::array<CompressionMode, 6> kCompressionModes{{
+    {0, false, 2 * kMiB, 1.0, 8e9},
+    {1, false, 2 * kMiB, 0.338, 340e6},
+    {3, false, 4 * kMiB, 0.295, 185e6},
+    {3, true, 7 * kMiB, 0.266, 112e6},
+    {6, true, 7 * kMiB, 0.250, 45e6},
+    {9, true, 7 * kMiB, 0.238, 33e6},
+}};
+constexpr std::size_t kRawMode = 0;
+constexpr std::size_t kFirstMode = 1;  // until the link is known
+
+// Zero: not measured.
+struct MeasuredRates {
+    double link_bytes_per_second = 0;
+    unsigned threads = 1;
+    struct PerMode {
+        double ratio = 0;
+        double speed = 0;  // raw bytes per second of one thread
+    };
+    std::array<PerMode, kCompressionModes.size()> modes{};
+    std::size_t latest_mode = kFirstMode;  // the last that was measured: the others are guessed from it
+};
+
+// Raw bytes per second that the mode would bring across. Pure.
+double predicted_rate(const MeasuredRates& rates, std::size_t mode);
+// The mode to go on with. Pure; a change must promise something, so that noise changes nothing.
+std::size_t choose_mode(const MeasuredRates& rates, std::size_t present);
+
+// What the kernel has counted of the connection since it began.
+struct LinkCounters {
+    std::uint64_t acknowledged_bytes = 0;
+    std::uint64_t busy_us = 0;              // something was under way
+    std::uint64_t receiver_limited_us = 0;  // of this, the time that the peer was slower than the network
+    std::size_t waiting_bytes = 0;          // now, before the network: none when it takes all we make
+};
+
+// The memory around the two functions. Thread-safe.
+class CompressionControl {
+public:
+    // fixed_level: always this (0: raw) instead of adapting.
+    CompressionControl(unsigned threads, std::optional<int> fixed_level);
+
+    std::size_t mode() const;
+    // payload_bytes of a mode-0 segment: what a sample of it promises.
+    void note_compressed(std::size_t mode, std::uint64_t raw_bytes, std::uint64_t payload_bytes, double seconds);
+    void note_link(const LinkCounters& counters);
+    // A limit set by people is a link of that rate; 0: none.
+    void set_limit(std::uint64_t bytes_per_second);
+
+private:
+    void choose();
+
+    mutable std::mutex mutex_;
+    MeasuredRates rates_;
+    double limit_ = 0;
+    double measured_link_ = 0;
+    LinkCounters counted_;
+    double waiting_bytes_ = 0;  // on the average, as the next
+    double limited_share_ = 0;
+    std::size_t mode_ = kFirstMode;
+    bool is_fixed_ = false;
+};
+
+}  // namespace zoneferry
