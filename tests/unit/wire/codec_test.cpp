@@ -54,7 +54,7 @@ TEST(Codec, BytesAreAsRecorded) {
 // What an agent of the version before sends still means the same: fields it does not know are as if not set.
 TEST(Codec, MessagesOfTheVersionBeforeAreRead) {
     const auto read_previous = [](const std::string& name) {
-        const std::string recorded = *read_file(GOLDEN_DIRECTORY "/previous/" + name + ".bin", 1 << 20);
+        const std::string recorded = *read_file(GOLDEN_DIRECTORY "_previous/" + name + ".bin", 1 << 20);
         const ConstBytes bytes = as_bytes(recorded);
         return *decode_bytes(ByteVector(bytes.begin(), bytes.end()));
     };
