@@ -42,7 +42,8 @@ void Janitor::remove_rubbish() {
         // A crash right after the zone was back may have left the move that it undoes as it was.
         const bool is_back = record.phase == Phase::activated || record.phase == Phase::finalized;
         if (record.role == Role::target && is_back && record.problem.empty()) mark_returned(context_, record);
-        if (record.phase != Phase::finalized && record.phase != Phase::aborted) continue;
+        const bool has_arrived = record.role == Role::target && is_back;
+        if (record.phase != Phase::finalized && record.phase != Phase::aborted && !has_arrived) continue;
         for (const std::string& place :
              {trash_path(context_.root, record.zonepath, record.id), move_directory(context_.root, record.id)}) {
             if (Status done = remove_tree(place); !done) spdlog::warn("{}", done.error().text());

@@ -5,6 +5,7 @@
 
 #include <malloc.h>
 
+#include <atomic>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -62,13 +63,19 @@ Status produce(Connection& connection, TreeSender& sender, std::uint32_t pass,
 Status send_segments(Connection& connection, TreeSender& sender, std::uint32_t pass,
                      const std::function<Status()>& before_each, const std::function<void()>& after_each) {
     Status answered;
+    std::atomic<bool> is_closed_here{false};
     std::jthread follower([&] {
-        answered = follow_answers(connection, sender, pass);
+        Status followed = follow_answers(connection, sender, pass);
+        if (is_closed_here) return;  // our own doing, and no news
+        answered = std::move(followed);
         if (!answered) sender.cancel();
     });
     Status produced = produce(connection, sender, pass, before_each, after_each);
     const bool was_cancelled_by_us = !produced && !before_each();
-    if (!produced) connection.close();  // wakes the follower
+    if (!produced) {
+        is_closed_here = true;
+        connection.close();  // wakes the follower
+    }
     follower.join();
     // What the target said is the cause; that the sender was cancelled or the send failed is its effect.
     if (!answered && (answered.error().code() != Errc::peer_lost || produced)) return answered;

@@ -310,6 +310,7 @@ Result<Activated> activate_move(AgentContext& context, const MoveRecord& record)
                                                       .text = done.problem,
                                                       .number = context.clock.unix_ms(),
                                                       .flag = done.running}));
+    (void)remove_tree(move_directory(context.root, record.id));  // its digests; tried again at every start
     if (done.problem.empty()) mark_returned(context, record);
     return done;
 }
