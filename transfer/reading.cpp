@@ -1,6 +1,8 @@
 #include "transfer/reading.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
 
 #include <cerrno>
 #include <ctime>
@@ -19,6 +21,14 @@ bool is_racy(const EntryStat& stat, std::int64_t read_at_ns) {
     const std::int64_t seconds = margin_from / 1'000'000'000;
     if (stat.ctime_seconds != seconds) return stat.ctime_seconds > seconds;
     return stat.ctime_nanoseconds >= margin_from % 1'000'000'000;
+}
+
+bool settle_pages(int file) {
+    struct statfs system {};
+    if (::fstatfs(file, &system) != 0) return false;
+    if (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC) return false;
+    constexpr unsigned kAll = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    return ::sync_file_range(file, 0, 0, kAll) == 0;
 }
 
 bool is_gone(const Error& error) {

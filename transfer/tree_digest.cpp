@@ -117,7 +117,9 @@ private:
 
 class Digester final : public Visitor {
 public:
-    Digester(ContentHasher& contents, KnownDigests known) : contents_(contents), known_(std::move(known)) {}
+    // keeps: what is found is for later, so that a change from now on must be seen.
+    Digester(ContentHasher& contents, KnownDigests known, bool keeps)
+        : contents_(contents), known_(std::move(known)), keeps_(keeps) {}
 
     Status entry(int directory, const std::string& name, const EntryStat& stat) override {
         HashItem item = begin('e', name);
@@ -160,6 +162,7 @@ public:
 private:
     Status read(HashItem& item, int directory, const std::string& name, const EntryStat& stat) {
         const std::int64_t read_at_ns = file_clock_ns();
+        bool is_settled = true;
         OwnedXattrs xattrs;
         if (S_ISREG(stat.mode)) {
             ZF_TRY(item.file, open_to_read(directory, name, 0));
@@ -167,6 +170,7 @@ private:
             if (opened.inode != stat.inode || !S_ISREG(opened.mode)) {
                 return Error(Errc::conflict, "it changed while the tree was read");
             }
+            is_settled = !keeps_ || settle_pages(item.file.get());
             item.size = stat.size;
             ZF_TRY(xattrs, read_xattrs(item.file.get()));
         } else {
@@ -175,7 +179,7 @@ private:
         item.facts.emplace();
         append_entry(*item.facts, stat, xattrs);
         if (S_ISLNK(stat.mode)) ZF_TRY_STATUS(append_target(*item.facts, directory, name));
-        item.note.again = is_racy(stat, read_at_ns);
+        item.note.again = is_racy(stat, read_at_ns) || !is_settled;
         return {};
     }
     static HashItem begin(char kind, const std::string& name) {
@@ -214,6 +218,7 @@ private:
 
     ContentHasher& contents_;
     KnownDigests known_;
+    bool keeps_;
     std::unordered_map<std::uint64_t, std::uint64_t> first_seen_;
     std::uint64_t count_ = 0;
     std::uint64_t bytes_ = 0;
@@ -258,7 +263,7 @@ Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options) {
         return fresh->flush_if_large();
     };
     ContentHasher contents(options.threads, options.tolerate_changes, note);
-    Digester digester(contents, std::move(known));
+    Digester digester(contents, std::move(known), fresh.has_value());
     ZF_TRY_STATUS(digester.enter(""));
     ZF_TRY_STATUS(walk(tree.get(), "", 0, options, digester));
     TreeDigest result;

@@ -109,6 +109,7 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     auto stat = stat_entry(fd->get(), "");
     if (!stat) return naming(std::move(stat).error(), name);
     if (!S_ISREG(stat->mode)) return vanished(name, base);
+    const bool is_settled = !options_.tolerate_changes || settle_pages(fd->get());
     auto xattrs = read_xattrs(fd->get(), &left_out_);
     if (!xattrs) return naming(std::move(xattrs).error(), name);
     note_left_out(name);
@@ -132,7 +133,7 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     entry.kind = CatalogKind::leaf;
     entry.name = name;
     entry.identity = identity_of(*stat);
-    entry.again = is_racy(*stat, read_at_ns);
+    entry.again = is_racy(*stat, read_at_ns) || !is_settled;
     entry.patched = source.blocks;
     entry.target_inode = source.target_inode;
     entry.moved = source.kind == Origin::Kind::path || source.kind == Origin::Kind::stash;
