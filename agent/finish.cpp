@@ -135,8 +135,8 @@ Status check_is_left_copy(AgentContext& context, const MoveRecord& record, const
     ZF_TRY(const std::optional<MoveRecord> now, context.journal.find(record.id));
     ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, record.zonepath));
     const bool is_deleted_already = !owner && !ZoneStore(context.root).find(name);
-    const bool is_left =
-        owner && owner->state == Ownership::released && owner->host == record.peer && owner->epoch == record.epoch + 1;
+    const bool is_left = now && owner && owner->state == Ownership::released && owner->host == record.peer &&
+                         owner->epoch == holder_epoch(*now);  // more than one above ours once it was adopted there
     if (now && now->phase == Phase::activated && (is_left || is_deleted_already)) return {};
     return Error(Errc::conflict, "zone " + record.zone + " is not a copy that move " + record.id +
                                      " left behind any more, so it is kept")

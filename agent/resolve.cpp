@@ -97,11 +97,23 @@ PeerWord ask_peer_about(AgentContext& context, const MoveRecord& record) {
 Status check_deed(const MoveRecord& record, Deed deed, const PeerWord& peer, bool is_fenced) {
     if (deed == Deed::discard_here) {
         const bool is_given = peer.phase == phase_name(Phase::released) || peer.phase == phase_name(Phase::owned);
-        if (!is_given) return {};
-        return Error(Errc::conflict, record.peer + " has released the zone to this host: what lies here is needed")
-            .remedy("bring the link back: the move ends by itself");
+        if (is_given) {
+            return Error(Errc::conflict, record.peer + " has released the zone to this host: what lies here is needed")
+                .remedy("bring the link back: the move ends by itself");
+        }
+        const bool may_be_given = record.phase == Phase::ready && peer.kind == PeerWord::Kind::silent;
+        if (!may_be_given || is_fenced) return {};
+        return Error(Errc::in_doubt, record.peer + " does not answer, and may have released the zone to this host")
+            .remedy("bring the link back; only when that host is off, wiped or cut off for good: add --peer-is-fenced");
     }
-    if (is_fenced || peer.kind == PeerWord::Kind::knows_nothing) return {};
+    if (is_fenced) return {};
+    // Deleted there by a person's word: nothing of the zone is left that could run.
+    if (deed == Deed::reclaim_here && peer.phase == phase_name(Phase::discarded)) return {};
+    if (peer.kind == PeerWord::Kind::knows_nothing) {
+        return Error(Errc::in_doubt,
+                     record.peer + " knows nothing of the move (any more), and may be running zone " + record.zone)
+            .remedy("look there first: zoneadm list -cv; only when it cannot run the zone: add --peer-is-fenced");
+    }
     if (peer.kind == PeerWord::Kind::knows) {
         return Error(Errc::conflict, record.peer + " answers (there the move is " + printable(peer.phase) +
                                          "): the two hosts can end this by themselves")

@@ -8,8 +8,10 @@
 // A zone that is parked here and whose move does not matter any more can only be adopted: it may boot here again.
 //
 // Every word but the discarding one takes an epoch above all that either side can hold, so that the other host, when it
-// comes back, sees it and parks its copy. It is refused while the other host answers, and while it might be running the
-// zone, unless the person says that it cannot: --peer-is-fenced.
+// comes back, sees it and parks its copy. It is refused while the other host might be running the zone, unless the
+// person says that it cannot: --peer-is-fenced. A host that knows nothing of the move might: its journal may be lost or
+// old. One that says that its part was discarded cannot. What was promised (ready) is not discarded while the source is
+// silent.
 #pragma once
 
 #include <string>

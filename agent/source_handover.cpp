@@ -154,8 +154,8 @@ Status SourceMove::reclaim() {
 
 // The target may have promised: if a person has given it the zone meanwhile, it must not be started here.
 Status SourceMove::park_if_adopted() {
-    if (!record_.promise_asked) return {};
-    if (!ensure_session()) return {};  // nobody to ask: ours until we hear otherwise
+    if (!record_.promise_asked && !record_.uses_kept_copy) return {};  // a kept copy is promised without `verified`
+    if (!ensure_session()) return {};                                  // nobody to ask: ours until we hear otherwise
     StatusRequest request;
     request.move_id = record_.id;
     const auto reply = session_->ask<StatusReply>(std::move(request));

@@ -116,6 +116,7 @@ Result<Json> serve_abort(const VerbRequest& request) {
     ZF_TRY(const MoveRecord record, request.context.journal.resolve(request.text("move")));
     ZF_TRY_STATUS(request.desk.request(record.id, {.reason = "aborted by the user"}));
     Json last = follow(request, record.id);
+    if (last.value("phase", "") == "aborted" && last.value("exit_code", 0) == kExitOther) return last;  // it is down
     if (last.value("phase", "") == "aborted") {
         last["exit_code"] = static_cast<int>(kExitOk);
         last["message"] = "aborted; zone " + record.zone + " is on this host as before";

@@ -4,6 +4,7 @@
 
 #include "agent/claims.h"
 #include "agent/gc.h"
+#include "agent/resolve.h"
 #include "tests/unit/agent/two_agents.h"
 
 namespace zoneferry {
@@ -193,7 +194,11 @@ TEST_F(Verbs, AStateDirectoryOfThePastDoesNotResurrectARight) {
 
 TEST_F(Verbs, APromiseToASourceThatForgotCanBeAdopted) {
     promise();
-    const auto lines = two.ask({{"verb", "resolve"}, {"move", "ab"}, {"word", "adopt"}, {"yes", true}});
+    Json adopt{{"verb", "resolve"}, {"move", "ab"}, {"word", "adopt"}, {"yes", true}};
+    EXPECT_EQ(exit_of(two.ask(adopt)), kExitInDoubt) << "who knows nothing of the move may still run the zone";
+    EXPECT_EQ(two.phase("ab"), Phase::ready);
+    adopt["fenced"] = true;
+    const auto lines = two.ask(adopt);
     EXPECT_EQ(exit_of(lines), kExitOk) << words_of(lines);
     EXPECT_EQ(two.phase("ab"), Phase::activated);
     EXPECT_EQ(two.state("web01"), "installed");
@@ -206,6 +211,36 @@ TEST_F(Verbs, APromiseCanBeGivenBackByAPerson) {
     EXPECT_EQ(lines.back().value("phase", ""), "discarded") << words_of(lines);
     EXPECT_TRUE(two.leftovers().empty());
     EXPECT_EQ(two.owner("web01"), "none");
+}
+
+TEST_F(Verbs, APromiseToASilentSourceIsNotGivenBackUnfenced) {
+    promise();
+    one.stop();
+    Json discard{{"verb", "resolve"}, {"move", "ab"}, {"word", "reclaim"}, {"yes", true}};
+    EXPECT_EQ(exit_of(two.ask(discard)), kExitInDoubt) << "it may have released the zone";
+    EXPECT_EQ(two.phase("ab"), Phase::ready);
+    discard["fenced"] = true;
+    EXPECT_EQ(two.ask(discard).back().value("phase", ""), "discarded");
+}
+
+TEST(Resolve, WhatTheOtherHostSaysIsNoFence) {
+    using Deed = Resolution::Deed;
+    using Kind = PeerWord::Kind;
+    MoveRecord record{.id = "ab", .role = Role::source, .phase = Phase::released, .zone = "web01", .peer = "host2"};
+    const auto may = [&](Deed deed, const PeerWord& peer) { return check_deed(record, deed, peer, false).has_value(); };
+    EXPECT_FALSE(may(Deed::reclaim_here, {Kind::knows_nothing, ""}));
+    EXPECT_FALSE(may(Deed::reclaim_here, {Kind::silent, ""}));
+    EXPECT_FALSE(may(Deed::reclaim_here, {Kind::knows, "owned"}));
+    EXPECT_TRUE(may(Deed::reclaim_here, {Kind::knows, "discarded"})) << "a person has deleted it there";
+    EXPECT_TRUE(check_deed(record, Deed::reclaim_here, {Kind::knows_nothing, ""}, true));
+    record.role = Role::target;
+    record.phase = Phase::ready;
+    EXPECT_FALSE(may(Deed::adopt_here, {Kind::knows_nothing, ""}));
+    EXPECT_FALSE(may(Deed::adopt_here, {Kind::knows, "discarded"}));
+    EXPECT_FALSE(may(Deed::discard_here, {Kind::knows, "released"}));
+    EXPECT_TRUE(may(Deed::discard_here, {Kind::knows_nothing, ""}));
+    record.phase = Phase::incoming;
+    EXPECT_TRUE(may(Deed::discard_here, {Kind::silent, ""})) << "nothing was promised";
 }
 
 TEST_F(Verbs, APromiseIsNotMadeTwiceWithAnotherManifest) {
