@@ -245,8 +245,12 @@ Status configure(AgentContext& context, const ZoneLock& lock, const MoveRecord& 
 
 Status attach_here(AgentContext& context, const ZoneLock& lock, const MoveRecord& record) {
     ZF_TRY_STATUS(configure(context, lock, record));
-    ZF_TRY(const ZoneEntry entry, ZoneStore(context.root).find(lock.name()));
-    if (entry.state != ZoneState::configured) return {};
+    ZF_TRY(ZoneEntry entry, ZoneStore(context.root).find(lock.name()));
+    if (entry.state == ZoneState::incomplete) {  // a crash in the midst of attaching with update
+        ZF_TRY([[maybe_unused]] const MendedTo mended, mend_update(context.root, lock));
+        ZF_TRY(entry, ZoneStore(context.root).find(lock.name()));
+    }
+    if (entry.state == ZoneState::installed) return {};
     AttachOptions options;
     options.force = record.force;
     options.uuid = record.zone_uuid;

@@ -38,9 +38,10 @@ Status check_no_mounts(int zonepath) {
         .remedy("umount " + printable(mounts.back()));
 }
 
-// What the zones subsystem itself put below the zonepath. Anything else is somebody's and stays.
+// What the zones subsystem itself put below the zonepath. Anything else is somebody's and stays. lu first: without
+// root, what is left of a broken update would say nothing true.
 Status remove_content(const UniqueFd& zonepath) {
-    for (const char* name : {"root", "dev", "lu", "SUNWattached.xml"})
+    for (const char* name : {"lu", "root", "dev", "SUNWattached.xml"})
         ZF_TRY_STATUS(remove_tree_at(zonepath.get(), name));
     return {};
 }

@@ -96,6 +96,8 @@ Status remove_stale_temporaries(const std::string& path) {
     return remove_stale_at(directory->get(), "");
 }
 
+Status remove_stale_temporaries_at(int directory) { return remove_stale_at(directory, ""); }
+
 Status remove_file(const std::string& path) {
     if (::unlink(path.c_str()) != 0) {
         if (errno == ENOENT) return {};

@@ -20,6 +20,7 @@ Status replace_file(const std::string& path, std::string_view content, mode_t mo
 Status replace_file_at(int directory, const std::string& name, std::string_view content, mode_t mode);
 // Removes the temporary files of writers that were killed, whatever file they wrote. A missing directory is no error.
 Status remove_stale_temporaries(const std::string& path);
+Status remove_stale_temporaries_at(int directory);
 Status remove_file(const std::string& path);  // durable; a missing file is no error
 Status sync_directory(const std::string& path);
 Status make_directories(const std::string& path, mode_t mode);  // like mkdir -p; mode for the new ones

@@ -11,6 +11,10 @@
 namespace zoneferry {
 namespace {
 
+// A zone's database is hostile, and following its relations costs up to their number times the packages'. Debian's
+// largest hosts need some million.
+constexpr std::uint64_t kStepsMax = 200'000'000;
+
 bool is_dependent(const KnownPackage* known) {
     return known != nullptr && known->package.reason != DependencyReason::unknown;
 }
@@ -78,6 +82,11 @@ public:
                 take(known, std::string(dependency_reason_name(known.package.reason)));
         }
         follow_relations();
+        if (steps_ > kStepsMax) {
+            plan_.conflicts.push_back(
+                "what the packages of the zone and of this host need of each other is too much to follow (" +
+                std::to_string(kStepsMax) + " comparisons were made)");
+        }
         for (const std::string& warning : zone_.warnings) plan_.notes.push_back("in the zone: " + warning);
         if (!plan_.is_refused()) make_steps();
         return std::move(plan_);
@@ -120,9 +129,13 @@ private:
         std::multimap<std::string_view, const Requirement*> provided;
     };
 
+    // False once too much was compared: all is then taken for met, so that planning ends.
+    bool spend() const { return ++steps_ <= kStepsMax; }
+
     Result result() const {
         Result all;
         const auto add = [&](const KnownPackage& known) {
+            steps_ += 1 + known.relations.provides.size();
             all.packages[known.package.name] = &known;
             for (const Requirement& provided : known.relations.provides) all.provided.emplace(provided.name, &provided);
         };
@@ -140,16 +153,18 @@ private:
         return here != nullptr && here->package.version == known.package.version ? *here : known;
     }
 
-    static bool is_met(const Result& all, const Requirement& wanted) {
+    bool is_met(const Result& all, const Requirement& wanted) const {
+        if (!spend()) return true;
         const auto found = all.packages.find(wanted.name);
         if (found != all.packages.end() && fits(wanted, found->second->package.version)) return true;
         const auto [begin, end] = all.provided.equal_range(wanted.name);
         return std::any_of(begin, end, [&](const auto& entry) {
+            if (!spend()) return true;
             return wanted.relation.empty() || (!entry.second->version.empty() && fits(wanted, entry.second->version));
         });
     }
 
-    static bool is_met(const Result& all, const Clause& clause) {
+    bool is_met(const Result& all, const Clause& clause) const {
         return std::any_of(clause.begin(), clause.end(),
                            [&](const Requirement& wanted) { return is_met(all, wanted); });
     }
@@ -208,6 +223,8 @@ private:
             const KnownPackage* here = host_.find(wanted.name);
             if (here != nullptr && fits(wanted, here->package.version) && bring_package(*here)) return true;
             for (const KnownPackage& other : host_.packages) {
+                steps_ += other.relations.provides.size();
+                if (!spend()) return false;
                 const auto& provides = other.relations.provides;
                 const bool provides_it =
                     std::any_of(provides.begin(), provides.end(), [&](const Requirement& provided) {
@@ -239,6 +256,7 @@ private:
 
     bool follow_exclusions(const Result& all, const KnownPackage& known, std::set<std::string>& told) {
         for (const Requirement& excluded : known.relations.excludes) {
+            if (!spend()) return false;
             const auto found = all.packages.find(excluded.name);
             if (found == all.packages.end() || found->second->package.name == known.package.name) continue;
             const KnownPackage& other = *found->second;
@@ -278,18 +296,39 @@ private:
     }
 
     // What it needs of the same set comes before it.
+    // With a stack of its own: a hostile chain may be as long as the database.
     template <class Set>
     void visit(const std::string& name, const KnownPackage& known, const Set& set, std::vector<std::string>& order) {
+        struct Visit {
+            std::string name;
+            std::vector<std::string> needs;
+            std::size_t next = 0;
+        };
         if (!visited_.insert(name).second) return;
+        std::vector<Visit> open;
+        open.push_back({name, needs_in(known, set)});
+        while (!open.empty()) {
+            Visit& top = open.back();
+            if (top.next == top.needs.size()) {
+                order.push_back(std::move(top.name));
+                open.pop_back();
+                continue;
+            }
+            const std::string wanted = top.needs[top.next++];
+            const KnownPackage* next = taken_.contains(wanted) ? host_.find(wanted) : zone_.find(wanted);
+            if (next != nullptr && visited_.insert(wanted).second) open.push_back({wanted, needs_in(*next, set)});
+        }
+    }
+
+    template <class Set>
+    std::vector<std::string> needs_in(const KnownPackage& known, const Set& set) const {
+        std::vector<std::string> names;
         for (const Clause& clause : with_relations(known).relations.needs) {
             for (const Requirement& wanted : clause) {
-                if (!set.contains(wanted.name)) continue;
-                const KnownPackage* next =
-                    taken_.contains(wanted.name) ? host_.find(wanted.name) : zone_.find(wanted.name);
-                if (next != nullptr) visit(wanted.name, *next, set, order);
+                if (set.contains(wanted.name)) names.push_back(wanted.name);
             }
         }
-        order.push_back(name);
+        return names;
     }
 
     struct Taken {
@@ -301,6 +340,7 @@ private:
     const PackageSet& host_;
     bool everything_;
     UpdatePlan plan_;
+    mutable std::uint64_t steps_ = 0;
     std::map<std::string, Taken, std::less<>> taken_;
     std::map<std::string, std::string, std::less<>> removed_;  // name, why
     std::set<std::string> visited_;

@@ -59,11 +59,18 @@ Result<std::optional<UpdateJournal>> read_journal(int zonepath) {
     return std::optional<UpdateJournal>(journal);
 }
 
-Result<ino_t> inode_of_root(int zonepath) {
+// Empty: there is none.
+Result<std::optional<ino_t>> inode_below(int zonepath, const char* path) {
     struct stat info {};
-    if (::fstatat(zonepath, "root", &info, AT_SYMLINK_NOFOLLOW) != 0)
-        return system_error("look at the zone's root", errno);
-    return info.st_ino;
+    if (::fstatat(zonepath, path, &info, AT_SYMLINK_NOFOLLOW) == 0) return std::optional<ino_t>(info.st_ino);
+    if (errno == ENOENT) return std::optional<ino_t>();
+    return system_error(std::string("look at ") + path + " below the zonepath", errno);
+}
+
+Result<ino_t> inode_of_root(int zonepath) {
+    ZF_TRY(const std::optional<ino_t> inode, inode_below(zonepath, "root"));
+    if (!inode) return Error(Errc::not_found, "the zone has no root");
+    return *inode;
 }
 
 // The journal goes last: while it is there, somebody knows what the rest is.
@@ -76,7 +83,18 @@ Status remove_work(int zonepath) {
     return {};
 }
 
+// A crash before the journal leaves lu empty, or with the journal's temporary file.
+Status remove_empty_work(int zonepath) {
+    const auto work = open_beneath(zonepath, kWork, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!work) return {};
+    ZF_TRY_STATUS(remove_stale_temporaries_at(work->get()));
+    if (::unlinkat(zonepath, kWork, AT_REMOVEDIR) != 0 && errno != ENOTEMPTY && errno != ENOENT)
+        return system_error("remove the empty lu below the zonepath", errno);
+    return {};
+}
+
 Result<UniqueFd> make_work(int zonepath) {
+    ZF_TRY_STATUS(remove_empty_work(zonepath));
     if (::mkdirat(zonepath, kWork, 0700) != 0) {
         if (errno != EEXIST) return system_error("make lu below the zonepath", errno);
         return Error(Errc::conflict, "the directory lu below the zonepath exists, and no update of ours made it")
@@ -90,6 +108,15 @@ Status exchange(int zonepath, int work) {
         return system_error("exchanging the trees", errno);
     if (::fsync(zonepath) != 0 || ::fsync(work) != 0) return system_error("syncing the zonepath", errno);
     return {};
+}
+
+Error unknown_trees(const std::string& zone) {
+    return Error(Errc::conflict,
+                 "an update of zone " + zone +
+                     " has broken off, and neither root nor lu/root below the zonepath is the tree that it had before; "
+                     "nothing was changed")
+        .remedy("see which tree is the right one, make it root and remove lu; or remove all: zoneadm -z " + zone +
+                " uninstall");
 }
 
 // root/ as it was before, state configured, and nothing of the update left.
@@ -282,6 +309,17 @@ Result<UpdatePlan> preview_update(const HostRoot& root, const ZoneName& name, Up
     return plan_zone_update(root, ground.config, tree.get(), scope, ground.manifest->inventory);
 }
 
+namespace {
+
+// The zone was put back, or was detached, or installed anew, since: root/ is what it is, and lu is of no use.
+Result<MendedTo> drop_stale(int zonepath, const UpdateJournal& journal) {
+    ZF_TRY(const std::optional<ino_t> now, inode_below(zonepath, "root"));
+    ZF_TRY_STATUS(remove_work(zonepath));
+    return now && *now == journal.inode ? MendedTo::before : MendedTo::nothing;
+}
+
+}  // namespace
+
 Result<MendedTo> mend_update(const HostRoot& root, const ZoneLock& lock) {
     ZoneStore store(root);
     ZF_TRY(const ZoneConfig config, store.config(lock.name()));
@@ -297,7 +335,8 @@ Result<MendedTo> mend_update(const HostRoot& root, const ZoneLock& lock) {
             .remedy("there: zoneadm -z " + lock.name().str() + " attach --undo");
     }
     ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
-    ZF_TRY(const ino_t now, inode_of_root(zonepath->get()));
+    if (entry.state == ZoneState::configured) return drop_stale(zonepath->get(), *journal);
+    ZF_TRY(const std::optional<ino_t> now, inode_below(zonepath->get(), "root"));
     if (journal->in_place) {
         if (entry.state == ZoneState::incomplete) {
             return Error(Errc::conflict, "an update of zone " + lock.name().str() +
@@ -305,12 +344,16 @@ Result<MendedTo> mend_update(const HostRoot& root, const ZoneLock& lock) {
                 .remedy("restore it from a backup; or remove it: zoneadm -z " + lock.name().str() + " uninstall");
         }
         ZF_TRY_STATUS(remove_work(zonepath->get()));
-        return entry.state == ZoneState::installed ? MendedTo::after : MendedTo::before;
+        return MendedTo::after;
     }
-    if (now == journal->inode) {
+    if (now && *now == journal->inode) {
         ZF_TRY_STATUS(put_back(store, lock, zonepath->get(), *journal));
         return MendedTo::before;
     }
+    // Complete only if the exchange was ours: then the former tree lies in lu. Once installed it may be gone.
+    ZF_TRY(const std::optional<ino_t> former, inode_below(zonepath->get(), "lu/root"));
+    const bool may_be_gone = entry.state == ZoneState::installed && !former;
+    if (!now || (!may_be_gone && former != journal->inode)) return unknown_trees(lock.name().str());
     if (entry.state == ZoneState::incomplete)
         ZF_TRY_STATUS(store.change_state(lock, ZoneState::incomplete, ZoneState::installed));
     std::vector<std::string> notes;

@@ -9,7 +9,8 @@
 //
 // Order: journal; state incomplete; copy; packages are updated in the copy; the copy is made durable; root and lu/root
 // change places in one step (RENAME_EXCHANGE); state installed; manifest and lu/ are removed. root/ itself is not
-// touched before the exchange, and which of the two it is tells its inode: after a crash at any point the zone is at
+// touched before the exchange, and which of the two it is tells its inode (the new one only if the
+// former lies in lu/root): after a crash at any point the zone is at
 // its old level, and is put back to configured, or at the new one, and is made installed. The next attach -u does that
 // first; mend_update() does nothing else.
 //
@@ -52,7 +53,8 @@ enum class MendedTo {
     before,   // the level from before it; the zone is configured, and detached as it was
     after,    // this host's level: the update was complete; the zone is installed
 };
-// Errc::conflict for one that was done in place: nobody knows what the zone holds.
+// Errc::conflict for one that was done in place: nobody knows what the zone holds; and if neither tree is the former.
+// Of a zone that is configured only lu/ is removed.
 Result<MendedTo> mend_update(const HostRoot& root, const ZoneLock& lock);
 
 }  // namespace zoneferry

@@ -307,6 +307,40 @@ TEST(UpdatePlan, OrdersByWhatIsNeeded) {
                                                "libz required", "app inherited"}));
 }
 
+// A chain as long as a hostile database: a recursion would end the process.
+TEST(UpdatePlan, FollowsAChainOfAnyLength) {
+    constexpr int kLength = 200'000;
+    PackageSet zone = set_of(PackageSystem::dpkg, {});
+    for (int i = 0; i < kLength; ++i) {
+        KnownPackage link = known("p" + std::to_string(1'000'000 + i), "1");
+        if (i + 1 < kLength) link.relations.needs = clauses("p" + std::to_string(1'000'001 + i));
+        link.has_relations = true;
+        zone.packages.push_back(link);
+    }
+    const UpdatePlan plan = plan_update(zone, set_of(PackageSystem::dpkg, {}), false, std::nullopt);
+    EXPECT_FALSE(plan.is_refused());
+    ASSERT_EQ(plan.steps.size(), static_cast<std::size_t>(kLength));
+    EXPECT_EQ(plan.steps.front().package, "p1000000");
+    EXPECT_EQ(plan.steps.back().package, "p" + std::to_string(1'000'000 + kLength - 1));
+}
+
+// Everybody provides the same name, in the wrong version, and everybody wants it: squared.
+TEST(UpdatePlan, GivesUpOnRelationsTooManyToFollow) {
+    constexpr int kPackages = 20'000;
+    PackageSet zone = set_of(PackageSystem::dpkg, {});
+    for (int i = 0; i < kPackages; ++i) {
+        KnownPackage each = known("p" + std::to_string(1'000'000 + i), "1", DependencyReason::unknown);
+        each.relations.needs = clauses("virtual (= 2)");
+        each.relations.provides = {{"virtual", "=", "1"}};
+        each.has_relations = true;
+        zone.packages.push_back(each);
+    }
+    const UpdatePlan plan = plan_update(zone, set_of(PackageSystem::dpkg, {}), false, std::nullopt);
+    EXPECT_TRUE(plan.is_refused());
+    ASSERT_EQ(plan.conflicts.size(), 1U);
+    EXPECT_NE(plan.conflicts[0].find("too much to follow"), std::string::npos);
+}
+
 TEST(UpdatePlan, WhatCannotFitRefusesTheWhole) {
     KnownPackage mine = known("mine", "1", DependencyReason::unknown);
     mine.relations.needs = clauses("lib (= 1)");
