@@ -4,6 +4,7 @@ import os
 import sys
 import unittest
 
+from faults import wait_for
 from ferry import ferry, ferry_json, make_zone, start_agents, trust, zone_path, zone_states
 from hosts import Hosts
 
@@ -54,8 +55,8 @@ class SteeringTest(unittest.TestCase):
                                    "--rollback-on-failed-probe", "probe01", "host2", check=False)
         self.assertEqual(status, 12, lines[-1])
         self.assertIn("brings it back", lines[-1]["message"])
-        back = lines[-1]["message"].split("move ")[1].split(" ")[0]
-        ferry(self.host1, "watch", back)
+        # host1 hears of that move a moment later.
+        wait_for(lambda: self.states("probe01")[0] == "running", 90)
         self.assertEqual(self.states("probe01")[0], "running")
 
 
