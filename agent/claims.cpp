@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <thread>
 
@@ -10,6 +11,7 @@
 #include "agent/guarded.h"
 #include "agent/peer_session.h"
 #include "core/base/text.h"
+#include "core/zone/runtime.h"
 #include "wire/limits.h"
 
 namespace zoneferry {
@@ -43,13 +45,48 @@ MoveRecord move_of(AgentContext& context, const OwnerClaim& claim) {
     return record;
 }
 
-Status park_loser(AgentContext& context, const MoveDesk& desk, const OwnerClaim& ours, const OwnerClaim& theirs,
+// True while this host still claims that zone under that epoch: a move may have ended since it was asked about.
+bool is_still_claimed(AgentContext& context, const OwnerClaim& ours) {
+    const std::vector<OwnerClaim> now = own_claims(context);
+    return std::any_of(now.begin(), now.end(), [&](const OwnerClaim& one) {
+        return one.zone == ours.zone && one.zone_uuid == ours.zone_uuid && one.epoch == ours.epoch;
+    });
+}
+
+// A move that works beside the running zone is given up, so that the next round can park it. One that has halted the
+// zone already is left alone: its undo would start the zone here.
+Status end_move_beside(MoveDesk& desk, const MoveRecord& record, const std::string& peer) {
+    const bool is_beside = can_abort(record) && record.phase != Phase::aborting && !is_down_before_release(record);
+    if (!is_beside) return {};
+    return desk.request(record.id, {.reason = peer + " holds zone " + record.zone + ", so it cannot be moved from here",
+                                    .code = Errc::not_owner});
+}
+
+Status park_loser(AgentContext& context, MoveDesk& desk, const OwnerClaim& ours, const OwnerClaim& theirs,
                   const std::string& peer) {
     const MoveRecord record = move_of(context, ours);
-    if (desk.is_working_on(record.id)) return {};
+    if (desk.is_working_on(record.id)) return end_move_beside(desk, record, peer);
     ZF_TRY(const ZoneName name, ZoneName::create(ours.zone));
     ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
+    if (!is_still_claimed(context, ours)) return {};
     return park_zone(context, record, lock, theirs.epoch, peer);
+}
+
+bool is_parked(AgentContext& context, const ZoneName& name) {
+    const auto config = ZoneStore(context.root).config(name);
+    if (!config) return false;
+    const auto owner = OwnerStore(context.root).load(name, config->zonepath);
+    return owner && *owner && (*owner)->state == Ownership::parked;
+}
+
+Status halt_if_parked(AgentContext& context, const ZoneName& name) {
+    Runtime runtime(context.root);
+    ZF_TRY(const RuntimeStatus before, runtime.status(name));
+    if (before.state != ZoneState::running) return {};
+    ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
+    if (!is_parked(context, name)) return {};
+    spdlog::warn("zone {} is parked and runs: it is halted", name.str());
+    return runtime.halt(lock, name, context.settings.halt_grace_s * 1000);
 }
 
 }  // namespace
@@ -103,37 +140,61 @@ OwnersReply answer_claims(AgentContext& context, const OwnersRequest& request) {
     return reply;
 }
 
+std::vector<OwnerClaim> claims_shared_with(const std::vector<MoveRecord>& moves, const std::string& peer,
+                                           const std::vector<OwnerClaim>& claims) {
+    std::vector<OwnerClaim> shared;
+    std::copy_if(claims.begin(), claims.end(), std::back_inserter(shared), [&](const OwnerClaim& claim) {
+        return std::any_of(moves.begin(), moves.end(), [&](const MoveRecord& move) {
+            return move.peer == peer && move.zone == claim.zone && move.zone_uuid == claim.zone_uuid;
+        });
+    });
+    return shared;
+}
+
 bool loses_against(const OwnerClaim& ours, const OwnerClaim& theirs) {
     return theirs.held && !ours.zone_uuid.empty() && theirs.zone == ours.zone && theirs.zone_uuid == ours.zone_uuid &&
            theirs.epoch >= ours.epoch;
 }
 
-void ask_peers_for_claims(AgentContext& context, const MoveDesk& desk, int timeout_ms) {
-    OwnersRequest request;
-    request.claims = own_claims(context);
+void halt_parked_zones(AgentContext& context) {
+    const auto zones = ZoneStore(context.root).list_readable();
+    for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
+        if (zone.state != ZoneState::installed || !is_parked(context, zone.name)) continue;
+        const Status halted = halt_if_parked(context, zone.name);
+        if (!halted) spdlog::error("parked zone {} could not be halted: {}", zone.name.str(), halted.error().text());
+    }
+}
+
+void ask_peers_for_claims(AgentContext& context, MoveDesk& desk, int timeout_ms) {
+    const std::vector<OwnerClaim> claims = own_claims(context);
     const auto peers = context.trust.peers();
-    if (request.claims.empty() || !peers) return;
+    const auto moves = context.journal.all();
+    if (claims.empty() || !peers || !moves) return;
     std::mutex mutex;
     std::vector<Answer> answers;
     {
         std::vector<std::jthread> asking;
         for (const Peer& peer : *peers) {
             if (!peer.may_receive || peer.address.empty()) continue;
-            asking.emplace_back([&, peer] {
+            OwnersRequest request;
+            request.claims = claims_shared_with(*moves, peer.host, claims);
+            if (request.claims.empty()) continue;
+            asking.emplace_back([&, peer, request = std::move(request)] {
                 const Status done = guarded([&] {
-                    auto claims = ask_peer(context, peer, request, timeout_ms);
+                    auto theirs = ask_peer(context, peer, request, timeout_ms);
                     const std::lock_guard guard(mutex);
-                    if (claims) answers.push_back({peer.host, *std::move(claims)});
+                    if (theirs) answers.push_back({peer.host, *std::move(theirs)});
                 });
                 if (!done) spdlog::warn("{}", done.error().text());
             });
         }
     }
     for (const Answer& answer : answers) {
+        const std::vector<OwnerClaim> asked = claims_shared_with(*moves, answer.peer, claims);
         for (const OwnerClaim& theirs : answer.claims) {
-            const auto ours = std::find_if(request.claims.begin(), request.claims.end(),
+            const auto ours = std::find_if(asked.begin(), asked.end(),
                                            [&](const OwnerClaim& one) { return loses_against(one, theirs); });
-            if (ours == request.claims.end()) continue;
+            if (ours == asked.end()) continue;
             const Status parked = park_loser(context, desk, *ours, theirs, answer.peer);
             if (!parked) spdlog::error("zone {} could not be parked: {}", ours->zone, parked.error().text());
         }

@@ -4,7 +4,8 @@
 // Each agent asks all its peers when it starts, before any zone is booted, and once a minute from then on. It names the
 // zones that it may boot, with uuid and epoch; a peer answers for those that it holds itself. The higher epoch wins; on
 // equal epochs of two holders both lose. Who loses parks the zone: see park_zone() in finish.h. Only peers that may
-// receive zones of ours are believed, and only about themselves.
+// receive zones of ours are believed, only about themselves, and only about zones that a move in this host's journal
+// has had between the two: nobody else's word halts a zone.
 #pragma once
 
 #include <vector>
@@ -22,8 +23,14 @@ OwnersReply answer_claims(AgentContext& context, const OwnersRequest& request);
 // Must a zone of ours be parked because of what a peer says of it? Pure.
 bool loses_against(const OwnerClaim& ours, const OwnerClaim& theirs);
 
-// Asks every peer at once, none for longer than timeout_ms, and parks what has to be parked. Zones that a move works on
-// are left to it.
-void ask_peers_for_claims(AgentContext& context, const MoveDesk& desk, int timeout_ms);
+// Those of the claims that a move with that peer, in either direction, is journaled for. Pure.
+std::vector<OwnerClaim> claims_shared_with(const std::vector<MoveRecord>& moves, const std::string& peer,
+                                           const std::vector<OwnerClaim>& claims);
+
+// Asks every peer at once, none for longer than timeout_ms, and parks what has to be parked. A move that works beside
+// the running zone is aborted first, and the zone parked the next time; one that has halted it is left to its end.
+void ask_peers_for_claims(AgentContext& context, MoveDesk& desk, int timeout_ms);
+// A zone that was parked, but could not be halted then: tried again.
+void halt_parked_zones(AgentContext& context);
 
 }  // namespace zoneferry

@@ -150,6 +150,10 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
         return Error(Errc::conflict, "move " + record.id + " is " + std::string(phase_name(record.phase)) +
                                          " on this host: only a completed move's source can be finalized");
     }
+    if (awaits_probe(record)) {
+        return Error(Errc::busy, "the probe of move " + record.id + " has not answered yet, so this copy is kept")
+            .remedy("zoneferry watch " + record.id);
+    }
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
     ZoneStore store(context.root);
     ZF_TRY(const ZoneLock lock, store.lock(name));

@@ -60,6 +60,7 @@ void Janitor::sweep() {
         }
         next_claims_ms_ = now_ms + kClaimsEveryMs;
     }
+    halt_parked_zones(context_);
     const auto records = context_.journal.all();
     if (!records) return;
     for (const MoveRecord& record : *records) {

@@ -31,6 +31,7 @@ bool is_tried_for_ever(SourceStep step) {
         case SourceStep::grant:
         case SourceStep::confirm:
         case SourceStep::await_probe:
+        case SourceStep::bring_back:  // ends by itself after some tries
         case SourceStep::reclaim:
         case SourceStep::abort: return true;
         default: return false;
@@ -199,6 +200,8 @@ Status SourceMove::check_undisturbed() const {
 bool SourceMove::go_on_after(SourceStep step, Error error) {
     if (context_.stopping) return false;
     hang_up();
+    // Somebody else may have ended it meanwhile: finalize, a rollback, a higher epoch.
+    if (auto now = context_.journal.find(record_.id); now && *now) record_ = **now;
     if (is_urgent_) return true;  // the error is the request's doing
     const std::int64_t now_ms = context_.clock.monotonic_ms();
     if (failures_++ == 0) failing_since_ms_ = now_ms;

@@ -21,6 +21,7 @@
 #include "core/update/attach_update.h"
 #include "core/zone/index.h"
 #include "core/zone/runtime.h"
+#include "wire/limits.h"
 
 namespace zoneferry {
 namespace {
@@ -74,8 +75,7 @@ Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& recor
 
 // Checked before anything is journaled: these become the owner record.
 Status check_identity(const PrepareRequest& request) {
-    constexpr std::uint64_t kEpochMax = 1ULL << 32U;  // a zone that moves every second needs 136 years
-    if (request.epoch > kEpochMax) return Error(Errc::protocol, "an impossible epoch");
+    if (request.epoch >= kEpochMax) return Error(Errc::protocol, "an impossible epoch");
     if (!request.zone_uuid.empty() && !is_uuid(request.zone_uuid)) return Error(Errc::protocol, "zone_uuid is not one");
     return {};
 }

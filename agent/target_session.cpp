@@ -331,6 +331,12 @@ Status TargetSession::on(const ReturnRequest& request) {
     }
     const std::string address = listening_address(connection_->peer().address, peer_port_);
     ReturnReply reply;
+    // Asked again, after an answer that got lost, or by a person and by the other agent: it is the same move.
+    ZF_TRY(const std::vector<MoveRecord> moves, context_.journal.all());
+    for (const MoveRecord& move : moves) {
+        if (move.role == Role::source && move.return_of == record->id && !is_over(move)) reply.move_id = move.id;
+    }
+    if (!reply.move_id.empty()) return connection_->send(fitted(std::move(reply)));
     ZF_TRY(reply.move_id, start_return(context_, desk_, *record, address, request.use_kept_copy));
     return connection_->send(fitted(std::move(reply)));
 }

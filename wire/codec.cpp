@@ -262,7 +262,7 @@ void read(Checker& check, schema::Grant::Reader from, Grant& to) {
     to.epoch = from.getEpoch();
     to.boot = from.getBoot();
 }
-void read(Checker&, schema::Owned::Reader from, Owned& to) { to.epoch = from.getEpoch(); }
+void read(Checker& check, schema::Owned::Reader from, Owned& to) { to.epoch = check.epoch(from.getEpoch()); }
 void read(Checker& check, schema::Activated::Reader from, Activated& to) {
     to.attached = from.getAttached();
     to.running = from.getRunning();
@@ -276,7 +276,7 @@ void read(Checker& check, schema::StatusRequest::Reader from, StatusRequest& to)
 void read(Checker& check, schema::StatusReply::Reader from, StatusReply& to) {
     to.known = from.getKnown();
     to.phase = check.text(from.getPhase(), kWireNameBytesMax, "phase");
-    to.epoch = from.getEpoch();
+    to.epoch = check.epoch(from.getEpoch());
     to.owned = from.getOwned();
     to.attached = from.getAttached();
     to.running = from.getRunning();

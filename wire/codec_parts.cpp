@@ -152,7 +152,7 @@ void read_claims(Checker& check, capnp::List<schema::OwnerClaim>::Reader from, s
         OwnerClaim& claim = to.emplace_back();
         claim.zone = check.text(from[i].getZone(), kWireNameBytesMax, "zone");
         claim.zone_uuid = check.text(from[i].getZoneUuid(), kWireNameBytesMax, "zone_uuid");
-        claim.epoch = from[i].getEpoch();
+        claim.epoch = check.epoch(from[i].getEpoch());
         claim.held = from[i].getHeld();
     }
 }

@@ -50,6 +50,11 @@ public:
     unsigned count(std::size_t size, std::size_t count_max, const char* field) {
         return fits(size, count_max, field, "entries") ? static_cast<unsigned>(size) : 0;
     }
+    // Epochs become owner records, and are counted on from: none may be near the end of the numbers.
+    std::uint64_t epoch(std::uint64_t from) {
+        if (from > kEpochMax) complain(code_, "an impossible epoch");
+        return from;
+    }
     void complain(Errc code, const std::string& what) {
         if (!error_) error_.emplace(code, what);
     }

@@ -21,6 +21,7 @@ inline constexpr std::size_t kWireNameBytesMax = 256;            // host, zone, 
 inline constexpr std::size_t kSentenceBytesMax = 4096;           // texts for people, also a path
 inline constexpr std::size_t kWireManifestBytesMax = 4U << 20U;  // the XML reader's own limit
 inline constexpr std::size_t kFindingsMax = 10'000;              // two package sets of thousands, all different
+inline constexpr std::uint64_t kEpochMax = 1ULL << 32U;          // a zone that moves every second needs 136 years
 inline constexpr std::size_t kFeaturesMax = 64;
 inline constexpr std::size_t kClaimsMax = 4096;          // zones of one host
 inline constexpr std::size_t kPastEventsMax = 2000;      // of one move: the newest ones, a few hundred bytes each

@@ -317,6 +317,34 @@ TEST_F(Verbs, AKeptCopyIsNoRubbish) {
     EXPECT_EQ(one.state("web01"), "installed");
 }
 
+TEST(Claims, APeerIsAskedOnlyAboutZonesThatItHadAMoveOf) {
+    OwnerClaim claim;
+    claim.zone = "web01";
+    claim.zone_uuid = "u1";
+    MoveRecord move{.id = "ab", .role = Role::target, .zone = "web01", .zone_uuid = "u1", .peer = "host2"};
+    EXPECT_EQ(claims_shared_with({move}, "host2", {claim}).size(), 1U);
+    EXPECT_TRUE(claims_shared_with({move}, "host3", {claim}).empty());
+    EXPECT_TRUE(claims_shared_with({}, "host2", {claim}).empty());
+    move.zone_uuid = "u2";
+    EXPECT_TRUE(claims_shared_with({move}, "host2", {claim}).empty()) << "another zone of that name";
+}
+
+// host2 holds the zone under a higher epoch, as the owner record there says; host1 is about to move it once more.
+TEST_F(Verbs, AMoveThatWaitsDoesNotKeepALoserFromBeingParked) {
+    one.make_zone("web01", "/zones/web01");
+    one.ask({{"verb", "move"}, {"zone", "web01"}, {"host", "host2"}, {"no_switch", true}});
+    const std::string id = one.journal().resolve("web01")->id;
+    const OwnerRecord theirs{"web01", one.record(id).zone_uuid, 7, Ownership::owned, "host2", "cc", 1};
+    ASSERT_TRUE(OwnerStore(two.root()).save(theirs, ""));
+    ask_peers_for_claims(one.context(), one.desk(), 5'000);
+    one.wait_for(id, MoveNews::Type::end);
+    EXPECT_EQ(one.phase(id), Phase::aborted);
+    ASSERT_TRUE(OwnerStore(two.root()).save(theirs, ""));
+    one.restart();  // the move's thread has ended for sure
+    ask_peers_for_claims(one.context(), one.desk(), 5'000);
+    EXPECT_EQ(one.owner("web01"), "parked 7 host2");
+}
+
 TEST(Claims, WhoLoses) {
     OwnerClaim ours;
     ours.zone = "web01";
