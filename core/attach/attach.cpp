@@ -9,15 +9,16 @@
 #include "core/base/text.h"
 #include "core/packages/inventory.h"
 #include "core/zone/owner_record.h"
+#include "core/zone/zonepath.h"
 
 namespace zoneferry {
 namespace {
 
-Status check_state(const ZoneEntry& entry) {
+Status check_state(const HostRoot& root, const ZoneEntry& entry) {
     const std::string zone = "zone " + entry.name.str();
     if (entry.state == ZoneState::incomplete) {
         return Error(Errc::conflict, zone + " is incomplete and cannot be attached")
-            .remedy("zoneadm -z " + entry.name.str() + " uninstall");
+            .remedy(incomplete_remedy(root, entry.name.str(), entry.zonepath));
     }
     if (entry.state != ZoneState::configured) {
         return Error(Errc::conflict, zone + " is already installed")
@@ -207,7 +208,7 @@ Result<AttachGround> check_attach_ground(const HostRoot& root, const ZoneName& n
     AttachGround ground;
     const ZoneStore store(root);
     ZF_TRY(const ZoneEntry entry, store.find(name));
-    ZF_TRY_STATUS(check_state(entry));
+    ZF_TRY_STATUS(check_state(root, entry));
     ZF_TRY(ground.config, store.config(name));
     ZF_TRY_STATUS(verify_config(ground.config));
     ZF_TRY(ground.zonepath, open_zone_tree(root, ground.config.zonepath));

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kBlock = 512;
 constexpr std::size_t kNameField = 100;
+constexpr std::uint64_t kIdMax = (1ULL << 21) - 1;     // seven octal digits
 constexpr std::uint64_t kOctalMax = (1ULL << 33) - 1;  // eleven octal digits
 
 void put(std::string& header, std::size_t at, std::string_view text) { header.replace(at, text.size(), text); }
@@ -42,6 +43,12 @@ std::string tar_header(const TarEntry& entry, char kind, std::uint64_t size) {
     for (const char c : header) sum += static_cast<unsigned char>(c);
     put(header, 148, octal(sum, 6) + std::string("\0 ", 2));
     return header;
+}
+
+Status check_ids(const TarEntry& entry) {
+    if (entry.uid <= kIdMax && entry.gid <= kIdMax) return {};
+    return Error(Errc::unsupported, "\"" + printable(entry.name) + "\" belongs to a user or group above " +
+                                        std::to_string(kIdMax) + ", which a package cannot hold");
 }
 
 std::string padding(std::uint64_t size) { return std::string((kBlock - size % kBlock) % kBlock, '\0'); }
@@ -100,12 +107,14 @@ Status DebWriter::write(std::string_view bytes) {
 
 Status DebWriter::add(TarEntry entry, std::string_view content) {
     entry.size = content.size();
+    ZF_TRY_STATUS(check_ids(entry));
     ZF_TRY_STATUS(write(headers(entry, entry.size)));
     ZF_TRY_STATUS(write(content));
     return write(padding(entry.size));
 }
 
 Status DebWriter::add_file(const TarEntry& entry, int from) {
+    ZF_TRY_STATUS(check_ids(entry));
     if (entry.size > kOctalMax) {
         return Error(Errc::unsupported, "\"" + printable(entry.name) + "\" is too big for a package");
     }

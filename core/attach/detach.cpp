@@ -5,15 +5,16 @@
 #include "core/base/text.h"
 #include "core/packages/database_file.h"
 #include "core/packages/inventory.h"
+#include "core/zone/zonepath.h"
 
 namespace zoneferry {
 namespace {
 
-Status check_state(const ZoneEntry& entry, ZoneState state_now) {
+Status check_state(const HostRoot& root, const ZoneEntry& entry, ZoneState state_now) {
     const std::string zone = "zone " + entry.name.str();
     if (entry.state == ZoneState::incomplete) {
         return Error(Errc::conflict, zone + " is incomplete and cannot be detached")
-            .remedy("zoneadm -z " + entry.name.str() + " uninstall");
+            .remedy(incomplete_remedy(root, entry.name.str(), entry.zonepath));
     }
     if (entry.state != ZoneState::installed) {
         return Error(Errc::conflict,
@@ -83,7 +84,7 @@ Status detach_zone(const HostRoot& root, const ZoneLock& lock, const ZoneName& n
     ZF_CHECK(lock.name() == name);
     ZoneStore store(root);
     ZF_TRY(const ZoneEntry entry, store.find(name));
-    ZF_TRY_STATUS(check_state(entry, state_now));
+    ZF_TRY_STATUS(check_state(root, entry, state_now));
     ZF_TRY(const ZoneConfig config, store.config(name));
     ZF_TRY(const UniqueFd zonepath, open_zone_tree(root, config.zonepath));
     ZF_TRY_STATUS(check_mounts(zonepath.get()));

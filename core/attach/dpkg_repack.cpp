@@ -142,9 +142,10 @@ private:
             if (content) {
                 pristine_[path] = *std::move(content);
             } else {
+                const bool is_there = open_in_root(source_.zone_root, place, O_PATH | O_NOFOLLOW).has_value();
                 packed_.notes.push_back("configuration file " + printable(path) + " of package " + package_.name +
-                                        " was changed on this host and what the package shipped is nowhere here: the "
-                                        "zone keeps its own");
+                                        " was changed on this host and what the package shipped is nowhere here: " +
+                                        (is_there ? "the zone keeps its own" : "it is missing in the zone"));
             }
         }
         return {};

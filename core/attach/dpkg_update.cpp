@@ -11,7 +11,9 @@
 //                   --force-confold --force-confdef   edited configuration files stay, others follow the package
 //                   --path-exclude                    inherited directories are the host's: nothing is written there
 //                   --refuse-downgrade                a second guard, beside the plan's
-//   5 look        every package of the plan must be there in its version and in order; else all of it failed
+//   5 look        every package of the plan must be there in its version and in order, and all others as they were;
+//   else all
+//                 of it failed
 //
 // What would reach for a running system (systemctl, invoke-rc.d, ...) is a script that does nothing: first in PATH, in
 // the scratch zone's own memory.
@@ -22,6 +24,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <map>
 #include <set>
 
 #include "core/attach/dpkg_repack.h"
@@ -111,6 +114,13 @@ public:
         scope.inherited = job_.inherited;
         const std::vector<RootAlias> aliases = root_aliases(host_.get());
         ZF_TRY(const ScopeMatcher inherited, ScopeMatcher::make(scope, aliases));
+        ZF_TRY(expected_, zone_versions());
+        for (const UpdateStep& step : job_.plan.steps) {
+            if (step.action == UpdateAction::remove)
+                expected_.erase(step.package);
+            else
+                expected_[step.package] = step.to;
+        }
         ZF_TRY_STATUS(pack(database, inherited));
         if (inherited.has_inherited()) ZF_TRY_STATUS(forget_inherited(inherited));
         job_.at_step("packed");
@@ -243,6 +253,35 @@ private:
         return {};
     }
 
+    using Versions = std::map<std::string, std::string>;
+
+    Result<Versions> zone_versions() const {
+        ZF_TRY(const DpkgDatabase zone, DpkgDatabase::open(job_.zone_root));
+        Versions versions;
+        for (const DpkgPackage& package : zone.packages()) {
+            if (package.has_files()) versions[zone.shown_name(package)] = package.version;
+        }
+        return versions;
+    }
+
+    // What dpkg did beside the plan: a package removed "in favour of" another one, for one.
+    Status look_at_others() const {
+        ZF_TRY(const Versions now, zone_versions());
+        for (const auto& [name, version] : expected_) {
+            const auto found = now.find(name);
+            if (found != now.end() && found->second == version) continue;
+            return Error(Errc::verify_failed,
+                         "package " + printable(name) + " is not as planned after the update: " +
+                             (found == now.end() ? "it is gone" : "it is " + printable(found->second) + " now"));
+        }
+        for (const auto& [name, version] : now) {
+            if (!expected_.contains(name))
+                return Error(Errc::verify_failed,
+                             "package " + printable(name) + " was not planned and is there after the update");
+        }
+        return {};
+    }
+
     Status look() const {
         ZF_TRY(const DpkgDatabase zone, DpkgDatabase::open(job_.zone_root));
         for (const UpdateStep& step : job_.plan.steps) {
@@ -258,12 +297,13 @@ private:
                     (is_there ? " (" + package->version + ", " + std::string(dpkg_state_name(package->state)) + ")"
                               : std::string()));
         }
-        return {};
+        return look_at_others();
     }
 
     const UpdateJob& job_;
     UniqueFd host_;
     UpdateProgress progress_;
+    Versions expected_;                 // of the zone's packages, after the update
     std::vector<std::string> spooled_;  // as dpkg sees them
 };
 

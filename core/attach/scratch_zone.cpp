@@ -286,11 +286,10 @@ bool follow(const Channels& channels, std::chrono::milliseconds limit, OutputLog
             std::optional<ScratchMessage>& message) {
     const SystemClock clock;
     const std::int64_t deadline_ms = clock.monotonic_ms() + limit.count();
+    std::array<pollfd, 2> waits{pollfd{channels.output.get(), POLLIN, 0}, pollfd{channels.control.get(), POLLIN, 0}};
     while (true) {
         const std::int64_t left_ms = std::min<std::int64_t>(deadline_ms - clock.monotonic_ms(), 3'600'000);
         if (left_ms <= 0) return false;
-        std::array<pollfd, 2> waits{pollfd{channels.output.get(), POLLIN, 0},
-                                    pollfd{channels.control.get(), POLLIN, 0}};
         if (::poll(waits.data(), waits.size(), static_cast<int>(left_ms)) <= 0) continue;
         if (waits[0].revents != 0) {
             std::array<char, 16384> buffer{};
@@ -299,6 +298,7 @@ bool follow(const Channels& channels, std::chrono::milliseconds limit, OutputLog
                 log.take({buffer.data(), static_cast<std::size_t>(n)});
                 continue;  // what was written before the end is read before it
             }
+            if (n == 0) waits[0].fd = -1;  // nobody writes any more: poll would return at once for ever
         }
         if (waits[1].revents != 0) {
             ScratchMessage received;

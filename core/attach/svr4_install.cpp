@@ -17,6 +17,7 @@ namespace {
 
 constexpr const char* kPackages = "/var/sadm/pkg/";
 constexpr std::uint64_t kScriptBytesMax = 16U << 20U;
+constexpr off_t kSummedBytesMax = 1LL << 30;  // the zone's file may be sparse, and its size any
 const FileAttributes kData{0644, 0, 0, -1};
 
 std::string package_directory(const std::string& package) { return kPackages + package; }
@@ -32,6 +33,8 @@ std::string install_date() {
     return {text.data(), n};
 }
 
+bool is_left_open(const std::string& name) { return name.empty() || name == "?"; }
+
 // Needed for the installation alone; all others stay with the package.
 bool is_dropped_after_use(std::string_view name) {
     constexpr std::array<std::string_view, 5> kDropped{"checkinstall", "request", "response", "preinstall",
@@ -41,13 +44,28 @@ bool is_dropped_after_use(std::string_view name) {
 
 }  // namespace
 
+void Svr4Installer::give_to_root(const PkgmapEntry& entry, const std::string& who, std::uint32_t& id,
+                                 mode_t& mode) const {
+    id = 0;
+    mode &= ~mode_t{S_ISUID | S_ISGID};
+    if (!told_.insert(who).second || job_.notes == nullptr) return;
+    job_.notes->push_back("the " + printable(who) + " is unknown in the zone: " + printable(entry.path) +
+                          ", and what else is its, belongs to root there, without set-id bits");
+}
+
 FileAttributes Svr4Installer::attributes_of(const PkgmapEntry& entry, const struct stat& from) const {
     FileAttributes out{from.st_mode & 07777U, from.st_uid, from.st_gid, -1};
     if (const auto mode = parse_number<mode_t>(entry.mode, 8)) out.mode = *mode & 07777U;
     const auto user = scripts_.users().find(entry.owner);
     const auto group = scripts_.groups().find(entry.group);
-    if (user != scripts_.users().end()) out.uid = user->second;
-    if (group != scripts_.groups().end()) out.gid = group->second;
+    if (user != scripts_.users().end())
+        out.uid = user->second;
+    else if (!is_left_open(entry.owner))
+        give_to_root(entry, "owner " + entry.owner, out.uid, out.mode);
+    if (group != scripts_.groups().end())
+        out.gid = group->second;
+    else if (!is_left_open(entry.group))
+        give_to_root(entry, "group " + entry.group, out.gid, out.mode);
     if (entry.is_file()) out.modtime = entry.modtime;
     return out;
 }
@@ -166,6 +184,9 @@ Status Svr4Installer::record_edited(const SpooledPackage& package) {
             continue;
         }
         if (!entry.is_editable()) continue;
+        if (known->st_size > kSummedBytesMax)
+            return Error(Errc::invalid,
+                         printable(entry.path) + " in the zone is too big for an editable file (more than 1 GiB)");
         ZF_TRY(const UniqueFd fd, zone_.open_regular(entry.path));
         ZF_TRY(const std::uint32_t sum, sysv_sum(fd.get()));
         ContentsRecord record{entry.type,

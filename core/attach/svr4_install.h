@@ -12,6 +12,7 @@
 // is written once, at the end.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ public:
     FileAttributes attributes_of(const PkgmapEntry& entry, const struct stat& from) const;
 
 private:
+    // An id that the zone does not know: neither the host's, which is somebody else there, nor any privilege.
+    void give_to_root(const PkgmapEntry& entry, const std::string& who, std::uint32_t& id, mode_t& mode) const;
     Status store(const SpooledPackage& package) const;
     Status record(const SpooledPackage& package);
     Status record_edited(const SpooledPackage& package);
@@ -59,6 +62,7 @@ private:
     ContentsTable& contents_;
     ZoneFiles zone_;
     int host_root_;
+    mutable std::set<std::string> told_;  // unknown owners and groups
 };
 
 }  // namespace zoneferry

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/image/limits.h"
+
 namespace zoneferry {
 namespace {
 
@@ -25,10 +27,13 @@ Status read_whole(ByteSource& source, MutableBytes into) {
 
 Status drain(ByteSource& source) {
     ByteVector dropped(kBlockBytes);
-    while (true) {
+    for (std::uint64_t all = 0; all <= kImageTrailingBytesMax;) {
         ZF_TRY(const std::size_t got, source.read(dropped));
         if (got == 0) return {};
+        all += got;
     }
+    return Error(Errc::invalid, "more than 16 MiB lie behind the end of the archive")
+        .remedy("check that it is the right file; nothing of it was kept");
 }
 
 Result<std::size_t> FdSource::read(MutableBytes into) {

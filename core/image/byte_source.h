@@ -24,7 +24,7 @@ public:
 
 // Exactly into.size() bytes, or Errc::corrupt: the image ends early.
 Status read_whole(ByteSource& source, MutableBytes into);
-// Reads to the end and drops it.
+// Reads to the end and drops it. Errc::invalid: more than kImageTrailingBytesMax.
 Status drain(ByteSource& source);
 
 // An open file or pipe, from where it stands; not owned.

@@ -180,6 +180,9 @@ private:
         for (const Xattr& xattr : found) {
             if (!is_kept_xattr(xattr.name)) continue;
             if (!names_.is_complete()) {
+                kept_xattr_bytes_ += xattr.name.size() + xattr.value.size();
+                if (kept_xattr_bytes_ > kImageKeptXattrBytesMax)
+                    return Error(Errc::invalid, "the dump's directories have more than 64 MiB of extended attributes");
                 names_.add_xattr(header.inode, xattr);
             } else if (last_path_) {
                 ZF_TRY_STATUS(writer_.set_xattr(*last_path_, xattr));
@@ -207,6 +210,7 @@ private:
     InstallReport& report_;
     ByteVector record_;
     DumpNames names_;
+    std::size_t kept_xattr_bytes_ = 0;
     std::optional<std::string> last_path_;  // of the regular file just written
 };
 

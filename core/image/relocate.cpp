@@ -40,6 +40,9 @@ public:
                                              printable(join(mounts, ", ")) + "; nothing was changed")
                 .remedy("umount " + printable(mounts.back()));
         }
+        // Of the copy that brought the zone here: it would travel, and name this place an unfinished one.
+        if (::unlinkat(source.get(), kCopyMarkerName, 0) != 0 && errno != ENOENT)
+            return system_error("remove the mark of an earlier move", errno);
         ZF_TRY_STATUS(clear_broken_copy());
         ZF_TRY(const UniqueFd target, make_empty_zonepath(store_.root(), to_, lock_.name()));
         Status done = rename(source.get());
@@ -181,7 +184,7 @@ Result<Relocation> relocate_zone(const ZoneStore& store, const ZoneLock& lock, c
     }
     if (entry.state != ZoneState::installed) {
         return Error(Errc::conflict, zone + " is incomplete and cannot be moved")
-            .remedy("zoneadm -z " + entry.name.str() + " uninstall");
+            .remedy(incomplete_remedy(store.root(), entry.name.str(), entry.zonepath));
     }
     Mover mover(store, lock, entry.zonepath, zonepath);
     if (mover.is_half_done()) {

@@ -7,6 +7,7 @@
 #include "core/packages/dpkg/database.h"
 #include "core/packages/dpkg/inventory.h"
 #include "core/packages/inventory.h"
+#include "core/packages/limits.h"
 #include "core/packages/svr4/inventory.h"
 #include "core/packages/svr4/pkginfo.h"
 
@@ -46,12 +47,19 @@ Result<PackageRelations> relations_of(const DpkgPackage& package) {
     return relations;
 }
 
+std::size_t count(const PackageRelations& relations) {
+    std::size_t all = relations.excludes.size() + relations.provides.size();
+    for (const Clause& clause : relations.needs) all += clause.size();
+    return all;
+}
+
 Result<PackageSet> take_dpkg_set(int root, const ScopeMatcher& scope, const HostPolicy& policy) {
     PackageSet set;
     set.system = PackageSystem::dpkg;
     ZF_TRY(const Inventory dependent, take_dpkg_inventory(root, scope, policy));
     const Reasons reasons = reasons_of(dependent);
     set.warnings = dependent.warnings;
+    std::size_t requirements = 0;
     ZF_TRY(const DpkgDatabase database, DpkgDatabase::open(root));
     for (const DpkgPackage& package : database.packages()) {
         if (!package.has_files()) continue;
@@ -63,6 +71,10 @@ Result<PackageSet> take_dpkg_set(int root, const ScopeMatcher& scope, const Host
         auto relations = relations_of(package);
         if (!relations) return std::move(relations).error().during("package " + package.name);
         known.relations = *std::move(relations);
+        requirements += count(known.relations);
+        if (requirements > kRequirementsMax)
+            return Error(Errc::invalid, "the packages have more than " + std::to_string(kRequirementsMax) +
+                                            " relations to each other: more than is read");
         known.bytes = parse_number<std::uint32_t>(package.installed_size).value_or(0) * std::uint64_t{1024};
         set.packages.push_back(std::move(known));
     }

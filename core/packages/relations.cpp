@@ -9,7 +9,8 @@
 namespace zoneferry {
 namespace {
 
-constexpr std::size_t kClausesMax = 10'000;  // of one field; Debian's longest has 600
+constexpr std::size_t kClausesMax = 10'000;        // of one field; Debian's longest has 600
+constexpr std::size_t kAlternativesMax = 100'000;  // of one field, in all its clauses
 constexpr std::array<std::string_view, 5> kRelations = {"<<", "<=", "=", ">=", ">>"};
 
 std::string_view known_relation(std::string_view text) {
@@ -53,6 +54,7 @@ Result<Requirement> parse_requirement(std::string_view text, std::string_view fi
 
 Result<std::vector<Clause>> parse_relations(std::string_view text, std::string_view field) {
     std::vector<Clause> clauses;
+    std::size_t alternatives = 0;
     std::string joined(text);
     std::replace(joined.begin(), joined.end(), '\n', ' ');
     std::replace(joined.begin(), joined.end(), '\t', ' ');
@@ -62,6 +64,7 @@ Result<std::vector<Clause>> parse_relations(std::string_view text, std::string_v
         Clause clause;
         for (const std::string_view alternative : split(part, '|')) {
             ZF_TRY(Requirement requirement, parse_requirement(trim(alternative), field));
+            if (++alternatives > kAlternativesMax) return malformed(text, field);
             clause.push_back(std::move(requirement));
         }
         clauses.push_back(std::move(clause));

@@ -11,10 +11,6 @@
 namespace zoneferry {
 namespace {
 
-// A zone's database is hostile, and following its relations costs up to their number times the packages'. Debian's
-// largest hosts need some million.
-constexpr std::uint64_t kStepsMax = 200'000'000;
-
 bool is_dependent(const KnownPackage* known) {
     return known != nullptr && known->package.reason != DependencyReason::unknown;
 }
@@ -70,8 +66,8 @@ Standing compare_package(PackageSystem system, const Package& zone, const Packag
 
 class Planner {
 public:
-    Planner(const PackageSet& zone, const PackageSet& host, bool everything)
-        : zone_(zone), host_(host), everything_(everything) {
+    Planner(const PackageSet& zone, const PackageSet& host, bool everything, std::uint64_t steps_max)
+        : zone_(zone), host_(host), everything_(everything), steps_max_(steps_max) {
         plan_.system = zone.system;
     }
 
@@ -82,10 +78,10 @@ public:
                 take(known, std::string(dependency_reason_name(known.package.reason)));
         }
         follow_relations();
-        if (steps_ > kStepsMax) {
-            plan_.conflicts.push_back(
+        if (steps_ > steps_max_) {
+            plan_.conflicts = {
                 "what the packages of the zone and of this host need of each other is too much to follow (" +
-                std::to_string(kStepsMax) + " comparisons were made)");
+                std::to_string(steps_max_) + " comparisons were made)"};
         }
         for (const std::string& warning : zone_.warnings) plan_.notes.push_back("in the zone: " + warning);
         if (!plan_.is_refused()) make_steps();
@@ -124,20 +120,26 @@ private:
     // ---- what the changed ones need -----------------------------------------------------------------------
 
     // The packages as they will be: the zone's, less the removed, with the host's in place of the changed.
+    struct Provided {
+        const Requirement* what;
+        const KnownPackage* by;
+    };
+
     struct Result {
         std::map<std::string_view, const KnownPackage*> packages;
-        std::multimap<std::string_view, const Requirement*> provided;
+        std::multimap<std::string_view, Provided> provided;
     };
 
     // False once too much was compared: all is then taken for met, so that planning ends.
-    bool spend() const { return ++steps_ <= kStepsMax; }
+    bool spend() const { return ++steps_ <= steps_max_; }
 
     Result result() const {
         Result all;
         const auto add = [&](const KnownPackage& known) {
             steps_ += 1 + known.relations.provides.size();
             all.packages[known.package.name] = &known;
-            for (const Requirement& provided : known.relations.provides) all.provided.emplace(provided.name, &provided);
+            for (const Requirement& provided : known.relations.provides)
+                all.provided.emplace(provided.name, Provided{&provided, &known});
         };
         for (const KnownPackage& known : zone_.packages) {
             if (!is_changed(known.package.name)) add(with_relations(known));
@@ -160,8 +162,12 @@ private:
         const auto [begin, end] = all.provided.equal_range(wanted.name);
         return std::any_of(begin, end, [&](const auto& entry) {
             if (!spend()) return true;
-            return wanted.relation.empty() || (!entry.second->version.empty() && fits(wanted, entry.second->version));
+            return provides(*entry.second.what, wanted);
         });
+    }
+
+    static bool provides(const Requirement& provided, const Requirement& wanted) {
+        return wanted.relation.empty() || (!provided.version.empty() && fits(wanted, provided.version));
     }
 
     bool is_met(const Result& all, const Clause& clause) const {
@@ -193,7 +199,8 @@ private:
         for (const KnownPackage& known : zone_.packages) {
             const KnownPackage& full = with_relations(known);
             all.packages[known.package.name] = &full;
-            for (const Requirement& provided : full.relations.provides) all.provided.emplace(provided.name, &provided);
+            for (const Requirement& provided : full.relations.provides)
+                all.provided.emplace(provided.name, Provided{&provided, &full});
         }
         return all;
     }
@@ -258,14 +265,25 @@ private:
         for (const Requirement& excluded : known.relations.excludes) {
             if (!spend()) return false;
             const auto found = all.packages.find(excluded.name);
-            if (found == all.packages.end() || found->second->package.name == known.package.name) continue;
-            const KnownPackage& other = *found->second;
-            if (!fits(excluded, other.package.version)) continue;
-            if (!taken_.contains(known.package.name) && !taken_.contains(other.package.name)) continue;  // as it was
-            if (bring_itself(other) || bring_itself(known)) return true;
-            tell(told, printable(known.package.name) + " (" + printable(known.package.version) + ") does not go with " +
-                           printable(other.package.name) + " (" + printable(other.package.version) + ")");
+            if (found != all.packages.end() && fits(excluded, found->second->package.version) &&
+                part(known, *found->second, told))
+                return true;
+            const auto [begin, end] = all.provided.equal_range(excluded.name);
+            for (auto at = begin; at != end; ++at) {
+                if (!spend()) return false;
+                if (provides(*at->second.what, excluded) && part(known, *at->second.by, told)) return true;
+            }
         }
+        return false;
+    }
+
+    // The two do not go together. True if the plan has grown.
+    bool part(const KnownPackage& known, const KnownPackage& other, std::set<std::string>& told) {
+        if (other.package.name == known.package.name || is_foreign(other.package.name)) return false;
+        if (!taken_.contains(known.package.name) && !taken_.contains(other.package.name)) return false;  // as it was
+        if (bring_itself(other) || bring_itself(known)) return true;
+        tell(told, printable(known.package.name) + " (" + printable(known.package.version) + ") does not go with " +
+                       printable(other.package.name) + " (" + printable(other.package.version) + ")");
         return false;
     }
 
@@ -340,6 +358,7 @@ private:
     const PackageSet& host_;
     bool everything_;
     UpdatePlan plan_;
+    std::uint64_t steps_max_;
     mutable std::uint64_t steps_ = 0;
     std::map<std::string, Taken, std::less<>> taken_;
     std::map<std::string, std::string, std::less<>> removed_;  // name, why
@@ -370,7 +389,7 @@ void compare_with_manifest(const Inventory& manifest, const PackageSet& zone, co
 }  // namespace
 
 UpdatePlan plan_update(const PackageSet& zone, const PackageSet& host, bool everything,
-                       const std::optional<Inventory>& manifest) {
+                       const std::optional<Inventory>& manifest, std::uint64_t steps_max) {
     UpdatePlan plan;
     if (zone.system != host.system) {
         plan.system = zone.system;
@@ -378,7 +397,7 @@ UpdatePlan plan_update(const PackageSet& zone, const PackageSet& host, bool ever
                                  ", this host's of " + std::string(package_system_name(host.system)));
         return plan;
     }
-    plan = Planner(zone, host, everything).run();
+    plan = Planner(zone, host, everything, steps_max).run();
     if (manifest && manifest->system == zone.system) compare_with_manifest(*manifest, zone, host, plan);
     return plan;
 }

@@ -89,8 +89,11 @@ struct UpdatePlan {
 };
 
 // Both of one package system. manifest: what the source's manifest says, if there is one to compare with.
+// After steps_max comparisons of hostile relations the plan is refused; Debian's largest hosts need some million.
+inline constexpr std::uint64_t kPlanStepsMax = 200'000'000;
 UpdatePlan plan_update(const PackageSet& zone, const PackageSet& host, bool everything,
-                       const std::optional<Inventory>& manifest = std::nullopt);
+                       const std::optional<Inventory>& manifest = std::nullopt,
+                       std::uint64_t steps_max = kPlanStepsMax);
 
 // For people: sections with a line for each entry; empty if there is nothing to do and nothing to say.
 std::string update_plan_text(const UpdatePlan& plan);

@@ -98,9 +98,8 @@ Status Runtime::check_bootable(const ZoneEntry& entry, const ZoneConfig& config)
     if (entry.state != ZoneState::installed) {
         return Error(Errc::conflict,
                      "zone " + entry.name.str() + " is " + std::string(state_name(entry.state)) + ", not installed")
-            .remedy(entry.state == ZoneState::configured
-                        ? "install or attach it first"
-                        : "zoneadm -z " + entry.name.str() + " uninstall, then install it again");
+            .remedy(entry.state == ZoneState::configured ? "install or attach it first"
+                                                         : incomplete_remedy(root_, entry.name.str(), config.zonepath));
     }
     ZF_TRY_STATUS(verify_config(config));
     ZF_TRY(const UniqueFd zone_root, open_zone_root(root_, config.zonepath));

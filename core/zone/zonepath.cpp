@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/zone/config.h"
 
@@ -56,6 +57,12 @@ Result<UniqueFd> open_zone_root(const HostRoot& root, const std::string& zonepat
     auto opened = open_without_links(directory.get(), "root");
     if (!opened) return std::move(opened).error().during("opening the root of the zone in " + zonepath);
     return opened;
+}
+
+std::string incomplete_remedy(const HostRoot& root, const std::string& zone, const std::string& zonepath) {
+    const auto opened = open_zonepath(root, zonepath);
+    const bool is_update = opened && open_beneath(opened->get(), "lu/journal", O_PATH | O_NOFOLLOW);
+    return "zoneadm -z " + zone + (is_update ? " attach --undo" : " uninstall");
 }
 
 }  // namespace zoneferry

@@ -14,5 +14,8 @@ namespace zoneferry {
 Result<UniqueFd> open_zonepath(const HostRoot& root, const std::string& zonepath);
 // The zone's root below it, never through a link.
 Result<UniqueFd> open_zone_root(const HostRoot& root, const std::string& zonepath);
+// What to type about a zone that is incomplete: "zoneadm -z ZONE attach --undo" while an update that broke off has its
+// journal (lu/journal) below the zonepath, else "zoneadm -z ZONE uninstall".
+std::string incomplete_remedy(const HostRoot& root, const std::string& zone, const std::string& zonepath);
 
 }  // namespace zoneferry

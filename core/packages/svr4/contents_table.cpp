@@ -4,6 +4,7 @@
 
 #include "core/base/text.h"
 #include "core/packages/database_file.h"
+#include "core/packages/limits.h"
 #include "core/packages/svr4/contents.h"
 #include "core/packages/svr4/pkgmap.h"
 
@@ -65,6 +66,9 @@ Result<ContentsTable> ContentsTable::parse(std::string_view text, std::string_vi
     ZF_TRY_STATUS(for_each_contents_entry(text, file, [&](const ContentsEntry& entry) -> Status {
         if (entry.path != "/" && !is_installable_path(entry.path))
             return damaged(file, entry.line, "has a path that cannot be installed");
+        if (table.records_.size() == kContentsRecordsMax || entry.packages.size() > kContentsOwnersBytesMax)
+            return Error(Errc::invalid, std::string(file) + " holds more paths, or more packages on line " +
+                                            std::to_string(entry.line) + ", than are read");
         ContentsRecord record{
             entry.type, std::string(entry.klass), std::string(entry.target), std::string(entry.attributes), {}};
         for (const std::string_view word : split_words(entry.packages)) record.owners.push_back(parse_owner(word));
