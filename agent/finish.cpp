@@ -183,9 +183,12 @@ Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& rec
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
     ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
     OwnerStore owners(context.root);
-    if (record.return_of.empty()) {
+    ZF_TRY(const std::optional<OwnerRecord> owner, owners.load(name, ""));
+    // A later move may have brought the zone here while this one waited for its abort: that one's record stays.
+    const bool is_reserved = owner && owner->state == Ownership::incoming && owner->move_id == record.id;
+    if (is_reserved && record.return_of.empty()) {
         ZF_TRY_STATUS(owners.remove(name, ""));
-    } else {
+    } else if (is_reserved) {
         // A rollback that did not come: the zone is still where that move brought it.
         ZF_TRY_STATUS(set_owner(context, record, Ownership::released, record.epoch, record.peer));
     }
