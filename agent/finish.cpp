@@ -159,6 +159,7 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
     ZF_TRY(const ZoneLock lock, store.lock(name));
     ZF_TRY_STATUS(check_is_left_copy(context, record, name));
     ZF_TRY_STATUS(ask_if_healthy(context, record));
+    ZF_TRY_STATUS(check_is_left_copy(context, record, name));  // the answer took its time
     // The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone.
     const std::string trash = trash_path(context.root, record.zonepath, record.id);
     if (::rename(context.root.at(record.zonepath).c_str(), trash.c_str()) != 0 && errno != ENOENT) {
