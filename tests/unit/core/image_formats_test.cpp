@@ -58,14 +58,15 @@ protected:
         if (!done || done->exit_status != 0) return false;
         is_mounted_ = true;
         done = run_process({"python3", "-c", kMakeImageTree, host("/mounted")});
-        return done && done->exit_status == 0;
+        EXPECT_TRUE(done && done->exit_status == 0) << "making the tree failed";
+        return true;
     }
     void dump_it() {
         wanted_ = described(host("/mounted"), "seconds");
         ASSERT_EQ(::umount(host("/mounted").c_str()), 0);
         is_mounted_ = false;
-        run("dump -0 -q -f " + host("/archive") + " $(losetup -f --show " + host("/disk") + ") 2>&1; losetup -j " +
-            host("/disk") + " -O NAME -n | xargs losetup -d");
+        run("loop=$(losetup -f --show " + host("/disk") + "); trap 'losetup -d $loop' EXIT; dump -0 -q -f " +
+            host("/archive") + " $loop 2>&1");
     }
 
     Result<InstallReport> install() { return install_zone(store_, *lock_, ImageArchive{"/archive"}); }
