@@ -24,7 +24,7 @@ public:
 
     Status entry(archive_entry* entry) {
         ZF_TRY(const std::string path, image_path(text_of(::archive_entry_pathname(entry))));
-        if (is_volatile_path(path, sink_.system())) return {};
+        if (is_volatile_path(path, sink_.package_system())) return {};
         ZF_TRY(EntryMetadata metadata, metadata_of(entry, path));
         if (const char* target = ::archive_entry_hardlink(entry); target != nullptr) {
             ZF_TRY(const std::string existing, image_path(target));

@@ -35,7 +35,7 @@ public:
           sink_(sink),
           report_(report),
           record_(kDumpRecordBytes),
-          names_(sink.system()) {}
+          names_(sink.package_system()) {}
 
     Status run(const InstallProgressCallback& progress) {
         ZF_TRY(DumpHeader header, next());

@@ -18,7 +18,7 @@ public:
     ImageSink(const ImageSink&) = delete;
     ImageSink& operator=(const ImageSink&) = delete;
 
-    PackageSystem system() const { return system_; }
+    PackageSystem package_system() const { return system_; }
 
     virtual Status directory(const std::string& path, EntryMetadata metadata) = 0;
     virtual Status begin_file(const std::string& path) = 0;

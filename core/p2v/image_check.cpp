@@ -93,6 +93,7 @@ Finding block(const char* code, const std::string& subject, const std::string& i
 }
 
 void add_release(const OsRelease& image, const OsRelease& host, PackageSystem system, std::vector<Finding>& findings) {
+    if (host.id.empty()) return;
     if (image.id != host.id) {
         findings.push_back(block("IMAGE_OS_DIFFERS", "release", image.shown, host.shown,
                                  "the image is " + image.shown + ", this host is " + host.shown +
@@ -134,7 +135,23 @@ Result<ImageFacts> read_image_facts(int root, PackageSystem system) {
     if (!facts.missing.empty()) return facts;
     ZF_TRY(facts.release, system == PackageSystem::dpkg ? linux_release(root) : solaris_release(root));
     ZF_TRY(facts.architecture, architecture(root, system));
-    ZF_TRY(facts.packages, take_package_set(root, {}, HostPolicy()));
+    auto packages = take_package_set(root, {}, HostPolicy());
+    if (!packages) return std::move(packages).error().during("reading the image's packages");
+    facts.packages = *std::move(packages);
+    return facts;
+}
+
+Result<ImageFacts> read_host_facts(const HostRoot& root, PackageSystem system) {
+    ImageFacts facts;
+    facts.system = system;
+    ZF_TRY(const UniqueFd host, open_directory(root.directory()));
+    auto release = system == PackageSystem::dpkg ? linux_release(host.get()) : solaris_release(host.get());
+    if (release) facts.release = *std::move(release);
+    ZF_TRY(facts.architecture, architecture(host.get(), system));
+    ZF_TRY(const HostPolicy policy, HostPolicy::load(host.get()));
+    auto packages = take_package_set(host.get(), {}, policy);
+    if (!packages) return std::move(packages).error().during("reading this host's packages");
+    facts.packages = *std::move(packages);
     return facts;
 }
 

@@ -34,9 +34,10 @@ struct ImageFacts {
 // The package system that images for this host must have: the host's own. Errc::unsupported if it has none.
 Result<PackageSystem> host_package_system(const HostRoot& root);
 
-// root: an open directory of an image, or of the host itself. Of the image only missing is filled if anything is
-// missing.
+// root: an open directory of an image. Only missing is filled if anything is missing.
 Result<ImageFacts> read_image_facts(int root, PackageSystem system);
+// Of the host itself, which need not be whole (a global zone of which only the databases are here).
+Result<ImageFacts> read_host_facts(const HostRoot& root, PackageSystem system);
 
 // Pure: all that is against it. Codes: IMAGE_NO_SYSTEM, IMAGE_OS_DIFFERS, IMAGE_OS_NEWER, IMAGE_ARCHITECTURE,
 // IMAGE_PACKAGE_NEWER (block).
