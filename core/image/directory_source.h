@@ -6,6 +6,7 @@
 #include "core/image/file_copy.h"
 #include "core/image/progress.h"
 #include "core/image/tree_writer.h"
+#include "core/packages/package.h"
 
 namespace zoneferry {
 
@@ -13,6 +14,6 @@ namespace zoneferry {
 // out silently: the contents of dev, proc, sys, run and tmp (path_rules.h). With
 // CopyScope::everything nothing is left out, and another file system inside is an error.
 Status copy_directory(int source, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress,
-                      CopyScope scope = CopyScope::system);
+                      CopyScope scope = CopyScope::system, PackageSystem system = PackageSystem::dpkg);
 
 }  // namespace zoneferry

@@ -50,7 +50,7 @@ Status DumpNames::place(std::size_t index, const DumpParser& parser, std::vector
     ZF_TRY(const std::vector<DumpParser::Entry> entries, parser.entries(bytes));
     for (const DumpParser::Entry& entry : entries) {
         ZF_TRY(std::string path, image_path(below(directory.path, entry.name)));
-        if (is_volatile_path(path)) continue;
+        if (is_volatile_path(path, system_)) continue;
         if (const auto found = index_.find(entry.inode); found != index_.end()) {
             Directory& child = directories_[found->second];
             if (child.is_placed)

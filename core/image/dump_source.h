@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/image/byte_source.h"
+#include "core/image/image_sink.h"
 #include "core/image/progress.h"
-#include "core/image/tree_writer.h"
 
 namespace zoneferry {
 
@@ -18,7 +18,6 @@ inline constexpr std::size_t kDumpDirectoryBytesMax = 256U << 20U;  // about 8 m
 
 // source stands at the first record. Errc::corrupt, Errc::unsupported (another kind, an incremental dump, several
 // volumes, compressed records), Errc::invalid (an entry that may not be), Errc::no_space.
-Status unpack_dump(ByteSource& source, TreeWriter& writer, InstallReport& report,
-                   const InstallProgressCallback& progress);
+Status unpack_dump(ByteSource& source, ImageSink& sink, InstallReport& report, const InstallProgressCallback& progress);
 
 }  // namespace zoneferry

@@ -24,6 +24,7 @@ def codes_in_code():
         for severity, code in re.findall(r'\.(block|warn|info)\(\s*"([A-Z_]+)"', part):
             found.add((code, side, severity))
     attach = text_of("core/attach/attach.cpp") + text_of("core/packages/update_plan_text.cpp")
+    attach += text_of("core/p2v/image_check.cpp")
     found |= {(code, "target", "block") for code in re.findall(r'\bblock\(\s*"([A-Z_]+)"', attach)}
     found |= {(code, "target", severity)
               for code, severity in re.findall(r'make_finding\(\s*"([A-Z_]+)", Severity::(\w+)', attach)}
@@ -54,7 +55,8 @@ class DocsTest(unittest.TestCase):
         makers = {path.relative_to(ROOT).as_posix() for room in ("core", "agent")
                   for path in (ROOT / room).rglob("*.cpp") if "Finding finding;" in path.read_text(encoding="utf8")}
         self.assertEqual(makers, {"agent/preflight.cpp", "agent/start_move.cpp", "core/attach/attach.cpp",
-                                  "core/packages/compare.cpp", "core/packages/update_plan_text.cpp"})
+                                  "core/packages/compare.cpp", "core/packages/update_plan_text.cpp",
+                                  "core/p2v/image_check.cpp"})
 
     def test_exit_statuses(self):
         in_code = set(re.findall(r"= (\d+),", text_of("agent/exit_codes.h")))

@@ -10,7 +10,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOMS = ("core", "transfer", "certs", "wire", "agent")
 README_PLACES = ("core", "core/base", "core/zone", "core/packages", "core/attach", "core/adjust", "core/image",
-                 "core/update", "transfer", "wire", "certs",
+                 "core/update", "core/p2v", "transfer", "wire", "certs",
                  "agent", "tests", "tests/support", "packaging", "docs")
 LINE_MOST = 120
 FILE_LINES_MOST = 500
