@@ -191,8 +191,8 @@ std::string hosts_for_zone(std::string_view hosts, std::string_view old_name, st
         if (!is_old || is_right) out += line;
     }
     if (is_named) return out;
-    if (!out.empty() && out.back() != '\n') out += '\n';
-    return out + "127.0.1.1\t" + std::string(new_name) + "\n";
+    add_line(out, "127.0.1.1\t" + std::string(new_name));
+    return out;
 }
 
 // KillMode: passwd ignores what asks it to end; without it every halt before the answer would wait for a time-out.
