@@ -267,7 +267,7 @@ TEST_F(P2vInstall, TheSurveyCountsWhatTheTreeTakes) {
         const ImageCost wanted = *directory_cost(image.get(), PackageSystem::dpkg);
         ASSERT_TRUE(remove_tree(host("/kept")));
         ASSERT_TRUE(make_directories(host("/kept"), 0700));
-        TreeWriter kept = *TreeWriter::create(*open_directory(host("/kept")));
+        ImageWriter kept = *ImageWriter::create(*open_directory(host("/kept")));
         ImageSurvey survey(kept, PackageSystem::dpkg);
         InstallReport report;
         const UniqueFd archive = *open_file(host("/archive"), O_RDONLY);
