@@ -159,15 +159,22 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
     ZF_TRY(const ZoneLock lock, store.lock(name));
     ZF_TRY_STATUS(check_is_left_copy(context, record, name));
     ZF_TRY_STATUS(ask_if_healthy(context, record));
-    ZF_TRY_STATUS(check_is_left_copy(context, record, name));  // the answer took its time
+    // The answer took its time, in which a rollback can have come to take the kept copy; from here on none can begin.
+    std::unique_lock none_begins(context.beginning);
+    ZF_TRY_STATUS(check_is_left_copy(context, record, name));
     // The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone.
     const std::string trash = trash_path(context.root, record.zonepath, record.id);
-    if (::rename(context.root.at(record.zonepath).c_str(), trash.c_str()) != 0 && errno != ENOENT) {
+    const std::string tree = context.root.at(record.zonepath);
+    if (::rename(tree.c_str(), trash.c_str()) != 0 && errno != ENOENT) {
         return system_error("setting aside " + record.zonepath, errno);
     }
+    // Also when an earlier try has renamed it: after a power cut it must not lie there again, with no zone of its own.
+    const std::string parent = tree.substr(0, tree.rfind('/'));
+    if (path_exists(parent)) ZF_TRY_STATUS(sync_directory(parent));
     if (store.find(name)) ZF_TRY_STATUS(store.remove(lock));
     ZF_TRY_STATUS(OwnerStore(context.root).remove(name, ""));
     ZF_TRY(MoveRecord after, context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
+    none_begins.unlock();
     ZF_TRY_STATUS(remove_tree(trash));
     ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
     return after;
@@ -245,6 +252,14 @@ MoveNews end_news(const MoveRecord& record) {
             break;
         case Phase::returned: news.message = "zone " + record.zone + " was brought back by a later move"; break;
         case Phase::aborted:
+            if (was_found_elsewhere(record)) {
+                news.exit_code = kExitSwitchFailed;
+                news.message = "not moved: " + record.problem + "; zone " + record.zone +
+                               " was not this move's any more, and was left as it was found";
+                news.remedy =
+                    "see where it is: zoneadm -z " + record.zone + " list -v; zoneferry history " + record.zone;
+                break;
+            }
             if (record.was_running && !record.running) {
                 news.exit_code = kExitOther;
                 news.message =

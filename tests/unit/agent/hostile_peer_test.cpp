@@ -47,8 +47,11 @@ TEST_F(TwoAgents, AMovePlannedEarlierFindsTheZoneGone) {
         late.id = "bb" + std::to_string(epoch);
         late.epoch = epoch;
         ASSERT_TRUE(one.desk().start(late));
-        one.wait_for(late.id, MoveNews::Type::end);
+        const MoveNews end = one.wait_for(late.id, MoveNews::Type::end);
         EXPECT_EQ(one.phase(late.id), Phase::aborted);
+        EXPECT_NE(end.message.find("was not this move's any more"), std::string::npos) << end.message;
+        EXPECT_EQ(end.message.find("as before"), std::string::npos) << end.message;
+        EXPECT_NE(end.exit_code, 0);
         EXPECT_EQ(one.owner("web01"), "released 2 host2") << "the undo has taken the zone back";
         EXPECT_FALSE(*two.journal().find(late.id)) << "it was asked for before anybody looked";
     }
