@@ -241,6 +241,7 @@ private:
                 // A copy is deleted only while the zone runs where it went, if it ran.
                 const bool is_well_there = !record.was_running || hosts_[1 - index_of(host)].runs;
                 if (!is_over(record) || (wants_deletion(record) && is_well_there)) return false;
+                if (host.disk.has(trash_of(record.id))) return false;
             }
             if (!host.sources.empty() && std::any_of(host.sources.begin(), host.sources.end(), [&](const auto& each) {
                     return !is_over(host.journal.at(each.first));
