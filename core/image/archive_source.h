@@ -1,6 +1,6 @@
 // `install -a ARCHIVE`, tar and cpio: ustar, pax, GNU tar; cpio odc, newc, crc, binary of either byte order.
 //
-// libarchive only decodes; every name is checked and, in the end, written by TreeWriter, so nothing in the archive is
+// libarchive only decodes; every name is checked and, in the end, written by ImageWriter, so nothing in the archive is
 // ever followed as a path. Refused with the entry's name: absolute and ".." names, entries through links, hard links to
 // what is not in the archive before them, devices, entries that come twice, data beyond the free space, and an archive
 // that ends early.

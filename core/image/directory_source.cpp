@@ -15,7 +15,7 @@ namespace {
 
 class DirectoryCopy {
 public:
-    DirectoryCopy(TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress, dev_t device,
+    DirectoryCopy(ImageWriter& writer, InstallReport& report, const InstallProgressCallback& progress, dev_t device,
                   CopyScope scope, PackageSystem system)
         : writer_(writer),
           copier_(writer, scope),
@@ -64,7 +64,7 @@ private:
         if (report_.warnings.size() < kWarningsMax) report_.warnings.push_back(std::move(sentence));
     }
 
-    TreeWriter& writer_;
+    ImageWriter& writer_;
     FileCopier copier_;
     InstallReport& report_;
     const InstallProgressCallback& progress_;
@@ -76,7 +76,7 @@ private:
 
 }  // namespace
 
-Status copy_directory(int source, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress,
+Status copy_directory(int source, ImageWriter& writer, InstallReport& report, const InstallProgressCallback& progress,
                       CopyScope scope, PackageSystem system) {
     ZF_TRY(const struct stat info, stat_fd(source));
     if (!S_ISDIR(info.st_mode)) return Error(Errc::invalid, "the image is not a directory");

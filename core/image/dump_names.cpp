@@ -36,10 +36,10 @@ Status DumpNames::add_data(ConstBytes bytes) {
     return {};
 }
 
-void DumpNames::add_xattr(std::uint32_t inode, const Xattr& xattr) {
+void DumpNames::add_xattr(std::uint32_t inode, const ImageXattr& xattr) {
     const auto found = index_.find(inode);
     if (found == index_.end()) return;
-    std::vector<Xattr>& kept = directories_[found->second].metadata.xattrs;
+    std::vector<ImageXattr>& kept = directories_[found->second].metadata.xattrs;
     if (kept.size() < kImageXattrsMax) kept.push_back(xattr);
 }
 

@@ -21,7 +21,7 @@ public:
     // A directory's inode and then its data. Errc::corrupt: twice, or too much.
     Status begin_directory(std::uint32_t inode, EntryMetadata metadata);
     Status add_data(ConstBytes bytes);
-    void add_xattr(std::uint32_t inode, const Xattr& xattr);
+    void add_xattr(std::uint32_t inode, const ImageXattr& xattr);
 
     // All directories are there: gives make() each below the root, parents first, and the root as "". What lies in
     // the volatile directories (path_rules.h) is left out. Errc::corrupt: no root; Errc::invalid: a directory with two

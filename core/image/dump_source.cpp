@@ -173,8 +173,8 @@ private:
                    append_bytes(bytes, more);
                    return Status();
                }));
-        ZF_TRY(const std::vector<Xattr> found, parse_dump_xattrs(bytes));
-        for (const Xattr& xattr : found) {
+        ZF_TRY(const std::vector<ImageXattr> found, parse_dump_xattrs(bytes));
+        for (const ImageXattr& xattr : found) {
             if (!is_kept_xattr(xattr.name)) continue;
             if (!names_.is_complete()) {
                 kept_xattr_bytes_ += xattr.name.size() + xattr.value.size();

@@ -2,7 +2,7 @@
 //
 // Directories come first: their data are kept (at most kDumpDirectoryBytesMax) and give every inode its names. Then
 // every file is written under its first name, and linked under the others. Nothing is trusted: each name is one
-// component, a directory has one parent, and TreeWriter follows nothing.
+// component, a directory has one parent, and ImageWriter follows nothing.
 #pragma once
 
 #include <string>

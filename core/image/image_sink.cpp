@@ -10,23 +10,23 @@
 
 namespace zoneferry {
 
-Status TreeSink::directory(const std::string& path, EntryMetadata metadata) {
+Status ImageTreeSink::directory(const std::string& path, EntryMetadata metadata) {
     return writer_.directory(path, std::move(metadata));
 }
 
-Status TreeSink::begin_file(const std::string& path) {
+Status ImageTreeSink::begin_file(const std::string& path) {
     ZF_TRY(file_, writer_.begin_file(path));
     path_ = path;
     return {};
 }
 
-Result<bool> TreeSink::reopen_empty_file(const std::string& path) {
+Result<bool> ImageTreeSink::reopen_empty_file(const std::string& path) {
     ZF_TRY(file_, writer_.reopen_empty_file(path));
     path_ = path;
     return static_cast<bool>(file_);
 }
 
-Status TreeSink::write(std::uint64_t offset, ConstBytes bytes) {
+Status ImageTreeSink::write(std::uint64_t offset, ConstBytes bytes) {
     ZF_TRY_STATUS(writer_.spend(path_, bytes.size()));
     if (::lseek(file_.get(), static_cast<off_t>(offset), SEEK_SET) < 0)
         return system_error("seek in \"" + printable(path_) + "\"", errno);
@@ -39,25 +39,29 @@ Status TreeSink::write(std::uint64_t offset, ConstBytes bytes) {
     return {};
 }
 
-Status TreeSink::finish_file(std::uint64_t size, const EntryMetadata& metadata) {
+Status ImageTreeSink::finish_file(std::uint64_t size, const EntryMetadata& metadata) {
     if (::ftruncate(file_.get(), static_cast<off_t>(size)) != 0)
         return system_error("set the size of \"" + printable(path_) + "\"", errno);
     return writer_.finish_file(path_, std::move(file_), metadata);
 }
 
-Status TreeSink::symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) {
+Status ImageTreeSink::symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) {
     return writer_.symlink(path, target, metadata);
 }
 
-Status TreeSink::hard_link(const std::string& path, const std::string& existing) {
+Status ImageTreeSink::hard_link(const std::string& path, const std::string& existing) {
     return writer_.hard_link(path, existing);
 }
 
-Status TreeSink::fifo(const std::string& path, const EntryMetadata& metadata) { return writer_.fifo(path, metadata); }
+Status ImageTreeSink::fifo(const std::string& path, const EntryMetadata& metadata) {
+    return writer_.fifo(path, metadata);
+}
 
-Status TreeSink::set_xattr(const std::string& path, const Xattr& xattr) { return writer_.set_xattr(path, xattr); }
+Status ImageTreeSink::set_xattr(const std::string& path, const ImageXattr& xattr) {
+    return writer_.set_xattr(path, xattr);
+}
 
-std::string TreeSink::small_file(const std::string& path) const {
+std::string ImageTreeSink::small_file(const std::string& path) const {
     const auto file = open_beneath(writer_.root(), path, O_RDONLY | O_NONBLOCK);
     if (!file) return {};
     auto text = read_to_end(file->get(), kHostFileBytesMax);

@@ -1,10 +1,10 @@
-// Where the entries of an image go, one after the other: into a tree (TreeSink), or only into account (image_survey.h).
-// Readers of archives know nothing but this.
+// Where the entries of an image go, one after the other: into a tree (ImageTreeSink), or only into account
+// (image_survey.h). Readers of archives know nothing but this.
 #pragma once
 
 #include <string>
 
-#include "core/image/tree_writer.h"
+#include "core/image/image_writer.h"
 #include "core/packages/package.h"
 
 namespace zoneferry {
@@ -22,14 +22,14 @@ public:
 
     virtual Status directory(const std::string& path, EntryMetadata metadata) = 0;
     virtual Status begin_file(const std::string& path) = 0;
-    // As TreeWriter's; false: it holds data already, and no file is open.
+    // As ImageWriter's; false: it holds data already, and no file is open.
     virtual Result<bool> reopen_empty_file(const std::string& path) = 0;
     virtual Status write(std::uint64_t offset, ConstBytes bytes) = 0;
     virtual Status finish_file(std::uint64_t size, const EntryMetadata& metadata) = 0;
     virtual Status symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) = 0;
     virtual Status hard_link(const std::string& path, const std::string& existing) = 0;
     virtual Status fifo(const std::string& path, const EntryMetadata& metadata) = 0;
-    virtual Status set_xattr(const std::string& path, const Xattr& xattr) = 0;
+    virtual Status set_xattr(const std::string& path, const ImageXattr& xattr) = 0;
     // A small file that came before; empty if it is not there or cannot be read.
     virtual std::string small_file(const std::string& path) const = 0;
 
@@ -40,9 +40,9 @@ private:
     PackageSystem system_;
 };
 
-class TreeSink : public ImageSink {
+class ImageTreeSink : public ImageSink {
 public:
-    TreeSink(TreeWriter& writer, PackageSystem system) : ImageSink(system), writer_(writer) {}
+    ImageTreeSink(ImageWriter& writer, PackageSystem system) : ImageSink(system), writer_(writer) {}
 
     Status directory(const std::string& path, EntryMetadata metadata) override;
     Status begin_file(const std::string& path) override;
@@ -52,13 +52,13 @@ public:
     Status symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) override;
     Status hard_link(const std::string& path, const std::string& existing) override;
     Status fifo(const std::string& path, const EntryMetadata& metadata) override;
-    Status set_xattr(const std::string& path, const Xattr& xattr) override;
+    Status set_xattr(const std::string& path, const ImageXattr& xattr) override;
     std::string small_file(const std::string& path) const override;
     std::uint64_t files() const override { return writer_.files(); }
     std::uint64_t bytes() const override { return writer_.bytes(); }
 
 private:
-    TreeWriter& writer_;
+    ImageWriter& writer_;
     UniqueFd file_;
     std::string path_;  // of file_
 };

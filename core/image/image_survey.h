@@ -22,7 +22,7 @@ struct ImageCost {
 class ImageSurvey : public ImageSink {
 public:
     // kept: writes into an empty directory of the host.
-    ImageSurvey(TreeWriter& kept, PackageSystem system) : ImageSink(system), kept_(kept) {}
+    ImageSurvey(ImageWriter& kept, PackageSystem system) : ImageSink(system), kept_(kept) {}
 
     const ImageCost& cost() const { return cost_; }
 
@@ -34,7 +34,7 @@ public:
     Status symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) override;
     Status hard_link(const std::string& path, const std::string& existing) override;
     Status fifo(const std::string& path, const EntryMetadata& metadata) override;
-    Status set_xattr(const std::string&, const Xattr&) override { return {}; }
+    Status set_xattr(const std::string&, const ImageXattr&) override { return {}; }
     // Empty accounts: names in ACLs are judged by the second pass.
     std::string small_file(const std::string&) const override { return {}; }
     std::uint64_t files() const override { return files_; }
@@ -43,7 +43,7 @@ public:
 private:
     Status count_entry(const std::string& path);
 
-    TreeWriter& kept_;
+    ImageWriter& kept_;
     ImageCost cost_;
     std::uint64_t files_ = 0;
     std::uint64_t bytes_ = 0;

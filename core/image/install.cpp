@@ -39,7 +39,7 @@ Status check_source(const InstallSource& source, const ZoneConfig& config) {
 }
 
 // An image that holds no system would fail only at boot.
-Status check_image(const TreeWriter& writer) {
+Status check_image(const ImageWriter& writer) {
     for (const char* wanted : {"etc", "usr"}) {
         if (!writer.contains(wanted)) {
             return Error(Errc::invalid, "the image is no system's root: it has no /" + std::string(wanted))
@@ -59,7 +59,7 @@ public:
         : store_(store), config_(config), steps_(steps), progress_(steps.progress) {}
 
     Result<InstallReport> run(UniqueFd root, const InstallSource& source) {
-        ZF_TRY(TreeWriter writer, TreeWriter::create(std::move(root)));
+        ZF_TRY(ImageWriter writer, ImageWriter::create(std::move(root)));
         Status done;
         if (const auto* directory = std::get_if<ImageDirectory>(&source)) {
             done = from_directory(store_.root().at(directory->path), writer);
@@ -83,30 +83,30 @@ public:
     }
 
 private:
-    void tell(const char* step, const TreeWriter& writer) {
+    void tell(const char* step, const ImageWriter& writer) {
         if (progress_) progress_({step, writer.files(), writer.bytes()});
     }
 
-    Status from_directory(const std::string& path, TreeWriter& writer) {
+    Status from_directory(const std::string& path, ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd source, open_file(path, O_RDONLY | O_DIRECTORY));
         ZF_TRY_STATUS(copy_directory(source.get(), writer, report_, progress_, CopyScope::system, steps_.system));
         return finish_image(writer);
     }
 
-    Status from_archive(const std::string& path, TreeWriter& writer) {
+    Status from_archive(const std::string& path, ImageWriter& writer) {
         ZF_TRY(const UniqueFd archive, open_file(path, O_RDONLY | O_NOCTTY));
         return from_stream(archive.get(), writer);
     }
 
-    Status from_stream(int archive, TreeWriter& writer) {
+    Status from_stream(int archive, ImageWriter& writer) {
         tell("unpacking", writer);
-        TreeSink sink(writer, steps_.system);
+        ImageTreeSink sink(writer, steps_.system);
         ZF_TRY_STATUS(unpack_image(archive, sink, report_, progress_));
         return finish_image(writer);
     }
 
-    Status from_zone(const std::string& zonepath, TreeWriter& writer) {
+    Status from_zone(const std::string& zonepath, ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd tree, open_zone_root(store_.root(), zonepath));
         ZF_TRY_STATUS(copy_directory(tree.get(), writer, report_, progress_));
@@ -115,14 +115,14 @@ private:
         return give_new_identity(writer.root(), config_.name, report_.warnings);
     }
 
-    Status finish_image(TreeWriter& writer) {
+    Status finish_image(ImageWriter& writer) {
         ZF_TRY_STATUS(check_image(writer));
         ZF_TRY_STATUS(add_mount_points(writer));
         tell("setting up", writer);
         return writer.finish();
     }
 
-    Status from_host(TreeWriter& writer) {
+    Status from_host(ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd host, open_directory(store_.root().directory()));
         ZF_TRY(const DpkgDatabase database, DpkgDatabase::open(host.get()));

@@ -172,7 +172,7 @@ private:
     Status survey(int zonepath) {
         ZF_TRY(const SurveyDirectory place, SurveyDirectory::make(root_, config_.name));
         ZF_TRY(UniqueFd kept, place.open());
-        ZF_TRY(TreeWriter writer, TreeWriter::create(std::move(kept)));
+        ZF_TRY(ImageWriter writer, ImageWriter::create(std::move(kept)));
         ImageSurvey survey(writer, system_);
         InstallReport ignored;
         const InstallProgressCallback told = [this](const InstallProgress& progress) {

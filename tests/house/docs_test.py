@@ -30,13 +30,17 @@ def codes_in_code():
               for code, severity in re.findall(r'make_finding\(\s*"([A-Z_]+)", Severity::(\w+)', attach)}
     for ending in re.findall(r'what \+ "(_[A-Z_]+)"', text_of("core/packages/compare.cpp")):
         found |= {(what + ending, "target", "block") for what in ("PKG", "PATCH")}
+    scan = text_of("core/p2v/scan.cpp")
+    found |= {(code, "source", severity)
+              for severity, code in re.findall(r'\badd\(\s*Severity::(\w+),\s*"([A-Z0-9_]+)"', scan)}
+    found |= {("P2V_SOFTWARE", "source", severity) for severity in re.findall(r'Software\{"[^"]+", Severity::(\w+)', scan)}
     for line in re.findall(r"finding\.code = ([^;]*);", text_of("agent/start_move.cpp")):
         found |= {(code, "target", "block") for code in re.findall(r'"([A-Z_]+)"', line)}
     return found
 
 
 def codes_in_docs():
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (\w+) \| (\w+) \|", text_of("docs/findings.md"), flags=re.M)
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (\w+) \| (\w+) \|", text_of("docs/findings.md"), flags=re.M)
     return set(rows)
 
 

@@ -112,6 +112,18 @@ class HouseTest(unittest.TestCase):
                         yield f"{name}:{number}: generated headers stay in wire's codec"
         self.expect_none(problems())
 
+    def test_types_have_names_of_their_own(self):
+        """All rooms share one namespace and are linked together: two types of one name would share their inline code."""
+        def problems():
+            seen = {}
+            for path in files(".h", places=ROOMS):
+                for name in re.findall(r"^(?:struct|class|enum class) (\w+)(?: final)?(?: :[^;{]*)? ?\{", code_of(path),
+                                       flags=re.M):
+                    if name in seen:
+                        yield f"{name_of(path)}: {name} is also a type of {seen[name]}"
+                    seen[name] = name_of(path)
+        self.expect_none(problems())
+
     def test_banned_calls(self):
         def problems():
             for path in files(".cpp", ".h", places=ROOMS):

@@ -7,12 +7,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <memory>
+#include <thread>
+
 #include "core/base/process.h"
 #include "core/image/archive_image.h"
 #include "core/image/image_survey.h"
 #include "core/p2v/image_check.h"
 #include "core/p2v/image_cost.h"
 #include "core/p2v/p2v_install.h"
+#include "core/p2v/scan.h"
 #include "tests/support/fake_packages.h"
 #include "tests/support/temp_directory.h"
 
@@ -232,8 +237,23 @@ TEST_F(P2vInstall, RoomIsMeasuredFirst) {
     run("dd if=/dev/zero of=\"$1/var/big\" bs=1M count=40 status=none; tar -S -C \"$1\" -cf \"$2\" .");
     expect_refused(install(ImageArchive{"/archive"}), "", "but the image wants 40");
     expect_refused(install(ImageDirectory{"/image"}), "", "but the image wants 40");
-    const UniqueFd archive = *open_file(host("/archive"), O_RDONLY);
-    ASSERT_EQ(::lseek(archive.get(), 0, SEEK_SET), 0);
+    steps_.clear();
+    int ends[2] = {-1, -1};
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    UniqueFd in(ends[0]);
+    std::jthread feeder([this, out = std::make_shared<UniqueFd>(ends[1])] {
+        const std::string archive = *read_file(host("/archive"), 256 << 20);
+        (void)write_all(out->get(), as_bytes(archive));  // ends early: the reader gives up
+    });
+    std::signal(SIGPIPE, SIG_IGN);
+    const P2vOutcome full = install(ImageStream{in.get()});
+    in.reset();
+    EXPECT_EQ(full.end, P2vEnd::undone);
+    EXPECT_EQ(full.error->code(), Errc::no_space) << full.error->text();
+    EXPECT_EQ(steps_, std::vector<std::string>{"checked"});
+    EXPECT_EQ(store_.find(name_)->state, ZoneState::configured);
+    EXPECT_THAT(*list_directory(host("/zones/web01")), IsEmpty());
+    steps_.clear();
     run("rm \"$1/var/big\"; cd \"$1/var\"; seq -f f%g 300 | xargs touch; tar -S -C \"$1\" -cf \"$2.many\" .");
     expect_refused(install(ImageArchive{"/archive.many"}), "", "free inodes, but the image wants");
     expect_refused(install(ImageDirectory{"/image"}), "", "free inodes, but the image wants");
@@ -267,7 +287,7 @@ TEST_F(P2vInstall, TheSurveyCountsWhatTheTreeTakes) {
         const ImageCost wanted = *directory_cost(image.get(), PackageSystem::dpkg);
         ASSERT_TRUE(remove_tree(host("/kept")));
         ASSERT_TRUE(make_directories(host("/kept"), 0700));
-        TreeWriter kept = *TreeWriter::create(*open_directory(host("/kept")));
+        ImageWriter kept = *ImageWriter::create(*open_directory(host("/kept")));
         ImageSurvey survey(kept, PackageSystem::dpkg);
         InstallReport report;
         const UniqueFd archive = *open_file(host("/archive"), O_RDONLY);
@@ -279,6 +299,52 @@ TEST_F(P2vInstall, TheSurveyCountsWhatTheTreeTakes) {
                   *read_file(host("/image/var/lib/dpkg/status"), 1 << 20));
         EXPECT_FALSE(path_exists(host("/kept/many")));
     }
+}
+
+TEST_F(P2vInstall, ScanOfATree) {
+    make_dpkg_host(host("/image"), {{"dpkg", "1.21"}, {"tool", "1.0"}, {"docker.io", "20"}, {"grub-pc", "2"}});
+    write_file(host("/image/etc/hostname"), "old-server\n");
+    write_file(host("/image/etc/fstab"),
+               "UUID=1 / ext4 rw 0 1\n/dev/sdb1 /srv/data xfs rw 0 2\nhost:/x /mnt nfs rw 0 0\n");
+    write_file(host("/image/etc/network/interfaces"),
+               "auto lo\niface lo inet loopback\niface eth0 inet static\n  address 192.0.2.7\n  netmask 255.255.255.0\n"
+               "  gateway 192.0.2.1\n");
+    write_file(host("/image/etc/exports"), "# nothing\n/srv *(ro)\n");
+    write_file(host("/image/etc/modules"), "# comment\nwireguard\n");
+    write_file(host("/image/etc/sysctl.d/a.conf"), "vm.swappiness = 10\nnet.core.somaxconn=1\n");
+    write_file(host("/image/var/lib/lxc/c1/config"), "x");
+    write_file(host("/image/etc/zones/index"), "global:installed:/\ninner:installed:/zones/inner:\n");
+    const UniqueFd root = *open_directory(host("/image"));
+    const auto scan = scan_system(root.get(), false);
+    ASSERT_TRUE(scan) << scan.error().text();
+    std::vector<std::string> seen;
+    for (const Finding& finding : scan->findings) {
+        EXPECT_FALSE(finding.remedy.empty()) << finding.code;
+        seen.push_back(finding.code + " " + finding.subject);
+    }
+    EXPECT_THAT(seen, testing::UnorderedElementsAre(
+                          "P2V_SOFTWARE docker.io", "P2V_SOFTWARE grub-pc", "P2V_LOCAL_FS /srv/data",
+                          "P2V_NETWORK eth0", "P2V_MODULE wireguard", "P2V_NFS_SERVER exports",
+                          "P2V_CONTAINERS /var/lib/lxc", "P2V_CONTAINERS inner", "P2V_SYSCTL vm.swappiness"));
+    EXPECT_FALSE(is_blocked(scan->findings));
+    EXPECT_THAT(zonecfg_template(*scan),
+                HasSubstr("add net\nset physical=br0\nset address=192.0.2.7/24\nset defrouter=192.0.2.1\nend\n"));
+    run("rm -r \"$1/usr/lib/systemd\"");
+    EXPECT_TRUE(is_blocked(scan_system(root.get(), false)->findings));
+}
+
+TEST(P2vScanTexts, NetworksAndMounts) {
+    using Addresses = std::vector<ScannedAddress>;
+    EXPECT_EQ(ifupdown_addresses("iface eth0 inet dhcp\niface eth1 inet6 static\naddress 2001:db8::7/64\n"),
+              (Addresses{{"eth0", "", ""}, {"eth1", "2001:db8::7/64", ""}}));
+    EXPECT_EQ(ifupdown_addresses("iface eth0 inet static\n address 192.0.2.7/24\nauto eth1\n gateway 1.2.3.4\n"),
+              (Addresses{{"eth0", "192.0.2.7/24", ""}}));
+    EXPECT_EQ(networkd_addresses("[Match]\nName=en*\n[Network]\nAddress = 192.0.2.7/24\nGateway=192.0.2.1\n"),
+              (Addresses{{"en*", "192.0.2.7/24", "192.0.2.1"}}));
+    EXPECT_EQ(networkd_addresses("[Match]\nName=en0\n[Network]\nDHCP=yes\n"), (Addresses{{"en0", "", ""}}));
+    EXPECT_EQ(networkd_addresses("[Match]\nName=en0\n[Network]\nBridge=br0\n"), Addresses{});
+    EXPECT_EQ(fstab_mounts("proc /proc proc\n/dev/a none swap sw 0 0\n/dev/b /boot vfat\nx\n#/dev/c /c ext4\n"),
+              (std::vector<ScannedMount>{{"/dev/b", "/boot", "vfat"}}));
 }
 
 TEST(ImageFindings, OfSolarisSystems) {
