@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/base/text.h"
-#include "transfer/file_flags.h"
+#include "core/base/file_flags.h"
 
 namespace zoneferry {
 namespace {

@@ -25,7 +25,7 @@
 //                              3 number u32: what was put aside under it; each can be taken once
 //               In a fresh file what no data covers is a hole; in another one it stays as it is.
 //     path      component count u16, {length u8, component}         from the tree's root
-//     metadata  mode u32 (07777), uid u32, gid u32, mtime seconds i64, mtime nanoseconds u32, flags u32 (file_flags.h),
+//     metadata  mode u32 (07777), uid u32, gid u32, mtime seconds i64, mtime nanoseconds u32, flags u32 (core/base/file_flags.h),
 //               project u32, xattr count u16, {name length u8, name, value length u32, value}   sorted by name
 //
 // Names are single components (1..255 bytes, no '/', no NUL, not "." or ".."), strictly ascending by byte within

@@ -107,7 +107,8 @@ Status Svr4Scripts::run(const Svr4Script& script) const {
     spec.zone_root_fd = job_->zone_root;
     spec.root_is_zone = false;
     spec.id_base = uid_base(job_->zone);
-    spec.limit = job_->limit;
+    ZF_TRY(spec.limit, time_left(*job_));
+    spec.warn = [this](const std::string& note) { note_once(*job_->notes, note); };
     spec.input = script.input;
     add_userland(spec);
     const std::string spool = "/var/sadm/pkg/" + script.package + "/save/pspool";
