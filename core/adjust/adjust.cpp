@@ -3,6 +3,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "core/adjust/image_editor.h"
+#include "core/adjust/linux_identity.h"
+#include "core/adjust/linux_network.h"
+#include "core/adjust/linux_services.h"
+#include "core/adjust/mounts.h"
+#include "core/adjust/nested.h"
+#include "core/adjust/nfs_server.h"
 #include "core/base/fd.h"
 
 namespace zoneferry {
@@ -13,6 +20,23 @@ bool has(int root, const char* path, mode_t type) {
     if (!found) return false;
     const auto info = stat_fd(found->get());
     return info && (info->st_mode & S_IFMT) == type;
+}
+
+Status adjust_linux(ImageEditor& image, const ZoneConfig& zone, const AdjustChoices& choices) {
+    ZF_TRY_STATUS(delete_nested_zones(image));
+    ZF_TRY_STATUS(adjust_linux_containers(image, choices.delete_containers));
+    ZF_TRY_STATUS(adjust_linux_network(image, zone, choices.unconfigure));
+    ZF_TRY_STATUS(adjust_linux_nfs(image));
+    ZF_TRY_STATUS(adjust_fstab(image));
+    ZF_TRY_STATUS(adjust_linux_services(image));
+    if (choices.unconfigure) return unconfigure_linux(image, zone.name, choices.sysid);
+    return {};
+}
+
+Status adjust_solaris(ImageEditor& image, const ZoneConfig&, const AdjustChoices&) {
+    ZF_TRY_STATUS(delete_nested_zones(image));
+    ZF_TRY_STATUS(adjust_solaris_nfs(image));
+    return adjust_vfstab(image);
 }
 
 }  // namespace
@@ -49,10 +73,16 @@ Result<OsFamily> recognise_os(int root) {
                  "/var/sadm/install/contents (Solaris)");
 }
 
-Result<Adjustments> adjust_image(int root, const ZoneConfig&, const AdjustChoices&) {
+Result<Adjustments> adjust_image(int root, const ZoneConfig& zone, const AdjustChoices& choices) {
     Adjustments adjustments;
     ZF_TRY(const OsFamily family, recognise_os(root));
     adjustments.family = family;
+    ImageEditor image(root, choices.date, !choices.unconfigure);
+    Status done =
+        family == OsFamily::linux_debian ? adjust_linux(image, zone, choices) : adjust_solaris(image, zone, choices);
+    if (!done) return std::move(done).error().during("adjusting the image to be a zone");
+    adjustments.changes = image.take_changes();
+    adjustments.warnings = image.take_warnings();
     return adjustments;
 }
 
