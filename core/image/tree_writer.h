@@ -3,7 +3,8 @@
 // Every path is one that image_path() accepted. Parents are opened beneath the root without following a link, names
 // are created exclusively, so an entry can neither lead out of the tree, nor through a link, nor replace another one.
 // Missing parents are made (0755, root). Directories get their mode and times in finish(), when nothing more changes
-// in them; so do files that are to be immutable or append-only. Data beyond the space that the file system had free (less a reserve) is refused.
+// in them, and files that are to be immutable or append-only become so there. Data beyond the space that the file
+// system had free (less a reserve) is refused.
 #pragma once
 
 #include <sys/stat.h>
