@@ -81,6 +81,11 @@ void Svr4Scripts::add_userland(ScratchSpec& spec) const {
         if (n > 0)
             spec.links.push_back({std::string("/") + name, std::string(target.data(), static_cast<std::size_t>(n))});
     }
+    // On a host with Debian's userland awk and others are links by way of this directory.
+    const std::string alternatives = job_->host_root + "/etc/alternatives";
+    struct stat info {};
+    if (::lstat(alternatives.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+        spec.binds.push_back({alternatives, "/etc/alternatives", false});
 }
 
 // The zone at /a is whole: also for scripts that run its own programs, chroot $PKG_INSTALL_ROOT.
