@@ -10,6 +10,8 @@
 #include "core/adjust/mounts.h"
 #include "core/adjust/nested.h"
 #include "core/adjust/nfs_server.h"
+#include "core/adjust/solaris_services.h"
+#include "core/adjust/solaris_system.h"
 #include "core/base/fd.h"
 
 namespace zoneferry {
@@ -33,10 +35,15 @@ Status adjust_linux(ImageEditor& image, const ZoneConfig& zone, const AdjustChoi
     return {};
 }
 
-Status adjust_solaris(ImageEditor& image, const ZoneConfig&, const AdjustChoices&) {
+Status adjust_solaris(ImageEditor& image, const ZoneConfig& zone, const AdjustChoices& choices) {
+    ZF_TRY_STATUS(adjust_solaris_directories(image));
     ZF_TRY_STATUS(delete_nested_zones(image));
+    ZF_TRY_STATUS(adjust_solaris_network(image, zone, choices.unconfigure));
     ZF_TRY_STATUS(adjust_solaris_nfs(image));
-    return adjust_vfstab(image);
+    // sys-unconfig saves what vfstab was: before it is edited.
+    if (choices.unconfigure) ZF_TRY_STATUS(unconfigure_solaris(image, zone.name, choices.sysid));
+    ZF_TRY_STATUS(adjust_vfstab(image));
+    return adjust_solaris_services(image, zone.ip_type);
 }
 
 }  // namespace
