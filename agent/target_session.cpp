@@ -341,7 +341,9 @@ Status TargetSession::on(const ReturnRequest& request) {
     return connection_->send(fitted(std::move(reply)));
 }
 
-Status TargetSession::on(const OwnersRequest& request) { return connection_->send(answer_claims(context_, request, peer_)); }
+Status TargetSession::on(const OwnersRequest& request) {
+    return connection_->send(answer_claims(context_, request, peer_));
+}
 
 Status TargetSession::on(const HistoryRequest& request) {
     ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(request.move_id));
