@@ -25,6 +25,9 @@ public:
     Status entry(archive_entry* entry) {
         ZF_TRY(const std::string path, image_path(text_of(::archive_entry_pathname(entry))));
         if (is_volatile_path(path, sink_.package_system())) return {};
+        const bool is_link = ::archive_entry_hardlink(entry) != nullptr;
+        if (path.empty() && (is_link || ::archive_entry_filetype(entry) != AE_IFDIR))
+            return Error(Errc::invalid, "the archive's entry for the root is not a directory: refused");
         ZF_TRY(EntryMetadata metadata, metadata_of(entry, path));
         if (const char* target = ::archive_entry_hardlink(entry); target != nullptr) {
             ZF_TRY(const std::string existing, image_path(target));

@@ -66,7 +66,7 @@ public:
         Status done = begin(source);
         if (done) done = install(source);
         outcome_.end = end_of(static_cast<bool>(done));
-        if (log_) log_->add(done ? "Result: installed" : "Result: FAILED: " + done.error().text());
+        if (log_) log_->add_always(done ? "Result: installed" : "Result: FAILED: " + done.error().text());
         if (!done) outcome_.error = std::move(done).error();
         return std::move(outcome_);
     }

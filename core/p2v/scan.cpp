@@ -257,7 +257,8 @@ private:
                 std::string(place) + " holds containers or machines; they do not run in a zone",
                 "make each a zone of its own; their data go with install --delete-containers");
         }
-        for (const std::string_view line : split(text_of("/etc/zones/index"), '\n')) {
+        const std::string index = text_of("/etc/zones/index");
+        for (const std::string_view line : split(index, '\n')) {
             const auto fields = split(line, ':');
             if (fields.size() < 3 || line.starts_with('#') || fields[0] == "global") continue;
             add(Severity::warn, "P2V_CONTAINERS", std::string(fields[0]),

@@ -51,13 +51,13 @@ Result<UpdateLog> UpdateLog::open(const HostRoot& root, const std::string& zone,
 }
 
 void UpdateLog::add(std::string_view text) {
-    if (echo_) echo_(text);
     if (is_full_) return;
     is_full_ = text_.size() + text.size() > kLogBytesMax;
     add_always(is_full_ ? "(the log is full: what follows is left out, but for the end)" : text);
 }
 
 void UpdateLog::add_always(std::string_view text) {
+    if (echo_) echo_(text);
     const std::string line = now_as("%Y-%m-%dT%H:%M:%SZ ") + std::string(text) + (text.ends_with('\n') ? "" : "\n");
     (void)write_all(file_.get(), as_bytes(line));
     text_ += line;
