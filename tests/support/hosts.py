@@ -187,7 +187,9 @@ class Host:
             subprocess.run(["ip", "link", "add", inside, "netns", str(self.pid), "type", "veth", "peer", "name", port,
                             "netns", str(self._hosts.client_pid)], check=True)
             self._hosts.client_run(["ip", "link", "set", port, "master", "switch", "up"])
-        for command in (f"addr add {self.address}/{PREFIX_LENGTH} dev san0", "link set san0 up",
+        for command in (f"link set san0 address 02:5a:46:00:00:{self._number:02x}",  # the same after a reboot
+                        f"link set up0 address 02:5a:46:00:01:{self._number:02x}",  # and br0, which takes it from up0
+                        f"addr add {self.address}/{PREFIX_LENGTH} dev san0", "link set san0 up",
                         "link add br0 type bridge forward_delay 0", "link set up0 master br0 up", "link set br0 up"):
             self.run(["ip", *command.split()])
 
