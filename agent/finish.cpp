@@ -8,6 +8,7 @@
 
 #include "agent/exit_codes.h"
 #include "agent/peer_session.h"
+#include "agent/shared_move.h"
 #include "core/attach/attach.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
@@ -25,6 +26,14 @@ Status set_owner(AgentContext& context, const MoveRecord& record, Ownership stat
     owner.host = holder;
     owner.move_id = record.id;
     owner.since_unix_ms = context.clock.unix_ms();
+    owner.storage = storage_of_owner(record);
+    owner.nonce = is_shared(record) ? record.nonce : std::string();
+    if (!is_shared(record) && record.role == Role::source) {
+        // A tree that other hosts see as well stays one of that kind, whatever this move is.
+        ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
+        ZF_TRY(const std::optional<OwnerRecord> before, OwnerStore(context.root).load(name, ""));
+        if (before) owner.storage = before->storage;
+    }
     const bool tree_is_here = path_exists(context.root.at(record.zonepath) + "/root");
     // A name that is only reserved has no tree of its own yet: a kept copy beside it is not touched.
     const bool beside_tree = tree_is_here && state != Ownership::incoming;
@@ -133,7 +142,9 @@ Status ask_if_healthy(AgentContext& context, const MoveRecord& record) {
 // it say. A zone that has come back since, or that a person has taken back by hand (docs/recovery.md), is kept.
 Status check_is_left_copy(AgentContext& context, const MoveRecord& record, const ZoneName& name) {
     ZF_TRY(const std::optional<MoveRecord> now, context.journal.find(record.id));
-    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, record.zonepath));
+    // What lies beside a shared tree is the present holder's word, about later moves as well.
+    const std::string place = is_shared(record) ? std::string() : record.zonepath;
+    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, place));
     const bool is_deleted_already = !owner && !ZoneStore(context.root).find(name);
     const bool is_left = now && owner && owner->state == Ownership::released && owner->host == record.peer &&
                          owner->epoch == holder_epoch(*now);  // more than one above ours once it was adopted there
@@ -141,6 +152,15 @@ Status check_is_left_copy(AgentContext& context, const MoveRecord& record, const
     return Error(Errc::conflict, "zone " + record.zone + " is not a copy that move " + record.id +
                                      " left behind any more, so it is kept")
         .remedy("zoneadm -z " + record.zone + " list -v");
+}
+
+// The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone. A shared tree
+// is the only one there is, and the target's.
+Status set_tree_aside(AgentContext& context, const MoveRecord& record) {
+    if (is_shared(record)) return {};
+    const std::string trash = trash_path(context.root, record.zonepath, record.id);
+    if (::rename(context.root.at(record.zonepath).c_str(), trash.c_str()) == 0 || errno == ENOENT) return {};
+    return system_error("setting aside " + record.zonepath, errno);
 }
 
 }  // namespace
@@ -160,15 +180,11 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
     ZF_TRY_STATUS(check_is_left_copy(context, record, name));
     ZF_TRY_STATUS(ask_if_healthy(context, record));
     ZF_TRY_STATUS(check_is_left_copy(context, record, name));  // the answer took its time
-    // The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone.
-    const std::string trash = trash_path(context.root, record.zonepath, record.id);
-    if (::rename(context.root.at(record.zonepath).c_str(), trash.c_str()) != 0 && errno != ENOENT) {
-        return system_error("setting aside " + record.zonepath, errno);
-    }
+    ZF_TRY_STATUS(set_tree_aside(context, record));
     if (store.find(name)) ZF_TRY_STATUS(store.remove(lock));
     ZF_TRY_STATUS(OwnerStore(context.root).remove(name, ""));
     ZF_TRY(MoveRecord after, context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
-    ZF_TRY_STATUS(remove_tree(trash));
+    if (!is_shared(record)) ZF_TRY_STATUS(remove_tree(trash_path(context.root, record.zonepath, record.id)));
     ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
     return after;
 }
@@ -182,7 +198,7 @@ void mark_returned(AgentContext& context, const MoveRecord& record) {
 
 Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
-    ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
+    if (!is_shared(record)) ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
     OwnerStore owners(context.root);
     ZF_TRY(const std::optional<OwnerRecord> owner, owners.load(name, ""));
     // A later move may have brought the zone here while this one waited for its abort: that one's record stays.
