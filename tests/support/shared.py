@@ -65,6 +65,9 @@ class Lun:
         done = subprocess.run(["losetup", "-f", "--show", str(image)], check=True, capture_output=True, text=True)
         return done.stdout.strip()
 
+    def detach(self, device):
+        subprocess.run(["losetup", "-d", device], check=False)
+
     def binds(self, hosts):
         places = {}
         for host in hosts:
@@ -85,7 +88,7 @@ class Lun:
 
     def close(self):
         for device in self.devices.values():
-            subprocess.run(["losetup", "-d", device], check=False)
+            self.detach(device)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
