@@ -28,7 +28,7 @@ Status set_owner(AgentContext& context, const MoveRecord& record, Ownership stat
     owner.since_unix_ms = context.clock.unix_ms();
     owner.storage = storage_of_owner(record);
     owner.nonce = is_shared(record) ? record.nonce : std::string();
-    if (!is_shared(record) && record.role == Role::source) {
+    if (!is_shared(record) && (record.role == Role::source || state == Ownership::parked)) {
         // A tree that other hosts see as well stays one of that kind, whatever this move is.
         ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
         ZF_TRY(const std::optional<OwnerRecord> before, OwnerStore(context.root).load(name, ""));
@@ -99,7 +99,10 @@ Status park_zone(AgentContext& context, const MoveRecord& record, const ZoneLock
     ZF_TRY_STATUS(set_owner(context, record, Ownership::parked, epoch, holder));
     Runtime runtime(context.root);
     if (const auto status = runtime.status(lock.name()); status && status->state == ZoneState::running) {
-        ZF_TRY_STATUS(runtime.halt(lock, lock.name(), context.settings.halt_grace_s * 1000));
+        // On shared storage what it would write while it shuts down goes into the other host's tree.
+        ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(lock.name(), ""));
+        const bool sees_holder = owner && !owner->storage.empty();
+        ZF_TRY_STATUS(runtime.halt(lock, lock.name(), sees_holder ? 0 : context.settings.halt_grace_s * 1000));
     }
     const std::string why = holder + " holds zone " + record.zone + " under epoch " + std::to_string(epoch) +
                             ": the copy on this host is parked";

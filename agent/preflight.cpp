@@ -210,6 +210,10 @@ std::vector<Finding> judge_source(const MoveDemand& demand, const SourceView& vi
         out.block("ZONE_STATE", name, "zone " + name + " is " + view.state + ", only an installed zone can move",
                   "zoneadm -z " + name + " list -v");
     }
+    if (view.root_missing) {
+        out.block("ZONE_ROOT_MISSING", demand.config.zonepath, "there is no root in " + demand.config.zonepath,
+                  "mount the zone's storage: findmnt -T " + demand.config.zonepath);
+    }
     if (!view.owner_problem.empty()) {
         out.block("NOT_OWNER", name, view.owner_problem, "zoneferry list");
     }

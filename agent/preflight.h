@@ -60,6 +60,7 @@ struct SourceView {
     std::vector<std::string> mounts_inside;  // mount points below the zonepath in the global zone
     std::string file_system;
     bool runtime_present = true;
+    bool root_missing = false;  // its storage is not mounted, or the tree is gone
 };
 std::vector<Finding> judge_source(const MoveDemand& demand, const SourceView& view);
 

@@ -1,6 +1,7 @@
 #include "agent/preflight_view.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <sys/stat.h>
@@ -241,6 +242,7 @@ Result<SourceView> view_source(AgentContext& context, const ZoneConfig& config) 
     if (!view.busy_move.empty()) view.owner_problem.clear();  // frozen by that very move
     if (const auto tree = open_directory(context.root.at(config.zonepath))) {
         ZF_TRY(view.mounts_inside, mounts_below(tree->get()));
+        view.root_missing = !open_beneath(tree->get(), "root", O_PATH | O_DIRECTORY | O_NOFOLLOW);
     }
     ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
     view.runtime_present = !facts.runtime.empty();

@@ -97,7 +97,7 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     SharedVerdict verdict = judge_shared(wish.shared, static_cast<SharedKind>(reply.shared),
                                          offer && offer->is_proved_by(reply), std::move(about));
     report.shared = verdict.kind;
-    if (report.shared == SharedKind::lun) report.storage = request.storage;
+    if (report.shared == SharedKind::lun) report.storage = offer->text();
     for (Finding& finding : reply.findings) report.findings.push_back(std::move(finding));
     for (Finding& finding : verdict.findings) report.findings.push_back(std::move(finding));
     report.plan_hash = plan_hash(manifest, report);

@@ -28,7 +28,7 @@ class LunTest(shared_case.SharedStorageTest):
         self.assert_mounted_only_on(away)
 
     def test_after_a_restart_of_the_host_it_is_mounted_again_by_the_boot(self):
-        home = self.home()
+        home = self.move("--remove-source")  # from then on the owner record knows the LUN
         before = self.count(home)
         self.agents[home.name].stop()
         home.restart()
