@@ -160,8 +160,8 @@ namespace {
 // again.
 Status detach_held(VerbContext& context, const HeldZone& held, ZoneState state) {
     if (state == ZoneState::installed && held.entry.state == ZoneState::installed) {
-        ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
-        ZF_TRY_STATUS(give_up_by_hand(context.root, held.lock, held.entry, facts.host));
+        ZF_TRY(const std::string host, host_name());
+        ZF_TRY_STATUS(give_up_by_hand(context.root, held.lock, held.entry, host));
     }
     return detach_zone(context.root, held.lock, held.entry.name, state);
 }

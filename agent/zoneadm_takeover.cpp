@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <iostream>
 
-#include "core/attach/host_facts.h"
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/process.h"
@@ -73,10 +72,10 @@ Status take_over(VerbContext& context, const TakeoverArguments& arguments) {
     }
     if (!arguments.yes) ZF_TRY_STATUS(ask_for_name(zone, *holder));
     ZF_TRY_STATUS(fence(context, zone, *holder));
-    ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
-    ZF_TRY_STATUS(audit(
-        context, "uid " + std::to_string(::getuid()) + " on " + facts.host + " takes over: " + held_by(zone, *holder)));
-    return take_over_by_hand(context.root, held.lock, held.config.zonepath, *holder, facts.host);
+    ZF_TRY(const std::string host, host_name());
+    ZF_TRY_STATUS(
+        audit(context, "uid " + std::to_string(::getuid()) + " on " + host + " takes over: " + held_by(zone, *holder)));
+    return take_over_by_hand(context.root, held.lock, held.config.zonepath, *holder, host);
 }
 
 }  // namespace zoneferry

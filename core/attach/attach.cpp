@@ -229,8 +229,7 @@ Status claim_tree(const HostRoot& root, const ZoneLock& lock, const ZoneConfig& 
         if (record) options.uuid = record->zone_uuid;
     }
     if (options.host.empty()) {
-        ZF_TRY(const HostFacts facts, gather_host_facts(root));
-        options.host = facts.host;
+        ZF_TRY(options.host, host_name());
     }
     return claim_by_hand(root, lock, config.zonepath, options.host);
 }

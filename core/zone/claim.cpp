@@ -1,9 +1,11 @@
 #include "core/zone/claim.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "core/base/clock.h"
 #include "core/base/text.h"
@@ -37,6 +39,12 @@ std::string zonepath_below(const Storage& lun, const std::string& zonepath) {
 }
 
 }  // namespace
+
+Result<std::string> host_name() {
+    std::array<char, 256> name{};
+    if (::gethostname(name.data(), name.size() - 1) != 0) return system_error("gethostname", errno);
+    return printable(name.data());
+}
 
 std::string storage_beside(const HostRoot& root, const std::string& zonepath) {
     const auto at = mounted_at(root.at(zonepath));

@@ -15,6 +15,8 @@
 
 namespace zoneferry {
 
+Result<std::string> host_name();
+
 // How other hosts may see this tree, from what it is mounted from: kSharedDirectory, a LUN's text, or empty.
 std::string storage_beside(const HostRoot& root, const std::string& zonepath);
 

@@ -155,7 +155,10 @@ class Host:
         self.binds = {}  # {inside: outside}: directories and device nodes of the machine, from the next start on
 
     def path(self, inside):
-        """A path of the host as seen from outside. Not for what the host has mounted (/run, /tmp, /dev)."""
+        """A path of the host as seen from outside. Not for what the host has mounted itself (/run, /tmp, /dev)."""
+        for place, outside in self.binds.items():
+            if f"{inside}/".startswith(f"{place}/"):
+                return pathlib.Path(outside) / str(inside)[len(place):].lstrip("/")
         return self.root / str(inside).lstrip("/")
 
     def start(self):

@@ -142,10 +142,10 @@ TEST_F(TwoHosts, a_restored_state_directory_does_not_bring_the_right_back) {
 
 TEST_F(TwoHosts, a_seal_that_does_not_hold_is_damage) {
     OwnerStore one(one_);
-    ASSERT_TRUE(one.save(record_of(3, Ownership::released, "host2"), "/z/web01"));
+    ASSERT_TRUE(one.save(record_of(3, Ownership::frozen, "host1"), "/z/web01"));
     const std::string path = one_.at("/var/lib/zoneferry/owners/web01");
     std::string text = *read_file(path, 4096);
-    text.replace(text.find("state=released"), 14, "state=owned");
+    text.replace(text.find("state=frozen"), 12, "state=owned");
     for (const std::string& copy : {path, beside()}) {
         const std::string good = *read_file(copy, 4096);
         ASSERT_TRUE(replace_file(copy, text, 0600));
