@@ -15,6 +15,7 @@
 #include "core/attach/host_check.h"
 #include "core/base/text.h"
 #include "core/zone/claim.h"
+#include "core/zone/owner_record.h"
 
 namespace zoneferry {
 namespace {
@@ -156,10 +157,22 @@ int attach_held(VerbContext& context, const HeldZone& held, const AttachOptions&
 
 namespace {
 
+// A parked zone on shared storage: only this host forgets it; the tree, and what lies beside it, is the holder's.
+Result<bool> forget_parked(VerbContext& context, const HeldZone& held) {
+    OwnerStore owners(context.root);
+    ZF_TRY(const std::optional<OwnerRecord> ours, owners.load(held.entry.name, ""));
+    if (!ours || ours->storage.empty() || ours->state != Ownership::parked) return false;
+    ZF_TRY_STATUS(context.store.change_state(held.lock, ZoneState::installed, ZoneState::configured));
+    ZF_TRY_STATUS(owners.remove(held.entry.name, ""));
+    return true;
+}
+
 // The record is given up first: a crash between the two leaves a zone that this host does not boot, and may detach
 // again.
 Status detach_held(VerbContext& context, const HeldZone& held, ZoneState state) {
     if (state == ZoneState::installed && held.entry.state == ZoneState::installed) {
+        ZF_TRY(const bool is_forgotten, forget_parked(context, held));
+        if (is_forgotten) return {};
         ZF_TRY(const std::string host, host_name());
         ZF_TRY_STATUS(give_up_by_hand(context.root, held.lock, held.entry, host));
     }

@@ -38,6 +38,15 @@ std::string zonepath_below(const Storage& lun, const std::string& zonepath) {
     return zonepath == lun.mount_point ? "." : zonepath.substr(lun.mount_point.size() + 1);
 }
 
+// The device is nobody's again when it returns.
+Result<std::optional<OwnerRecord>> record_on_lun(const OwnerStore& owners, const Storage& lun,
+                                                 const std::string& zonepath) {
+    ZF_TRY(const UniqueFd top, open_lun_read_only(lun));
+    const auto place = open_beneath(top.get(), zonepath_below(lun, zonepath), O_RDONLY | O_DIRECTORY);
+    if (!place) return Error(place.error()).during("looking for " + zonepath + " on its storage");
+    return owners.load_in(place->get(), zonepath);
+}
+
 }  // namespace
 
 Result<std::string> host_name() {
@@ -103,10 +112,7 @@ Status bring_lun(const HostRoot& root, const ZoneName& zone) {
     ZF_TRY(const Storage lun, parse_lun(ours->storage));
     if (!is_at_or_below(config.zonepath, lun.mount_point)) return {};
     if (const auto at = mounted_at(lun.mount_point); at && at->storage.mount_point == lun.mount_point) return {};
-    ZF_TRY(const UniqueFd top, open_lun_read_only(lun));
-    const auto place = open_beneath(top.get(), zonepath_below(lun, config.zonepath), O_RDONLY | O_DIRECTORY);
-    if (!place) return Error(place.error()).during("looking for zone " + zone.str() + " on its storage");
-    ZF_TRY(const std::optional<OwnerRecord> beside, owners.load_in(place->get(), config.zonepath));
+    ZF_TRY(const std::optional<OwnerRecord> beside, record_on_lun(owners, lun, config.zonepath));
     ZF_TRY_STATUS(check_may_boot(effective_record(ours, beside)));
     return mount_lun(lun);
 }

@@ -17,7 +17,7 @@
 namespace zoneferry {
 namespace {
 
-constexpr int kUnmountTimeoutMs = 5'000;
+constexpr int kBusyTimeoutMs = 5'000;
 constexpr int kLookAgainMs = 10;
 
 // What the kernel says about a mount that failed, from the file system's own log.
@@ -57,11 +57,18 @@ Result<UniqueFd> mount_nowhere(const std::string& device, const Storage& lun, bo
     return mount;
 }
 
+// What held it a moment ago, a host's last processes or a mount that is being taken down, may still have it.
 Result<std::string> device_of(const Storage& lun) {
-    ZF_TRY(const std::vector<BlockDevice> devices, block_devices());
-    const FoundLun found = find_lun(lun, devices);
-    if (found.code.empty()) return found.device;
-    return Error(found.code == "STORAGE_MOUNTED" ? Errc::busy : Errc::not_found, found.problem);
+    const SystemClock clock;
+    const std::int64_t deadline_ms = clock.monotonic_ms() + kBusyTimeoutMs;
+    while (true) {
+        ZF_TRY(const std::vector<BlockDevice> devices, block_devices());
+        const FoundLun found = find_lun(lun, devices);
+        if (found.code.empty()) return found.device;
+        if (found.code != "STORAGE_MOUNTED") return Error(Errc::not_found, found.problem);
+        if (clock.monotonic_ms() > deadline_ms) return Error(Errc::busy, found.problem);
+        (void)::poll(nullptr, 0, kLookAgainMs);
+    }
 }
 
 Result<bool> is_mounted_there(const Storage& lun) {
@@ -95,7 +102,7 @@ Status unmount_lun(const Storage& lun) {
     if (!is_there) return {};
     ZF_TRY(const MountedAt at, mounted_at(lun.mount_point));
     const SystemClock clock;
-    const std::int64_t deadline_ms = clock.monotonic_ms() + kUnmountTimeoutMs;
+    const std::int64_t deadline_ms = clock.monotonic_ms() + kBusyTimeoutMs;
     // What a halted zone's last processes held goes a moment after them, and there is no event for it.
     for (bool is_gone = false;;) {
         is_gone = is_gone || ::umount2(lun.mount_point.c_str(), UMOUNT_NOFOLLOW) == 0;

@@ -8,7 +8,8 @@ import pathlib
 
 import faults
 import shared_case
-from ferry import ferry_json, zone_path
+from ferry import ferry_json, zone_path, zone_states
+from shared import make_shared_zone
 
 class DirectoryTest(shared_case.SharedStorageTest):
     """What only a directory can be."""
@@ -48,6 +49,48 @@ class DirectoryTest(shared_case.SharedStorageTest):
         away.run(["python3", "-c", f"import os; os.rename('{gone}', '{gone}.old')"])
         away.run(["rmdir", f"{gone}.old"], check=False)
         self.assertIn("STORAGE_STALE", self.blocked())
+
+    def test_by_hand_one_host_has_it_and_a_takeover_waits_for_the_lease(self):
+        here, there, name = self.host1, self.host2, "hand"
+        make_shared_zone(self.storage, here, name, service=False)
+        here.run(["zoneadm", "-z", name, "boot"])
+        here.run(["zoneadm", "-z", name, "halt"])
+        here.run(["zoneadm", "-z", name, "detach"])
+        there.run(["zonecfg", "-z", name, f"create -a {zone_path(name)}; commit"])
+        there.run(["zoneadm", "-z", name, "attach"])
+        there.run(["zoneadm", "-z", name, "boot"])
+        for verb in ("attach", "attach -F", "boot"):
+            refused = here.run(["zoneadm", "-z", name, *verb.split()], check=False)
+            self.assertEqual(refused.returncode, 1, verb)
+        self.assertIn("host2", here.run(["zoneadm", "-z", name, "attach"], check=False).stderr)
+        take_over = ["zoneadm", "-z", name, "attach", "-F", "--takeover"]
+        refused = here.run(take_over, check=False, input="other\n")
+        self.assertIn("is held by host host2 since", refused.stderr)
+        self.assertEqual(refused.returncode, 1)
+        refused = here.run([*take_over, "--yes", "--peer-is-fenced"], check=False)
+        self.assertIn("lease", refused.stderr)
+        self.assertEqual(refused.returncode, 1)
+
+        there.crash()  # fenced: its locks are gone with it
+        here.run(take_over, input=f"{name}\n")
+        here.run(["zoneadm", "-z", name, "boot"])
+        self.assertIn("takes over: zone hand is held by host host2", here.path("/var/log/zoneferry/audit.log").read_text())
+        beside = (self.storage.tree(here, name) / ".zoneferry-owner").read_bytes()
+        there.start()
+        self.assertEqual(there.run(["zoneadm", "-z", name, "boot"], check=False).returncode, 1)
+        self.agents["host2"].start()
+        self.assertEqual(faults.owner_states(there)[name], "parked")
+        self.assertIn("is unavailable: host host1 holds it",
+                      there.run(["zoneadm", "-z", name, "boot"], check=False).stderr)
+        there.run(["zoneadm", "-z", name, "detach"])
+        there.run(["zonecfg", "-z", name, "delete -F"])
+        self.assertEqual((self.storage.tree(here, name) / ".zoneferry-owner").read_bytes(), beside)
+        self.assertEqual(zone_states(here)[name], "running")
+        here.run(["zoneadm", "-z", name, "halt"])
+        home = self.home()
+        if zone_states(home)[self.zone] == "installed":  # it was on the host that crashed
+            home.run(["zoneadm", "-z", self.zone, "boot"])
+        self.assert_counts_on(home, 0)
 
     def test_never_means_never(self):
         self.assertIn("ZONEPATH_EXISTS", self.blocked("--shared", "never"))
