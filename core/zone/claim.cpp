@@ -38,6 +38,12 @@ std::string zonepath_below(const Storage& lun, const std::string& zonepath) {
     return zonepath == lun.mount_point ? "." : zonepath.substr(lun.mount_point.size() + 1);
 }
 
+// A tree that changes hands by hand is one that other hosts may see, whatever it is mounted from.
+std::string shared_storage(const HostRoot& root, const std::string& zonepath) {
+    const std::string storage = storage_beside(root, zonepath);
+    return storage.empty() ? kSharedDirectory : storage;
+}
+
 // The device is nobody's again when it returns.
 Result<std::optional<OwnerRecord>> record_on_lun(const OwnerStore& owners, const Storage& lun,
                                                  const std::string& zonepath) {
@@ -79,7 +85,7 @@ Status claim_by_hand(const HostRoot& root, const ZoneLock& lock, const std::stri
     ZF_TRY_STATUS(check_may_attach(before));
     if (!before || before->state != Ownership::free) return {};
     OwnerRecord record = record_by_hand(before, lock.name(), Ownership::owned, host);
-    record.storage = storage_beside(root, zonepath);
+    record.storage = shared_storage(root, zonepath);
     // Two hosts that claim at once: the second one finds the first one's record, of the same epoch and another host.
     return owners.claim(record, zonepath);
 }
@@ -100,7 +106,7 @@ Status take_over_by_hand(const HostRoot& root, const ZoneLock& lock, const std::
             .remedy("cut that host off first, so that the storage drops its locks; or halt the zone there");
     }
     OwnerRecord record = record_by_hand(holder, lock.name(), Ownership::owned, host);
-    record.storage = storage_beside(root, zonepath);
+    record.storage = shared_storage(root, zonepath);
     return OwnerStore(root).claim(record, zonepath);
 }
 

@@ -77,6 +77,7 @@ class DirectoryTest(shared_case.SharedStorageTest):
         self.assertIn("takes over: zone hand is held by host host2", here.path("/var/log/zoneferry/audit.log").read_text())
         beside = (self.storage.tree(here, name) / ".zoneferry-owner").read_bytes()
         there.start()
+        here.run(["ip", "neigh", "flush", "dev", "san0"])  # it has come back with another hardware address
         self.assertEqual(there.run(["zoneadm", "-z", name, "boot"], check=False).returncode, 1)
         self.agents["host2"].start()
         self.assertEqual(faults.owner_states(there)[name], "parked")
