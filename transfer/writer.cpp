@@ -15,7 +15,7 @@
 
 namespace zoneferry {
 
-TreeWriter::TreeWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved)
+RecordWriter::RecordWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved)
     : devices_(devices), preserved_(std::move(preserved)) {
     root_ = UniqueFd(::fcntl(staging.get(), F_DUPFD_CLOEXEC, 3));
     ZF_CHECK(root_.get() >= 0);
@@ -23,7 +23,7 @@ TreeWriter::TreeWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::
     levels_.push_back({std::move(staging), {}, false});
 }
 
-Error TreeWriter::naming(Error error, std::string_view name) const {
+Error RecordWriter::naming(Error error, std::string_view name) const {
     std::string path;
     for (const Level& level : levels_) {
         if (!level.name.empty()) path += level.name + "/";
@@ -32,7 +32,7 @@ Error TreeWriter::naming(Error error, std::string_view name) const {
     return Error(std::move(error).during("writing " + printable(path.empty() ? "." : path)));
 }
 
-Status TreeWriter::begin(const BeginRecord& record) {
+Status RecordWriter::begin(const BeginRecord& record) {
     ZF_TRY_STATUS(remove_stash());  // of a pass that was cut off
     if (!record.clear) return {};
     ZF_TRY(const std::vector<std::string> names, list_directory_fd(top()));
@@ -44,14 +44,14 @@ Status TreeWriter::begin(const BeginRecord& record) {
 }
 
 // Frees the name; what has it, goes.
-Status TreeWriter::make_place(const std::string& name) {
+Status RecordWriter::make_place(const std::string& name) {
     if (levels_.back().is_new) return {};
     auto gone = remove_tree_at(top(), name);
     if (!gone) return naming(std::move(gone).error(), name);
     return {};
 }
 
-Status TreeWriter::enter(const EnterRecord& record) {
+Status RecordWriter::enter(const EnterRecord& record) {
     std::string name(record.name);
     const bool is_fresh = record.origin.is_fresh();
     if (record.origin.kind != Origin::Kind::here) ZF_TRY_STATUS(make_place(name));
@@ -70,7 +70,7 @@ Status TreeWriter::enter(const EnterRecord& record) {
     return {};
 }
 
-Status TreeWriter::leave(const LeaveRecord& record) {
+Status RecordWriter::leave(const LeaveRecord& record) {
     auto done = apply_metadata(top(), record.metadata, true);
     if (!done) return naming(std::move(done).error(), "");
     note_left(*done, "");
@@ -81,14 +81,14 @@ Status TreeWriter::leave(const LeaveRecord& record) {
 // ---- what moves within the tree ----
 
 // The directory that holds a path's last component, reached without links, below staging.
-Result<UniqueFd> TreeWriter::directory_of(const std::vector<std::string_view>& path) {
+Result<UniqueFd> RecordWriter::directory_of(const std::vector<std::string_view>& path) {
     std::string directory;
     for (std::size_t i = 0; i + 1 < path.size(); ++i) directory += std::string(path[i]) + "/";
     return open_beneath(root_.get(), directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
 // A directory is moved; a file gets a second name, and its old one goes or stays as the pass says when it gets there.
-Status TreeWriter::take_from_path(const Origin& origin, const std::string& name, bool is_directory) {
+Status RecordWriter::take_from_path(const Origin& origin, const std::string& name, bool is_directory) {
     auto from = directory_of(origin.path);
     if (!from) return naming(std::move(from).error().during("moving"), name);
     const std::string last(origin.path.back());
@@ -106,7 +106,7 @@ Status TreeWriter::take_from_path(const Origin& origin, const std::string& name,
     return {};
 }
 
-Status TreeWriter::take_from_stash(const Origin& origin, const std::string& name) {
+Status RecordWriter::take_from_stash(const Origin& origin, const std::string& name) {
     const std::string number = std::to_string(origin.stash);
     if (!stash_ || ::renameat2(stash_.get(), number.c_str(), top(), name.c_str(), RENAME_NOREPLACE) != 0) {
         return naming(system_error("take back what was put aside", stash_ ? errno : ENOENT), name);
@@ -114,7 +114,7 @@ Status TreeWriter::take_from_stash(const Origin& origin, const std::string& name
     return {};
 }
 
-Status TreeWriter::stash(const StashRecord& record) {
+Status RecordWriter::stash(const StashRecord& record) {
     const std::string name(record.name);
     const std::string directory(kStashDirectory);
     const std::string number = std::to_string(stashed_++);
@@ -137,7 +137,7 @@ Status TreeWriter::stash(const StashRecord& record) {
 }
 
 // Leaves no trace in the root's time, which may be set already.
-Status TreeWriter::remove_stash() {
+Status RecordWriter::remove_stash() {
     struct stat present {};
     const std::string name(kStashDirectory);
     if (::fstatat(root_.get(), name.c_str(), &present, AT_SYMLINK_NOFOLLOW) != 0) return {};
@@ -148,7 +148,7 @@ Status TreeWriter::remove_stash() {
     return {};
 }
 
-Status TreeWriter::end() {
+Status RecordWriter::end() {
     if (!stash_) return {};
     stash_.reset();
     return remove_stash();
@@ -156,19 +156,19 @@ Status TreeWriter::end() {
 
 // ---- files ----
 
-Status TreeWriter::copy_metadata(const Metadata& metadata) {
+Status RecordWriter::copy_metadata(const Metadata& metadata) {
     file_metadata_ = metadata;
     file_xattrs_.clear();
     file_xattrs_.reserve(metadata.xattrs.size());
     for (std::size_t i = 0; i < metadata.xattrs.size(); ++i) {
-        const Xattr& xattr = metadata.xattrs[i];
+        const XattrView& xattr = metadata.xattrs[i];
         file_xattrs_.emplace_back(xattr.name, ByteVector(xattr.value.begin(), xattr.value.end()));
         file_metadata_.xattrs[i] = {file_xattrs_[i].first, file_xattrs_[i].second};
     }
     return {};
 }
 
-Status TreeWriter::file(const FileRecord& record) {
+Status RecordWriter::file(const FileRecord& record) {
     file_name_ = record.name;
     file_size_ = record.size;
     file_written_to_ = 0;
@@ -192,7 +192,7 @@ Status TreeWriter::file(const FileRecord& record) {
     return {};
 }
 
-Result<UniqueFd> TreeWriter::open_file_here(const std::string& name) {
+Result<UniqueFd> RecordWriter::open_file_here(const std::string& name) {
     const auto open = [&](int flags) { return open_beneath(top(), name, flags | O_NOFOLLOW | O_NONBLOCK); };
     auto fd = open(O_WRONLY);
     if (!fd && fd.error().system_error() == EPERM) {
@@ -205,7 +205,7 @@ Result<UniqueFd> TreeWriter::open_file_here(const std::string& name) {
     return fd;
 }
 
-Status TreeWriter::data(const DataRecord& record) {
+Status RecordWriter::data(const DataRecord& record) {
     ConstBytes bytes = record.bytes;
     auto offset = static_cast<off_t>(record.offset);
     while (!bytes.empty()) {
@@ -220,7 +220,7 @@ Status TreeWriter::data(const DataRecord& record) {
 }
 
 // Behind the file's present end there is nothing to fill: growing makes a hole.
-Status TreeWriter::hole(const HoleRecord& record) {
+Status RecordWriter::hole(const HoleRecord& record) {
     if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(record.offset),
                     static_cast<off_t>(record.length)) == 0) {
         return {};
@@ -238,7 +238,7 @@ Status TreeWriter::hole(const HoleRecord& record) {
     return {};
 }
 
-Status TreeWriter::file_end() {
+Status RecordWriter::file_end() {
     const UniqueFd fd = std::move(file_);
     const bool has_its_size = file_is_new_ && file_written_to_ == file_size_;
     if (!has_its_size && ::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
@@ -250,7 +250,7 @@ Status TreeWriter::file_end() {
     return {};
 }
 
-void TreeWriter::note_left(const FileAttributes& left, std::string_view name) {
+void RecordWriter::note_left(const FileAttributes& left, std::string_view name) {
     if (left == FileAttributes{}) return;
     if (left_count_++ > 0) return;
     for (const Level& level : levels_) {
@@ -259,7 +259,7 @@ void TreeWriter::note_left(const FileAttributes& left, std::string_view name) {
     left_first_ += name;
 }
 
-std::vector<std::string> TreeWriter::notes() const {
+std::vector<std::string> RecordWriter::notes() const {
     if (left_count_ == 0) return {};
     return {
         "file attributes (immutable, append-only, project ...) that this file system does not have were left out, " +
@@ -268,7 +268,7 @@ std::vector<std::string> TreeWriter::notes() const {
 
 // To anything but a directory: what linkat would follow or not matters for symlinks only, and without
 // AT_SYMLINK_FOLLOW it links the symlink itself.
-Status TreeWriter::link(const LinkRecord& record) {
+Status RecordWriter::link(const LinkRecord& record) {
     const std::string name(record.name);
     auto from = directory_of(record.target);
     if (!from) return naming(std::move(from).error().during("linking"), name);
@@ -288,7 +288,7 @@ Status TreeWriter::link(const LinkRecord& record) {
     return again ? Status() : Status(naming(std::move(again).error(), name));
 }
 
-Status TreeWriter::symlink(const SymlinkRecord& record) {
+Status RecordWriter::symlink(const SymlinkRecord& record) {
     const std::string name(record.name);
     ZF_TRY_STATUS(make_place(name));
     if (::symlinkat(std::string(record.target).c_str(), top(), name.c_str()) != 0) {
@@ -299,7 +299,7 @@ Status TreeWriter::symlink(const SymlinkRecord& record) {
     return {};
 }
 
-Status TreeWriter::special(const SpecialRecord& record) {
+Status RecordWriter::special(const SpecialRecord& record) {
     const std::string name(record.name);
     const bool device = S_ISCHR(record.format) || S_ISBLK(record.format);
     if (device && !may_travel(devices_, record.format, record.major, record.minor)) {
@@ -316,14 +316,14 @@ Status TreeWriter::special(const SpecialRecord& record) {
     return {};
 }
 
-Status TreeWriter::remove(const RemoveRecord& record) {
+Status RecordWriter::remove(const RemoveRecord& record) {
     const std::string name(record.name);
     auto gone = remove_tree_at(top(), name);
     if (!gone) return naming(std::move(gone).error(), name);
     return {};
 }
 
-Status TreeWriter::sync() {
+Status RecordWriter::sync() {
     if (::syncfs(root_.get()) != 0) return system_error("sync the staging file system", errno);
     return {};
 }

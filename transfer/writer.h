@@ -29,9 +29,9 @@
 
 namespace zoneferry {
 
-class TreeWriter final : public TreeSink {
+class RecordWriter final : public TreeSink {
 public:
-    TreeWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved);
+    RecordWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved);
 
     Status begin(const BeginRecord& record) override;
     Status enter(const EnterRecord& record) override;
