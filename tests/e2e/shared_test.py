@@ -2,7 +2,7 @@
 """Moves over one directory that both hosts have: no byte of the zone travels, nothing of it is ever deleted, and every
 way to run it twice is refused.
 
-    ZONEFERRY_SHARED_MOVES=20 tests/e2e/shared_test.py      # CI: 6 moves back and forth, of 1 s each
+    ZONEFERRY_SHARED_MOVES=20 tests/e2e/shared_test.py      # CI: 4 moves back and forth, of 1 s each
 """
 import pathlib
 

@@ -8,7 +8,7 @@ from ferry import ferry, ferry_json, start_agents, trust, zone_states
 from hosts import Hosts
 from shared import SharedDirectory, counter, make_shared_zone
 
-MOVES = int(os.environ.get("ZONEFERRY_SHARED_MOVES", "6"))
+MOVES = int(os.environ.get("ZONEFERRY_SHARED_MOVES", "4"))
 BYTES_MOST = 1 << 20
 
 
@@ -169,7 +169,7 @@ class SharedStorageTest(unittest.TestCase):
         target = [f"target:{when}:{event}" for event in ("begun", "ready", "owned", "activated")
                   for when in ("before", "after")]
         points = source + target
-        some = os.environ.get("ZONEFERRY_SHARED_KILLS", "6")
+        some = os.environ.get("ZONEFERRY_SHARED_KILLS", "3")
         if some != "all":
             points = points[int(some) and os.getpid() % 3::max(1, len(points) // int(some))]
         for point in points:
