@@ -213,6 +213,12 @@ Result<TargetView> view_target(AgentContext& context, const MoveDemand& demand, 
     if (view.zonepath_problem.empty()) {
         ZF_TRY(view.zonepath_problem, overlap_problem(context, demand.config, move_id));
     }
+    if (is_lun_move && view.zonepath_problem.empty()) {
+        const auto hidden = list_directory(context.root.at(lun->mount_point));
+        if (hidden && !hidden->empty()) {
+            view.zonepath_problem = lun->mount_point + " is not empty: the LUN would hide what lies there";
+        }
+    }
     if (view.zonepath_problem.empty()) view.zonepath_exists = path_exists(context.root.at(demand.config.zonepath));
     struct statfs info {};
     const bool lies_there = demand.shared == SharedKind::directory;
