@@ -25,6 +25,7 @@ inline constexpr std::uint64_t kEpochMax = 1ULL << 32U;          // a zone that 
 inline constexpr std::size_t kFeaturesMax = 64;
 inline constexpr std::size_t kClaimsMax = 4096;          // zones of one host
 inline constexpr std::size_t kPastEventsMax = 2000;      // of one move: the newest ones, a few hundred bytes each
+inline constexpr std::size_t kPushWarningsMax = 1000;    // of one install, as core keeps them
 inline constexpr std::size_t kPemBytesMax = 16U << 10U;  // one certificate or request
 inline constexpr std::size_t kProofBytesMax = 64;        // an HMAC-SHA256 is 32
 
