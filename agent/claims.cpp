@@ -191,6 +191,47 @@ bool loses_against(const OwnerClaim& ours, const OwnerClaim& theirs) {
            theirs.epoch >= ours.epoch;
 }
 
+namespace {
+
+// True: the record beside a shared tree gives the zone to another host, under an epoch above ours.
+bool is_taken(AgentContext& context, const ZoneName& name, OwnerRecord& ours, OwnerRecord& theirs) {
+    const OwnerStore owners(context.root);
+    const auto config = ZoneStore(context.root).config(name);
+    const auto here = owners.load(name, "");
+    if (!config || !here || !*here || (*here)->storage.empty() || (*here)->state != Ownership::owned) return false;
+    const auto beside = owners.load_beside(config->zonepath);
+    if (!beside || !*beside || (*beside)->epoch <= (*here)->epoch) return false;
+    ours = **here;
+    theirs = **beside;
+    return ours.zone_uuid == theirs.zone_uuid;
+}
+
+Status park_if_taken(AgentContext& context, const ZoneName& name) {
+    OwnerRecord ours;
+    OwnerRecord theirs;
+    if (!is_taken(context, name, ours, theirs)) return {};
+    ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
+    if (!is_taken(context, name, ours, theirs)) return {};
+    OwnerClaim claim;
+    claim.zone = ours.zone;
+    claim.zone_uuid = ours.zone_uuid;
+    return park_zone(context, move_of(context, claim), lock, theirs.epoch, theirs.host);
+}
+
+}  // namespace
+
+void park_taken_zones(AgentContext& context) {
+    const auto zones = ZoneStore(context.root).list_readable();
+    for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
+        if (zone.state != ZoneState::installed) continue;
+        const Status parked = park_if_taken(context, zone.name);
+        if (!parked && parked.error().code() != Errc::busy) {
+            spdlog::error("zone {}, which was taken over, could not be parked: {}", zone.name.str(),
+                          parked.error().text());
+        }
+    }
+}
+
 void halt_parked_zones(AgentContext& context) {
     const auto zones = ZoneStore(context.root).list_readable();
     for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {

@@ -38,6 +38,9 @@ std::string knowledge_of(const std::string& zone_uuid, const std::string& asking
 // Asks every peer at once, none for longer than timeout_ms, and parks what has to be parked. A move that works beside
 // the running zone is aborted first, and the zone parked the next time; one that has halted it is left to its end.
 void ask_peers_for_claims(AgentContext& context, MoveDesk& desk, int timeout_ms);
+// Zones on shared storage that a person has given to another host meanwhile (zoneadm attach --takeover): parked; what
+// lies on the storage is not touched.
+void park_taken_zones(AgentContext& context);
 // A zone that was parked, but could not be halted then: tried again.
 void halt_parked_zones(AgentContext& context);
 

@@ -26,7 +26,8 @@ std::string trash_path(const HostRoot& root, const std::string& zonepath, const 
 }
 
 const std::vector<std::string>& excluded_names() {
-    static const std::vector<std::string> names{"SUNWattached.xml", "SUNWdetached.xml", ".zoneferry-owner"};
+    static const std::vector<std::string> names{"SUNWattached.xml", "SUNWdetached.xml", ".zoneferry-owner",
+                                                ".zoneferry-lease"};
     return names;
 }
 

@@ -130,6 +130,7 @@ Status run_daemon(const HostRoot& root) {
     // Peers are answered from here on, also by a host that asks us what we are about to ask it.
     listener.begin_if_trusted();
     if (trust.has_identity()) ask_peers_for_claims(context, desk, kClaimsTimeoutMs);
+    park_taken_zones(context);
     halt_parked_zones(context);
     autoboot(context);
     desk.resume_all();

@@ -9,6 +9,7 @@
 
 #include "agent/exit_codes.h"
 #include "agent/peer_session.h"
+#include "agent/shared_move.h"
 #include "core/attach/attach.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
@@ -26,6 +27,14 @@ Status set_owner(AgentContext& context, const MoveRecord& record, Ownership stat
     owner.host = holder;
     owner.move_id = record.id;
     owner.since_unix_ms = context.clock.unix_ms();
+    owner.storage = storage_of_owner(record);
+    owner.nonce = is_shared(record) ? record.nonce : std::string();
+    if (!is_shared(record) && (record.role == Role::source || state == Ownership::parked)) {
+        // A tree that other hosts see as well stays one of that kind, whatever this move is.
+        ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
+        ZF_TRY(const std::optional<OwnerRecord> before, OwnerStore(context.root).load(name, ""));
+        if (before) owner.storage = before->storage;
+    }
     const bool tree_is_here = path_exists(context.root.at(record.zonepath) + "/root");
     // A name that is only reserved has no tree of its own yet: a kept copy beside it is not touched.
     const bool beside_tree = tree_is_here && state != Ownership::incoming;
@@ -91,7 +100,10 @@ Status park_zone(AgentContext& context, const MoveRecord& record, const ZoneLock
     ZF_TRY_STATUS(set_owner(context, record, Ownership::parked, epoch, holder));
     Runtime runtime(context.root);
     if (const auto status = runtime.status(lock.name()); status && status->state == ZoneState::running) {
-        ZF_TRY_STATUS(runtime.halt(lock, lock.name(), context.settings.halt_grace_s * 1000));
+        // On shared storage what it would write while it shuts down goes into the other host's tree.
+        ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(lock.name(), ""));
+        const bool sees_holder = owner && !owner->storage.empty();
+        ZF_TRY_STATUS(runtime.halt(lock, lock.name(), sees_holder ? 0 : context.settings.halt_grace_s * 1000));
     }
     const std::string why = holder + " holds zone " + record.zone + " under epoch " + std::to_string(epoch) +
                             ": the copy on this host is parked";
@@ -140,28 +152,37 @@ enum class Remains {
 // Errc::conflict for a zone that has come back, or that a person has taken back by hand (docs/recovery.md): it is kept.
 Result<Remains> look_at_remains(AgentContext& context, const MoveRecord& record, const ZoneName& name) {
     ZF_TRY(const std::optional<MoveRecord> now, context.journal.find(record.id));
-    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, record.zonepath));
+    // What lies beside a shared tree is the present holder's word, about later moves as well.
+    const std::string place = is_shared(record) ? std::string() : record.zonepath;
+    ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, place));
     const bool is_activated = now && now->phase == Phase::activated;
     const bool is_left = is_activated && owner && owner->state == Ownership::released && owner->host == record.peer &&
                          owner->epoch == holder_epoch(*now);  // more than one above ours once it was adopted there
     if (is_left) return Remains::copy;
-    if (is_activated && path_exists(trash_path(context.root, record.zonepath, record.id))) return Remains::trash;
+    const bool has_trash = !is_shared(record) && path_exists(trash_path(context.root, record.zonepath, record.id));
+    if (is_activated && has_trash) return Remains::trash;
     if (is_activated && !owner && !ZoneStore(context.root).find(name)) return Remains::nothing;
     return Error(Errc::conflict, "zone " + record.zone + " is not a copy that move " + record.id +
                                      " left behind any more, so it is kept")
         .remedy("zoneadm -z " + record.zone + " list -v");
 }
 
-// The tree goes away in one step; from then on a crash leaves only rubbish, not half a zone. Durable before the zone's
-// entry goes: after a power cut the tree must not lie there again, with no zone of its own.
-Status set_aside(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
+// A shared tree is the only one there is, and the target's: it stays where it is.
+Status set_tree_aside(AgentContext& context, const MoveRecord& record) {
+    if (is_shared(record)) return {};
     const std::string trash = trash_path(context.root, record.zonepath, record.id);
     const std::string tree = context.root.at(record.zonepath);
     if (::rename(tree.c_str(), trash.c_str()) != 0 && errno != ENOENT) {
         return system_error("setting aside " + record.zonepath, errno);
     }
     const std::string parent = tree.substr(0, tree.rfind('/'));
-    if (path_exists(parent)) ZF_TRY_STATUS(sync_directory(parent));
+    return path_exists(parent) ? sync_directory(parent) : Status();
+}
+
+// The tree goes away in one step; from then on a crash leaves only rubbish, not half a zone. Durable before the zone's
+// entry goes: after a power cut the tree must not lie there again, with no zone of its own.
+Status set_aside(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
+    ZF_TRY_STATUS(set_tree_aside(context, record));
     ZoneStore store(context.root);
     if (store.find(lock.name())) ZF_TRY_STATUS(store.remove(lock));
     return OwnerStore(context.root).remove(lock.name(), "");
@@ -171,7 +192,7 @@ Result<MoveRecord> end_deletion(AgentContext& context, const MoveRecord& record,
                                 std::unique_lock<std::mutex> none_begins = {}) {
     ZF_TRY(MoveRecord after, context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
     none_begins = {};
-    ZF_TRY_STATUS(remove_tree(trash_path(context.root, record.zonepath, record.id)));
+    if (!is_shared(record)) ZF_TRY_STATUS(remove_tree(trash_path(context.root, record.zonepath, record.id)));
     ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
     return after;
 }
@@ -191,7 +212,7 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
     ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
     ZF_TRY(Remains remains, look_at_remains(context, record, name));
     // Once set aside, the target was asked and told, and there is no copy to keep any more.
-    const bool is_decided = path_exists(trash_path(context.root, record.zonepath, record.id));
+    const bool is_decided = !is_shared(record) && path_exists(trash_path(context.root, record.zonepath, record.id));
     if (!is_decided) ZF_TRY_STATUS(ask_if_healthy(context, record));
     // The answer took its time, in which a rollback can have come to take the kept copy; from here on none can begin.
     std::unique_lock none_begins(context.beginning);
@@ -209,7 +230,7 @@ void mark_returned(AgentContext& context, const MoveRecord& record) {
 
 Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
-    ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
+    if (!is_shared(record)) ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
     OwnerStore owners(context.root);
     ZF_TRY(const std::optional<OwnerRecord> owner, owners.load(name, ""));
     // A later move may have brought the zone here while this one waited for its abort: that one's record stays.

@@ -60,6 +60,7 @@ void Janitor::sweep() {
         }
         next_claims_ms_ = now_ms + kClaimsEveryMs;
     }
+    park_taken_zones(context_);
     halt_parked_zones(context_);
     const auto records = context_.journal.all();
     if (!records) return;

@@ -11,8 +11,7 @@ using Condition = bool (*)(const MoveRecord&);
 
 bool always(const MoveRecord&) { return true; }
 bool does_not_hold(const MoveRecord& record) { return !record.hold; }
-bool takes_kept_copy(const MoveRecord& record) { return record.uses_kept_copy; }
-bool sends_tree(const MoveRecord& record) { return !record.uses_kept_copy; }
+bool sends_tree(const MoveRecord& record) { return !brings_no_bytes(record); }
 bool shall_return(const MoveRecord& record) {
     return record.rollback_on_failure && record.returned_by.empty() && !awaits_probe(record) && !is_healthy(record);
 }
@@ -51,7 +50,7 @@ constexpr std::array kTransitions{
     source(Phase::quiesced, EventKind::pass_begun, Phase::quiesced),
     source(Phase::quiesced, EventKind::pass_done, Phase::quiesced),
     source(Phase::quiesced, EventKind::sent, Phase::sent, sends_tree),
-    source(Phase::quiesced, EventKind::staged, Phase::staged, takes_kept_copy),
+    source(Phase::quiesced, EventKind::staged, Phase::staged, brings_no_bytes),
     source(Phase::sent, EventKind::verified, Phase::verified),
     source(Phase::verified, EventKind::staged, Phase::staged),
     source(Phase::staged, EventKind::released, Phase::released),
@@ -188,7 +187,10 @@ void take_over_way(MoveRecord& record, const MoveEvent& event) {
             record.digest = event.text;
             record.promise_asked = true;
             break;
-        case EventKind::ready: record.manifest = event.text; break;
+        case EventKind::ready:
+            record.manifest = event.text;
+            record.nonce = event.code;
+            break;
         case EventKind::owned:
             if (record.role == Role::target) record.was_running = event.flag;
             [[fallthrough]];
@@ -200,9 +202,8 @@ void take_over_way(MoveRecord& record, const MoveEvent& event) {
 }
 
 SourceStep step_of_prepared(const MoveRecord& record) {
-    // With the kept copy at the other end nothing has to travel.
     const bool passes_help = (record.was_running && !record.cold) || record.hold;
-    if (passes_help && !record.uses_kept_copy && record.running_passes == 0) return SourceStep::running_pass;
+    if (passes_help && !brings_no_bytes(record) && record.running_passes == 0) return SourceStep::running_pass;
     return SourceStep::decide;
 }
 
@@ -245,7 +246,7 @@ SourceStep next_source_step(const MoveRecord& record) {
         case Phase::waiting: return SourceStep::keep_fresh;
         case Phase::paused: return SourceStep::sleep;
         case Phase::quiescing: return SourceStep::quiesce;
-        case Phase::quiesced: return record.uses_kept_copy ? SourceStep::stage : SourceStep::final_pass;
+        case Phase::quiesced: return brings_no_bytes(record) ? SourceStep::stage : SourceStep::final_pass;
         case Phase::sent: return SourceStep::verify;
         case Phase::verified: return SourceStep::stage;
         case Phase::staged: return SourceStep::release;
@@ -267,6 +268,8 @@ TargetStep next_target_step(const MoveRecord& record) {
         default: return TargetStep::rest;
     }
 }
+
+bool brings_no_bytes(const MoveRecord& record) { return record.uses_kept_copy || record.shared != SharedKind::none; }
 
 bool can_abort(const MoveRecord& record) {
     return record.role == Role::source && (record.phase == Phase::aborting || allows(record, EventKind::aborting));

@@ -14,8 +14,8 @@
 //   paused      resumed -> prepared              by a person
 //   quiescing   quiesced -> quiesced             frozen and halted
 //   quiesced    pass-begun, pass-done
-//               sent -> sent                     not with `uses_kept_copy`
-//               staged -> staged                 only with `uses_kept_copy`: nothing travels, nothing is compared
+//               sent -> sent                     not when nothing travels
+//               staged -> staged                 only when nothing travels: `uses_kept_copy`, or shared storage
 //   sent        verified -> verified
 //   verified    staged -> staged
 //   staged      released -> released             THE COMMIT POINT
@@ -77,7 +77,7 @@ enum class EventKind {
     aborting,   // text: why; code
     aborted,    // flag: the zone runs here as before; text: why it could not be started, if so; code: not-owner when
                 // the zone was found to be elsewhere, so that there was nothing to take back
-    ready,      // text: the manifest
+    ready,      // text: the manifest; code: the nonce of shared storage
     discarded,  // text: why
     returned,
     finalized,
@@ -140,6 +140,9 @@ enum class TargetStep {
     rest,
 };
 TargetStep next_target_step(const MoveRecord& record);
+
+// Does the target take a tree that lies there already? Then no pass, no staging and no digest belong to the move.
+bool brings_no_bytes(const MoveRecord& record);
 
 // True while the zone's home is still the source and the move can be undone.
 bool can_abort(const MoveRecord& record);

@@ -15,6 +15,12 @@ std::string_view phase_name(Phase phase) {
     return index < kNames.size() ? kNames[index] : "unknown";
 }
 
+std::string_view shared_kind_name(SharedKind kind) {
+    constexpr std::array<std::string_view, 3> kNames{"none", "directory", "lun"};
+    const auto index = static_cast<std::size_t>(kind);
+    return index < kNames.size() ? kNames[index] : "unknown";
+}
+
 std::string_view probe_state_name(ProbeState state) {
     constexpr std::array<std::string_view, 3> kNames{"none", "healthy", "failed"};
     const auto index = static_cast<std::size_t>(state);

@@ -44,6 +44,13 @@ constexpr int kPhaseCount = 22;
 
 enum class KeepSource { keep, remove };
 
+// How both hosts reach the tree. Stored in the journal and sent: never renumbered.
+enum class SharedKind {
+    none = 0,       // the target has a copy of its own: the tree travels
+    directory = 1,  // one mounted file system on both hosts
+    lun = 2,        // a block device that both see: unmounted here, mounted there
+};
+
 // What the probe after the activation has said.
 enum class ProbeState { none = 0, healthy = 1, failed = 2 };
 
@@ -90,12 +97,18 @@ struct MoveRecord {
     std::string peer_host_id;              // of the host that this move began with; empty: not known
     std::uint64_t raw_bytes = 0;           // in all passes, before compression
     std::uint64_t wire_bytes = 0;          // in all passes, as sent
+    // since journal version 3
+    SharedKind shared =
+        SharedKind::none;  // source and target have one and the same tree: nothing of it is ever deleted
+    std::string storage;   // of a LUN: core/zone/storage.h
+    std::string nonce;     // in the owner record beside the tree while it is handed over
 
     bool operator==(const MoveRecord&) const = default;
 };
 
 std::string_view role_name(Role role);
 std::string_view phase_name(Phase phase);
+std::string_view shared_kind_name(SharedKind kind);
 std::string_view probe_state_name(ProbeState state);
 
 // Calls visit("column", field) for every field, in a fixed order; enumerations as they are. The journal's
@@ -143,6 +156,9 @@ void for_each_field(Record& record, Visit&& visit) {
     visit("peer_host_id", record.peer_host_id);
     visit("raw_bytes", record.raw_bytes);
     visit("wire_bytes", record.wire_bytes);
+    visit("shared", record.shared);
+    visit("storage", record.storage);
+    visit("nonce", record.nonce);
 }
 
 }  // namespace zoneferry

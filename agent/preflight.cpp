@@ -80,7 +80,7 @@ void judge_name_and_place(const MoveDemand& demand, const TargetView& view, Find
         out.block("NAME_RESERVED", name, "move " + view.incoming_move + " is bringing a zone of this name",
                   "zoneferry status " + view.incoming_move);
     }
-    if (view.zonepath_exists && !replaces_kept_copy) {
+    if (view.zonepath_exists && !replaces_kept_copy && demand.shared == SharedKind::none) {
         out.block("ZONEPATH_EXISTS", demand.config.zonepath, demand.config.zonepath + " exists already",
                   "move it out of the way; nothing that exists is overwritten");
     }
@@ -96,6 +96,7 @@ void judge_name_and_place(const MoveDemand& demand, const TargetView& view, Find
 }
 
 void judge_space(const MoveDemand& demand, const TargetView& view, Findings& out) {
+    if (demand.shared != SharedKind::none && !demand.updates) return;
     const std::uint64_t needed = space_needed_bytes(demand.tree_bytes, demand.tree_entries);
     if (view.zonepath_problem.empty() && view.free_bytes < needed) {
         out.block("NO_SPACE", demand.config.zonepath,
@@ -208,6 +209,10 @@ std::vector<Finding> judge_source(const MoveDemand& demand, const SourceView& vi
     if (view.state != "installed" && view.state != "running" && view.state != "ready") {
         out.block("ZONE_STATE", name, "zone " + name + " is " + view.state + ", only an installed zone can move",
                   "zoneadm -z " + name + " list -v");
+    }
+    if (view.root_missing) {
+        out.block("ZONE_ROOT_MISSING", demand.config.zonepath, "there is no root in " + demand.config.zonepath,
+                  "mount the zone's storage: findmnt -T " + demand.config.zonepath);
     }
     if (!view.owner_problem.empty()) {
         out.block("NOT_OWNER", name, view.owner_problem, "zoneferry list");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/move_record.h"
 #include "core/attach/finding.h"
 #include "core/attach/host_facts.h"
 #include "core/zone/config.h"
@@ -19,8 +20,11 @@ struct MoveDemand {
     HostFacts source;
     std::uint64_t tree_bytes = 0;
     std::uint64_t tree_entries = 0;
-    bool is_return = false;          // a rollback: the kept copy and its configuration are expected here
-    std::int64_t clock_skew_ms = 0;  // the source's clock less the target's, as their hellos showed
+    bool is_return = false;                // a rollback: the kept copy and its configuration are expected here
+    std::int64_t clock_skew_ms = 0;        // the source's clock less the target's, as their hellos showed
+    SharedKind shared = SharedKind::none;  // the tree lies on storage that both hosts have
+    std::string storage;                   // the LUN
+    bool updates = false;                  // -u: a shared tree is copied for it, beside itself
 };
 
 struct AddressConflict {
@@ -56,6 +60,7 @@ struct SourceView {
     std::vector<std::string> mounts_inside;  // mount points below the zonepath in the global zone
     std::string file_system;
     bool runtime_present = true;
+    bool root_missing = false;  // its storage is not mounted, or the tree is gone
 };
 std::vector<Finding> judge_source(const MoveDemand& demand, const SourceView& view);
 

@@ -1,6 +1,7 @@
 #include "agent/preflight_view.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 #include "core/zone/address_probe.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
+#include "core/zone/storage.h"
 #include "core/zone/store.h"
 
 namespace zoneferry {
@@ -204,13 +206,24 @@ Result<TargetView> view_target(AgentContext& context, const MoveDemand& demand, 
     view.clock_skew_ms = demand.clock_skew_ms;
     ZF_TRY(view.host, gather_host_facts(context.root));
     ZF_TRY_STATUS(look_at_name(context, demand, move_id, return_of, view));
-    view.zonepath_problem = zonepath_problem(context.root, demand.config.zonepath);
+    // The directories between a LUN's mount point and the zonepath are on the LUN.
+    const auto lun = parse_lun(demand.storage);
+    const bool is_lun_move = demand.shared == SharedKind::lun && lun;
+    view.zonepath_problem = zonepath_problem(context.root, is_lun_move ? lun->mount_point : demand.config.zonepath);
     if (view.zonepath_problem.empty()) {
         ZF_TRY(view.zonepath_problem, overlap_problem(context, demand.config, move_id));
     }
+    if (is_lun_move && view.zonepath_problem.empty()) {
+        const auto hidden = list_directory(context.root.at(lun->mount_point));
+        if (hidden && !hidden->empty()) {
+            view.zonepath_problem = lun->mount_point + " is not empty: the LUN would hide what lies there";
+        }
+    }
     if (view.zonepath_problem.empty()) view.zonepath_exists = path_exists(context.root.at(demand.config.zonepath));
     struct statfs info {};
-    const std::string place = nearest_existing(context.root, parent_of(demand.config.zonepath));
+    const bool lies_there = demand.shared == SharedKind::directory;
+    const std::string place =
+        nearest_existing(context.root, lies_there ? demand.config.zonepath : parent_of(demand.config.zonepath));
     if (::statfs(place.c_str(), &info) != 0) return system_error("looking at " + printable(place), errno);
     view.file_system = file_system_name(static_cast<long>(info.f_type));
     view.free_bytes = static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
@@ -235,6 +248,7 @@ Result<SourceView> view_source(AgentContext& context, const ZoneConfig& config) 
     if (!view.busy_move.empty()) view.owner_problem.clear();  // frozen by that very move
     if (const auto tree = open_directory(context.root.at(config.zonepath))) {
         ZF_TRY(view.mounts_inside, mounts_below(tree->get()));
+        view.root_missing = !open_beneath(tree->get(), "root", O_PATH | O_DIRECTORY | O_NOFOLLOW);
     }
     ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
     view.runtime_present = !facts.runtime.empty();

@@ -25,6 +25,7 @@ Json check_json(const MoveWish& wish, const CheckReport& report) {
     json["bytes"] = report.tree_bytes;
     json["entries"] = report.tree_entries;
     json["running"] = report.running;
+    json["shared"] = shared_kind_name(report.shared);
     json["source"] = facts_json(report.source);
     json["target"] = facts_json(report.target);
     return json;
@@ -40,12 +41,15 @@ Json move_json(const MoveRecord& record) {
             json[name] = phase_name(field);
         } else if constexpr (std::is_same_v<Field, ProbeState>) {
             json[name] = probe_state_name(field);
+        } else if constexpr (std::is_same_v<Field, SharedKind>) {
+            json[name] = shared_kind_name(field);
         } else if constexpr (std::is_same_v<Field, KeepSource>) {
             json[name] = field == KeepSource::keep ? "keep" : "remove";
         } else {
             json[name] = field;
         }
     });
+    json.erase("nonce");
     json.erase("manifest");  // long, and in the zonepath for who wants it
     json["in_doubt"] = is_in_doubt(record);
     json["over"] = is_over(record);

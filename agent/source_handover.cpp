@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "agent/finish.h"
+#include "agent/shared_move.h"
 #include "agent/source_move.h"
 #include "core/attach/detach.h"
 #include "core/base/files.h"
@@ -52,6 +53,10 @@ Status SourceMove::detach_here() {
     ZF_TRY_STATUS(ensure_lock());
     ZF_TRY(const ZoneEntry entry, ZoneStore(context_.root).find(lock_->name()));
     if (entry.state == ZoneState::configured) return {};
+    // The tree is the target's by now: it has the manifest, and what lies beside the tree is its to write.
+    if (is_shared(record_)) {
+        return ZoneStore(context_.root).change_state(*lock_, ZoneState::installed, ZoneState::configured);
+    }
     return detach_zone(context_.root, *lock_, lock_->name(), ZoneState::installed);
 }
 
@@ -138,6 +143,7 @@ Status SourceMove::bring_back() {
 // A person has said that the target is fenced. Attached again if it was detached, booted if it ran.
 Status SourceMove::reclaim() {
     ZF_TRY_STATUS(ensure_lock());
+    ZF_TRY_STATUS(mount_shared(record_));
     ZF_TRY_STATUS(set_owner(context_, record_, Ownership::owned, record_.owned_epoch, context_.settings.name));
     ZF_TRY(const ZoneEntry entry, ZoneStore(context_.root).find(lock_->name()));
     Status started;
@@ -154,8 +160,8 @@ Status SourceMove::reclaim() {
 
 // The target may have promised: if a person has given it the zone meanwhile, it must not be started here.
 Status SourceMove::park_if_adopted() {
-    if (!record_.promise_asked && !record_.uses_kept_copy) return {};  // a kept copy is promised without `verified`
-    if (!ensure_session()) return {};                                  // nobody to ask: ours until we hear otherwise
+    if (!record_.promise_asked && !brings_no_bytes(record_)) return {};  // these are promised without `verified`
+    if (!ensure_session()) return {};                                    // nobody to ask: ours until we hear otherwise
     StatusRequest request;
     request.move_id = record_.id;
     const auto reply = session_->ask<StatusReply>(std::move(request));
@@ -175,8 +181,10 @@ Status SourceMove::abort() {
         record_ = *now;
         return {};
     }
+    const Status mounted = mount_shared(record_);
+    if (!mounted && failures_ < kStartTries) return mounted;  // again, after a pause
     ZF_TRY(const bool is_ours, take_back(context_, record_, *lock_));
-    Status started = is_ours ? start_again(context_, record_, *lock_) : Status();
+    Status started = !mounted ? mounted : is_ours ? start_again(context_, record_, *lock_) : Status();
     if (!started && failures_ < kStartTries) return started;  // again, after a pause
     // The zone is back; the target may be out of reach. It is told, but not waited for: it asks by itself when it
     // comes back (see janitor.h).

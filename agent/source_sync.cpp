@@ -5,6 +5,7 @@
 
 #include "agent/exit_codes.h"
 #include "agent/finish.h"
+#include "agent/shared_move.h"
 #include "agent/source_move.h"
 #include "agent/staging_update.h"
 #include "core/attach/detach.h"
@@ -59,6 +60,8 @@ Result<PrepareRequest> SourceMove::prepare_request() {
     request.force = record_.force;
     request.return_of = record_.return_of;
     request.use_kept_copy = record_.uses_kept_copy;
+    request.shared = static_cast<std::uint8_t>(record_.shared);
+    request.storage = record_.storage;
     request.probe = record_.probe;
     request.probe_limit_ms = static_cast<std::uint32_t>(record_.probe_limit_ms);
     return request;
@@ -167,7 +170,7 @@ FixedCosts SourceMove::costs() {
 }
 
 std::int64_t SourceMove::expected_ms() {
-    if (record_.uses_kept_copy) {
+    if (brings_no_bytes(record_)) {
         const FixedCosts fixed = costs();
         return fixed.halt_ms + fixed.stage_ms + fixed.activate_ms;
     }
@@ -238,10 +241,12 @@ Status SourceMove::quiesce() {
     arm_budget();
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     tell_phase(record_.was_running ? "halting the zone" : "freezing the zone");
+    ZF_TRY_STATUS(mount_shared(record_));  // again after a restart of the host: the record must be beside the tree
     ZF_TRY_STATUS(set_owner(context_, record_, Ownership::frozen, record_.epoch, context_.settings.name));
     Runtime runtime(context_.root);
     Status halted = runtime.halt(*lock_, lock_->name(), context_.settings.halt_grace_s * 1000);
     if (!halted) return std::move(halted).error().during("halting " + record_.zone);
+    ZF_TRY_STATUS(unmount_shared(record_));
     times_ms_.emplace_back("halt", context_.clock.monotonic_ms() - began_ms);
     return journal(MoveEvent{.kind = EventKind::quiesced});
 }
@@ -278,6 +283,7 @@ Status SourceMove::stage() {
     StageRequest request;
     request.move_id = record_.id;
     request.manifest = manifest_text(manifest);
+    request.nonce = record_.nonce;
     ZF_TRY(const StageReply reply, session_->ask<StageReply>(std::move(request), kWorkTimeoutMs));
     if (!reply.ready) {
         const std::string first = reply.findings.empty() ? "no reason given" : reply.findings.front().message;

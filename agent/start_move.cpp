@@ -6,6 +6,7 @@
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
 #include "agent/probe.h"
+#include "agent/shared_move.h"
 #include "agent/staging_update.h"
 #include "core/attach/detach.h"
 #include "core/attach/manifest.h"
@@ -17,6 +18,8 @@
 
 namespace zoneferry {
 namespace {
+
+constexpr std::size_t kNonceBytes = 16;
 
 struct Gathered {
     CheckReport report;
@@ -69,7 +72,11 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     all.peer_host_id = session.hello().host_id;
     if (!wish.probe.empty()) ZF_TRY_STATUS(session.need("probe"));
     if (wish.use_kept_copy) ZF_TRY_STATUS(session.need("kept-return"));
+    std::optional<StorageOffer> offer;
+    const bool may_share = wish.shared != SharedWish::never && session.need("shared-storage");
+    if (may_share) offer.emplace(context, demand.config, move_id);
     CheckRequest request;
+    if (offer) request.storage = offer->text();
     request.move_id = move_id;
     request.manifest = manifest;
     request.source = demand.source;
@@ -80,7 +87,19 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     ZF_TRY(CheckReply reply, session.ask<CheckReply>(std::move(request)));
     CheckReport& report = all.report;
     report.target = std::move(reply.target);
+    if (reply.shared > static_cast<std::uint8_t>(SharedKind::lun)) {
+        return Error(Errc::protocol, wish.peer + " answers with an impossible kind of storage");
+    }
+    const auto is_about_storage = [](const Finding& finding) { return finding.code.starts_with("STORAGE_"); };
+    const auto others = std::stable_partition(reply.findings.begin(), reply.findings.end(), is_about_storage);
+    std::vector<Finding> about(std::make_move_iterator(reply.findings.begin()), std::make_move_iterator(others));
+    reply.findings.erase(reply.findings.begin(), others);
+    SharedVerdict verdict = judge_shared(wish.shared, static_cast<SharedKind>(reply.shared),
+                                         offer && offer->is_proved_by(reply), std::move(about));
+    report.shared = verdict.kind;
+    if (report.shared == SharedKind::lun) report.storage = offer->text();
     for (Finding& finding : reply.findings) report.findings.push_back(std::move(finding));
+    for (Finding& finding : verdict.findings) report.findings.push_back(std::move(finding));
     report.plan_hash = plan_hash(manifest, report);
     return {};
 }
@@ -166,6 +185,9 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     record.probe = wish.probe;
     record.probe_limit_ms = wish.probe_limit_ms;
     record.rollback_on_failure = wish.rollback_on_failure;
+    record.shared = all.report.shared;
+    record.storage = all.report.storage;
+    if (is_shared(record)) record.nonce = to_hex(random_bytes(kNonceBytes));
     record.peer_host_id = all.peer_host_id;
     record.was_running = all.report.running;
     record.tree_bytes = all.report.tree_bytes;
@@ -205,6 +227,11 @@ Result<std::string> start_return(AgentContext& context, MoveDesk& desk, const Mo
     wish.keep_source = KeepSource::remove;
     wish.return_of = first.id;
     wish.use_kept_copy = use_kept_copy;
+    if (is_shared(first) && use_kept_copy) {
+        return Error(Errc::conflict, "zone " + first.zone + " lies on shared storage: there is no older copy to take")
+            .remedy("zoneferry rollback " + first.id);
+    }
+    wish.shared = is_shared(first) ? SharedWish::require : SharedWish::never;
     ZF_TRY(const StartedMove started, start_move(context, desk, wish));
     if (!started.move_id.empty()) return started.move_id;
     for (const Finding& finding : started.check.findings) {

@@ -7,6 +7,7 @@
 
 #include "agent/context.h"
 #include "agent/move_desk.h"
+#include "agent/storage_proof.h"
 #include "core/attach/finding.h"
 #include "core/packages/update_plan.h"
 
@@ -28,6 +29,7 @@ struct MoveWish {
     std::string probe;                 // empty: none
     std::int64_t probe_limit_ms = 0;
     bool rollback_on_failure = false;
+    SharedWish shared = SharedWish::detect;  // --shared
 };
 
 struct CheckReport {
@@ -37,6 +39,8 @@ struct CheckReport {
     std::uint64_t tree_bytes = 0;
     std::uint64_t tree_entries = 0;
     bool running = false;
+    SharedKind shared = SharedKind::none;
+    std::string storage;              // the LUN
     std::optional<Error> peer_error;  // why the target could not be asked; the findings are then the source's alone
     std::string plan_hash;            // of everything that was judged; the same facts give the same hash
 };

@@ -13,6 +13,7 @@
 #include "agent/finish.h"
 #include "agent/preflight_view.h"
 #include "agent/probe.h"
+#include "agent/shared_move.h"
 #include "agent/staging_update.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
@@ -21,6 +22,7 @@
 #include "core/update/attach_update.h"
 #include "core/zone/index.h"
 #include "core/zone/runtime.h"
+#include "core/zone/storage.h"
 #include "wire/limits.h"
 
 namespace zoneferry {
@@ -44,6 +46,8 @@ MoveRecord record_from(const PrepareRequest& request, const ZoneConfig& config, 
     record.tree_bytes = request.tree_bytes;
     record.tree_entries = request.tree_entries;
     record.uses_kept_copy = request.use_kept_copy;
+    record.shared = static_cast<SharedKind>(request.shared);
+    record.storage = request.storage;
     record.probe = request.probe;
     record.probe_limit_ms = request.probe_limit_ms;
     return record;
@@ -66,16 +70,20 @@ Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& recor
     }
     const std::string staging = staging_path(context.root, record.zonepath, record.id);
     ZF_TRY([[maybe_unused]] const bool was_half_updated, discard_half_updated(context, record));
-    const bool fresh = !record.uses_kept_copy && !path_exists(staging);
+    const bool fresh = !brings_no_bytes(record) && !path_exists(staging);
     // Also when the agent died between the journal and these two.
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
-    if (!record.uses_kept_copy) ZF_TRY_STATUS(make_staging(staging));
+    if (!brings_no_bytes(record)) ZF_TRY_STATUS(make_staging(staging));
     return Reservation{record, fresh};
 }
 
 // Checked before anything is journaled: these become the owner record.
 Status check_identity(const PrepareRequest& request) {
     if (request.epoch >= kEpochMax) return Error(Errc::protocol, "an impossible epoch");
+    const bool is_lun_move = request.shared == static_cast<std::uint8_t>(SharedKind::lun);
+    if (request.shared > static_cast<std::uint8_t>(SharedKind::lun) || is_lun_move != is_lun(request.storage)) {
+        return Error(Errc::protocol, "an impossible kind of shared storage");
+    }
     if (!request.zone_uuid.empty() && !is_uuid(request.zone_uuid)) return Error(Errc::protocol, "zone_uuid is not one");
     return {};
 }
@@ -90,7 +98,14 @@ Status check_return(AgentContext& context, const PrepareRequest& request, const 
     const bool fits = first && first->role == Role::source && first->phase == Phase::activated && first->peer == peer &&
                       first->zone == request.zone && first->zone_uuid == request.zone_uuid &&
                       request.epoch > first->epoch;
-    if (fits) return {};
+    // What is kept here of a shared tree is the tree itself.
+    const bool is_same_way = first && first->shared == static_cast<SharedKind>(request.shared);
+    if (fits && (first->shared == SharedKind::none || (is_same_way && !request.use_kept_copy))) return {};
+    if (fits) {
+        return Error(Errc::conflict, "move " + request.return_of + " brought zone " + request.zone + " to " + peer +
+                                         " on shared storage: it goes back on that storage only, no byte of it travels")
+            .remedy("let both hosts see the storage again, then: zoneferry rollback " + request.return_of);
+    }
     return Error(Errc::conflict, "move " + printable(request.return_of) + " of zone " + printable(request.zone) +
                                      " to " + peer + " is none that can be undone here");
 }
@@ -127,6 +142,9 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     if (manifest.config.name != request.zone) return Error(Errc::protocol, "the manifest is of another zone");
     MoveDemand demand{manifest.config, request.source, request.tree_bytes, request.tree_entries,
                       !request.return_of.empty()};
+    demand.shared = static_cast<SharedKind>(request.shared);
+    demand.storage = request.storage;
+    demand.updates = manifest.update.has_value();
     ZF_TRY(const std::vector<Finding> findings,
            check_target(context, manifest, demand, request.move_id, request.return_of, request.force));
     for (const Finding& finding : findings) {
@@ -138,10 +156,10 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     record.begun_unix_ms = context.clock.unix_ms();
     ZF_TRY_STATUS(context.journal.add(record));
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
-    if (!record.uses_kept_copy) {
+    if (!brings_no_bytes(record)) {
         ZF_TRY_STATUS(make_staging(staging_path(context.root, record.zonepath, record.id)));
     }
-    const bool fresh = !record.uses_kept_copy;
+    const bool fresh = !brings_no_bytes(record);
     return Reservation{std::move(record), fresh};
 }
 
@@ -170,7 +188,8 @@ Status write_into_staging(AgentContext& context, const MoveRecord& record, const
 
 }  // namespace
 
-Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecord& record, const std::string& sent) {
+Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecord& record, const std::string& sent,
+                                          const std::string& nonce) {
     std::string text = sent;
     if (record.uses_kept_copy) {
         ZF_TRY(text, kept_manifest(context, record));
@@ -187,13 +206,14 @@ Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecor
     ZF_TRY(std::vector<Finding> findings, check_packages(context, manifest, record.force));
     std::erase_if(findings, [](const Finding& finding) { return finding.severity != Severity::block; });
     if (!findings.empty()) return findings;
-    if (manifest.update && !record.force && !record.uses_kept_copy) {
+    if (manifest.update && !record.force && !brings_no_bytes(record)) {
         ZF_TRY(findings, update_staging(context, record, manifest));
         if (is_blocked(findings)) return findings;
     }
-    if (!record.uses_kept_copy) ZF_TRY_STATUS(write_into_staging(context, record, text));
+    if (!brings_no_bytes(record)) ZF_TRY_STATUS(write_into_staging(context, record, text));
+    if (is_shared(record)) ZF_TRY_STATUS(verify_handover(context, record, nonce));
     ZF_TRY([[maybe_unused]] const MoveRecord after,
-           context.journal.apply(record.id, MoveEvent{.kind = EventKind::ready, .text = text}));
+           context.journal.apply(record.id, MoveEvent{.kind = EventKind::ready, .text = text, .code = nonce}));
     ZF_TRY_STATUS(forget_updating(context, record));
     return std::vector<Finding>();
 }
@@ -217,7 +237,7 @@ namespace {
 Status put_in_place(AgentContext& context, const MoveRecord& record) {
     const std::string staging = staging_path(context.root, record.zonepath, record.id);
     const std::string place = context.root.at(record.zonepath);
-    if (record.uses_kept_copy || !path_exists(staging)) return {};  // it lies there, or done before a restart
+    if (brings_no_bytes(record) || !path_exists(staging)) return {};  // it lies there, or done before a restart
     if (path_exists(place)) {
         if (record.return_of.empty()) {
             return Error(Errc::conflict, record.zonepath +
@@ -255,6 +275,7 @@ Status attach_here(AgentContext& context, const ZoneLock& lock, const MoveRecord
     options.force = record.force;
     options.uuid = record.zone_uuid;
     ZF_TRY(const Manifest manifest, parse_manifest(record.manifest));
+    if (is_shared(record)) ZF_TRY_STATUS(write_manifest(context.root, record.zonepath, manifest));
     if (manifest.update && !record.force) {
         // Done on staging already: nothing is left to update, unless this host's packages have changed since.
         AttachUpdateOptions with_update;
@@ -297,6 +318,7 @@ Result<Activated> activate_move(AgentContext& context, const MoveRecord& record)
     ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
     const std::int64_t began_ms = context.clock.monotonic_ms();
     ZF_TRY_STATUS(put_in_place(context, record));
+    if (is_shared(record)) ZF_TRY_STATUS(take_shared(context, record));
     ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, holder_epoch(record), context.settings.name));
     Status attached = attach_here(context, lock, record);
     const std::int64_t attached_ms = context.clock.monotonic_ms();

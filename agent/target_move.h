@@ -24,8 +24,10 @@ struct Reservation {
 Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& request, const std::string& peer,
                                  const std::string& peer_address);
 
-// Not ready: the findings that forbid it. Ready: none, and the promise is durable.
-Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecord& record, const std::string& manifest);
+// nonce: of shared storage, see shared_move.h. Not ready: the findings that forbid it. Ready: none, and the promise is
+// durable.
+Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecord& record, const std::string& manifest,
+                                          const std::string& nonce = {});
 
 Result<MoveRecord> own_move(AgentContext& context, const MoveRecord& record, const Grant& grant);
 

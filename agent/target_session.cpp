@@ -16,6 +16,7 @@
 #include "agent/preflight_view.h"
 #include "agent/segment_pump.h"
 #include "agent/start_move.h"
+#include "agent/storage_proof.h"
 #include "agent/target_move.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
@@ -136,11 +137,20 @@ Status TargetSession::on(const CheckRequest& request) {
     ZF_TRY(const Peer peer, context_.trust.peer(peer_));
     if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
-    const MoveDemand demand{
+    if (!is_move_id(request.move_id)) return Error(Errc::protocol, "a move id has hexadecimal digits only");
+    StorageAnswer storage = answer_offer(context_, manifest.config, request.move_id, request.storage);
+    MoveDemand demand{
         manifest.config, request.source, request.tree_bytes, request.tree_entries, !request.return_of.empty(),
         clock_skew_ms_};
+    demand.shared = storage.kind;
+    demand.storage = request.storage;
+    demand.updates = manifest.update.has_value();
     CheckReply reply;
+    reply.shared = static_cast<std::uint8_t>(storage.kind);
+    reply.proof = std::move(storage.proof);
+    reply.answer = std::move(storage.answer);
     ZF_TRY(reply.findings, check_target(context_, manifest, demand, request.move_id, request.return_of, request.force));
+    for (Finding& finding : storage.findings) reply.findings.push_back(std::move(finding));
     ZF_TRY(reply.target, gather_host_facts(context_.root));
     return connection_->send(fitted(std::move(reply)));
 }
@@ -170,6 +180,7 @@ Status TargetSession::on(const PassBegin& request) {
     }
     ZF_TRY(const MoveRecord record, own_record(request.move_id));
     if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
+    if (brings_no_bytes(record)) return Error(Errc::protocol, "no byte belongs to move " + record.id);
     ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
     tell(record, "receiving pass " + std::to_string(request.pass) +
                      (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
@@ -266,7 +277,7 @@ Status TargetSession::on(const StageRequest& request) {
     }
     pass_.reset();
     StageReply reply;
-    ZF_TRY(reply.findings, promise_move(context_, record, request.manifest));
+    ZF_TRY(reply.findings, promise_move(context_, record, request.manifest, request.nonce));
     reply.ready = reply.findings.empty();
     if (reply.ready) tell(record, "ready: everything that the zone needs is on this host's disk");
     return connection_->send(fitted(std::move(reply)));

@@ -22,6 +22,7 @@ MoveWish wish_of(const VerbRequest& request) {
     wish.bytes_per_second = request.number("bytes_per_second");
     wish.hold = request.flag("no_switch");
     wish.max_downtime_ms = static_cast<std::int64_t>(request.number("max_downtime_ms"));
+    wish.shared = shared_wish_from_name(request.text("shared")).value_or(SharedWish::require);
     wish.probe = request.text("probe");
     wish.probe_limit_ms = static_cast<std::int64_t>(request.number("probe_limit_ms"));
     wish.rollback_on_failure = request.flag("rollback_on_failed_probe");

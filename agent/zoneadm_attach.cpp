@@ -7,18 +7,22 @@
 #include <cstdio>
 
 #include "agent/finding_json.h"
+#include "agent/zoneadm_takeover.h"
 #include "agent/zoneadm_update.h"
 #include "agent/zoneadm_verbs.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
 #include "core/attach/host_check.h"
 #include "core/base/text.h"
+#include "core/zone/claim.h"
+#include "core/zone/owner_record.h"
 
 namespace zoneferry {
 namespace {
 
 constexpr const char* kAttachUsage =
-    "attach [-F | -u | -U] [--no-undo] [--format json] | attach -n -u|-U | attach --undo | attach -n MANIFEST|-";
+    "attach [-F | -u | -U] [--no-undo] [--format json] | attach -F --takeover [--yes --peer-is-fenced] | "
+    "attach -n -u|-U | attach --undo | attach -n MANIFEST|-";
 
 // With --format json the result goes to stdout, one object a line, as from zoneferry.
 void print(const Json& json) { std::puts(json_line(json).c_str()); }
@@ -76,12 +80,16 @@ struct AttachArguments {
     bool force = false;
     bool dry_run = false;
     bool mend = false;
+    TakeoverArguments takeover;
     UpdateArguments update{UpdateScope::none};
     std::string manifest;  // of -n
 };
 
 bool is_sound(const AttachArguments& arguments) {
     const bool updates = arguments.update.scope != UpdateScope::none;
+    const bool takes_over = arguments.takeover.wanted;
+    if ((arguments.takeover.yes || arguments.takeover.fenced) && !takes_over) return false;
+    if (takes_over && (!arguments.force || arguments.takeover.yes != arguments.takeover.fenced)) return false;
     if (arguments.mend) return !updates && !arguments.force && !arguments.dry_run && arguments.update.undo;
     if (updates) return !arguments.force && arguments.manifest.empty();
     return arguments.update.undo && arguments.dry_run == !arguments.manifest.empty() &&
@@ -99,6 +107,12 @@ std::optional<AttachArguments> parse_attach(const std::vector<std::string>& word
         } else if (words[i] == "-u" || words[i] == "-U") {
             if (arguments.update.scope != UpdateScope::none) return std::nullopt;
             arguments.update.scope = words[i] == "-u" ? UpdateScope::dependent : UpdateScope::everything;
+        } else if (words[i] == "--takeover") {
+            arguments.takeover.wanted = true;
+        } else if (words[i] == "--yes") {
+            arguments.takeover.yes = true;
+        } else if (words[i] == "--peer-is-fenced") {
+            arguments.takeover.fenced = true;
         } else if (words[i] == "--undo") {
             arguments.mend = true;
         } else if (words[i] == "--no-undo") {
@@ -141,6 +155,32 @@ int attach_held(VerbContext& context, const HeldZone& held, const AttachOptions&
 
 }  // namespace
 
+namespace {
+
+// A parked zone on shared storage: only this host forgets it; the tree, and what lies beside it, is the holder's.
+Result<bool> forget_parked(VerbContext& context, const HeldZone& held) {
+    OwnerStore owners(context.root);
+    ZF_TRY(const std::optional<OwnerRecord> ours, owners.load(held.entry.name, ""));
+    if (!ours || ours->storage.empty() || ours->state != Ownership::parked) return false;
+    ZF_TRY_STATUS(context.store.change_state(held.lock, ZoneState::installed, ZoneState::configured));
+    ZF_TRY_STATUS(owners.remove(held.entry.name, ""));
+    return true;
+}
+
+// The record is given up first: a crash between the two leaves a zone that this host does not boot, and may detach
+// again.
+Status detach_held(VerbContext& context, const HeldZone& held, ZoneState state) {
+    if (state == ZoneState::installed && held.entry.state == ZoneState::installed) {
+        ZF_TRY(const bool is_forgotten, forget_parked(context, held));
+        if (is_forgotten) return {};
+        ZF_TRY(const std::string host, host_name());
+        ZF_TRY_STATUS(give_up_by_hand(context.root, held.lock, held.entry, host));
+    }
+    return detach_zone(context.root, held.lock, held.entry.name, state);
+}
+
+}  // namespace
+
 int run_detach(VerbContext& context) {
     if (context.arguments == std::vector<std::string>{"-n"}) return show_manifest(context);
     if (!context.arguments.empty()) return report_usage("detach [-n]");
@@ -149,8 +189,8 @@ int run_detach(VerbContext& context) {
     const auto now = context.runtime.status(held->entry.name);
     if (!now) return report_error(now.error());
     const ZoneState state = now->supervised && now->state == ZoneState::installed ? ZoneState::down : now->state;
-    const Status detached = detach_zone(context.root, held->lock, held->entry.name, state);
-    return detached ? 0 : report_error(detached.error());
+    if (const Status detached = detach_held(context, *held, state); !detached) return report_error(detached.error());
+    return 0;
 }
 
 int run_attach(VerbContext& context) {
@@ -160,6 +200,9 @@ int run_attach(VerbContext& context) {
     if (!context.zone) return report_usage((std::string("-z ZONE ") + kAttachUsage).c_str());
     const bool updates = arguments->update.scope != UpdateScope::none;
     if (updates && arguments->dry_run) return show_update(context, arguments->update);
+    if (arguments->takeover.wanted) {
+        if (const Status taken = take_over(context, arguments->takeover); !taken) return report_error(taken.error());
+    }
     const auto held = hold_zone(context);
     if (!held) return report_error(held.error());
     if (arguments->mend) return mend_held(context, *held, arguments->update.as_json);

@@ -41,7 +41,7 @@ Status check_no_mounts(int zonepath) {
 // What the zones subsystem itself put below the zonepath. Anything else is somebody's and stays. lu first: without
 // root, what is left of a broken update would say nothing true.
 Status remove_content(const UniqueFd& zonepath) {
-    for (const char* name : {"lu", "root", "dev", "SUNWattached.xml"})
+    for (const char* name : {"lu", "root", "dev", "SUNWattached.xml", ".zoneferry-lease"})
         ZF_TRY_STATUS(remove_tree_at(zonepath.get(), name));
     return {};
 }

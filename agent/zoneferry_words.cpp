@@ -33,6 +33,8 @@ void add_move_words(CLI::App& verb, Words& words) {
     CLI::Option* update = verb.add_flag("-u", words.update, "update the packages that the zone depends on");
     CLI::Option* all = verb.add_flag("-U", words.update_all, "update every package of the zone that HOST has newer");
     CLI::Option* force = verb.add_flag("-F,--force", words.force, "do not compare packages");
+    verb.add_option("--shared", words.shared, "storage that both hosts have: auto (default), require or never")
+        ->check(CLI::IsMember({"auto", "require", "never"}));
     update->excludes(all)->excludes(force);
     all->excludes(force);
 }
@@ -131,6 +133,7 @@ Result<Json> request_of(const CLI::App& app, const Words& words) {
                  {"zone", words.zone},
                  {"host", words.host},
                  {"force", words.force},
+                 {"shared", words.shared},
                  {"update", update_scope_name(words.update_all ? UpdateScope::everything
                                               : words.update   ? UpdateScope::dependent
                                                                : UpdateScope::none)},

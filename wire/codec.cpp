@@ -81,10 +81,14 @@ void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest&
     to.setTreeEntries(from.tree_entries);
     to.setForce(from.force);
     to.setReturnOf(check.text(from.return_of, kWireNameBytesMax, "return_of"));
+    to.setStorage(check.text(from.storage, kSentenceBytesMax, "storage"));
 }
 void write(Checker& check, schema::CheckReply::Builder to, const CheckReply& from) {
     write(check, to.initTarget(), from.target);
     write_findings(check, to.initFindings(check.count(from.findings.size(), kFindingsMax, "findings")), from.findings);
+    to.setShared(from.shared);
+    to.setProof(check.text(from.proof, kWireNameBytesMax, "proof"));
+    to.setAnswer(check.text(from.answer, kWireNameBytesMax, "answer"));
 }
 void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
@@ -101,6 +105,8 @@ void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequ
     to.setUseKeptCopy(from.use_kept_copy);
     to.setProbe(check.text(from.probe, kSentenceBytesMax, "probe"));
     to.setProbeLimitMs(from.probe_limit_ms);
+    to.setShared(from.shared);
+    to.setStorage(check.text(from.storage, kSentenceBytesMax, "storage"));
 }
 void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
     to.setStagingIsFresh(from.staging_is_fresh);
@@ -131,6 +137,7 @@ void write(Checker&, schema::VerifyReply::Builder to, const VerifyReply& from) {
 void write(Checker& check, schema::StageRequest::Builder to, const StageRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setManifest(check.text(from.manifest, kWireManifestBytesMax, "manifest"));
+    to.setNonce(check.text(from.nonce, kWireNameBytesMax, "nonce"));
 }
 void write(Checker& check, schema::StageReply::Builder to, const StageReply& from) {
     to.setReady(from.ready);
@@ -206,10 +213,14 @@ void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
     to.tree_entries = from.getTreeEntries();
     to.force = from.getForce();
     to.return_of = check.text(from.getReturnOf(), kWireNameBytesMax, "return_of");
+    to.storage = check.text(from.getStorage(), kSentenceBytesMax, "storage");
 }
 void read(Checker& check, schema::CheckReply::Reader from, CheckReply& to) {
     read(check, from.getTarget(), to.target);
     read_findings(check, from.getFindings(), to.findings);
+    to.shared = from.getShared();
+    to.proof = check.text(from.getProof(), kWireNameBytesMax, "proof");
+    to.answer = check.text(from.getAnswer(), kWireNameBytesMax, "answer");
 }
 void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
@@ -226,6 +237,8 @@ void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& t
     to.use_kept_copy = from.getUseKeptCopy();
     to.probe = check.text(from.getProbe(), kSentenceBytesMax, "probe");
     to.probe_limit_ms = from.getProbeLimitMs();
+    to.shared = from.getShared();
+    to.storage = check.text(from.getStorage(), kSentenceBytesMax, "storage");
 }
 void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
     to.staging_is_fresh = from.getStagingIsFresh();
@@ -256,6 +269,7 @@ void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
 void read(Checker& check, schema::StageRequest::Reader from, StageRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
     to.manifest = check.text(from.getManifest(), kWireManifestBytesMax, "manifest");
+    to.nonce = check.text(from.getNonce(), kWireNameBytesMax, "nonce");
 }
 void read(Checker& check, schema::StageReply::Reader from, StageReply& to) {
     to.ready = from.getReady();

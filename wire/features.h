@@ -16,7 +16,7 @@ inline constexpr std::uint32_t kProtocolMax = 2;
 //   kept-return   rollback --discard    move-history  report --both
 //   owner-claims  who holds which zone  probe         a probe after the boot
 //   p2v-push      a machine becomes a zone
-//   segments-zstd every version has it
+//   segments-zstd every version has it  shared-storage  a move without the bytes
 const std::vector<std::string>& own_features();
 
 struct Agreement {

@@ -65,11 +65,15 @@ struct CheckRequest {
     std::uint64_t tree_entries = 0;
     bool force = false;     // -F: packages are not compared
     std::string return_of;  // a rollback: the id of the move that brought the zone here; else empty
+    std::string storage;    // what the tree lies on (agent/storage_proof.h); empty: nothing is to be shared
 };
 struct CheckReply {
     CheckReply() {}
     HostFacts target;
     std::vector<Finding> findings;
+    std::uint8_t shared = 0;  // SharedKind
+    std::string proof;        // what the target read
+    std::string answer;       // what it wrote
 };
 
 struct PrepareRequest {
@@ -88,6 +92,8 @@ struct PrepareRequest {
     bool use_kept_copy = false;  // nothing travels: the copy that return_of left behind is taken
     std::string probe;           // after the boot; empty: none
     std::uint32_t probe_limit_ms = 0;
+    std::uint8_t shared = 0;  // SharedKind: nothing travels, the tree lies there already
+    std::string storage;      // the LUN
 };
 struct PrepareReply {
     PrepareReply() {}
@@ -142,6 +148,7 @@ struct StageRequest {
     StageRequest() {}
     std::string move_id;
     std::string manifest;  // as of the halted zone
+    std::string nonce;  // shared storage: what the owner record beside the tree says
 };
 struct StageReply {
     StageReply() {}

@@ -120,11 +120,15 @@ struct CheckRequest {  # judge this zone; changes nothing
   treeEntries @4 :UInt64;
   force @5 :Bool;
   returnOf @6 :Text;
+  storage @7 :Text;  # feature shared-storage: what the tree lies on; empty: nothing is to be shared
 }
 
 struct CheckReply {  # all that the target found
   target @0 :HostFacts;
   findings @1 :List(Finding);
+  shared @2 :UInt8;  # 0: not shared, 1: one directory, 2: a LUN
+  proof @3 :Text;  # 1: what the target read of the source's proof
+  answer @4 :Text;  # 1: what it wrote for the source to read
 }
 
 struct PrepareRequest {  # lock the name, make the staging directory
@@ -142,6 +146,8 @@ struct PrepareRequest {  # lock the name, make the staging directory
   useKeptCopy @11 :Bool;  # feature kept-return: nothing travels, the copy that returnOf left is taken
   probe @12 :Text;  # feature probe: after the boot, "tcp:PORT" or "cmd:WORD WORD"
   probeLimitMs @13 :UInt32;
+  shared @14 :UInt8;  # feature shared-storage: as CheckReply; nothing travels
+  storage @15 :Text;  # 2: the LUN
 }
 
 struct PrepareReply {  # ready to receive
@@ -185,6 +191,7 @@ struct VerifyReply {  # its digest (32 bytes) and counts
 struct StageRequest {  # validate the attach of the halted zone
   moveId @0 :Text;
   manifest @1 :Text;
+  nonce @2 :Text;  # shared storage: what the owner record beside the tree says
 }
 
 struct StageReply {  # READY, durable, or the findings that forbid it

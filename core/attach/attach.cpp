@@ -8,6 +8,7 @@
 #include "core/attach/zone_tree.h"
 #include "core/base/text.h"
 #include "core/packages/inventory.h"
+#include "core/zone/claim.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/zonepath.h"
 
@@ -212,7 +213,7 @@ Result<AttachGround> check_attach_ground(const HostRoot& root, const ZoneName& n
     ZF_TRY(ground.config, store.config(name));
     ZF_TRY_STATUS(verify_config(ground.config));
     ZF_TRY(ground.zonepath, open_zone_tree(root, ground.config.zonepath));
-    ZF_TRY_STATUS(may_boot(root, name, ground.config.zonepath));
+    ZF_TRY_STATUS(may_attach(root, name, ground.config.zonepath));
     ZF_TRY(ground.manifest, manifest_for(root, ground.config.zonepath, force, notes));
     if (ground.manifest && is_native_brand(ground.manifest->config.brand) != is_native_brand(ground.config.brand)) {
         return Error(Errc::blocked, "the zone's brand was " + printable(ground.manifest->config.brand) +
@@ -222,8 +223,20 @@ Result<AttachGround> check_attach_ground(const HostRoot& root, const ZoneName& n
     return ground;
 }
 
+Status claim_tree(const HostRoot& root, const ZoneLock& lock, const ZoneConfig& config, AttachOptions& options) {
+    if (options.uuid.empty()) {
+        ZF_TRY(const std::optional<OwnerRecord> record, OwnerStore(root).load(lock.name(), config.zonepath));
+        if (record) options.uuid = record->zone_uuid;
+    }
+    if (options.host.empty()) {
+        ZF_TRY(options.host, host_name());
+    }
+    return claim_by_hand(root, lock, config.zonepath, options.host);
+}
+
 Result<AttachOutcome> attach_zone(const HostRoot& root, const ZoneLock& lock, const ZoneName& name,
-                                  const AttachOptions& options) {
+                                  const AttachOptions& wish) {
+    AttachOptions options = wish;
     ZF_CHECK(lock.name() == name);
     AttachOutcome outcome;
     ZF_TRY(const AttachGround ground, check_attach_ground(root, name, options.force, outcome.notes));
@@ -232,6 +245,7 @@ Result<AttachOutcome> attach_zone(const HostRoot& root, const ZoneLock& lock, co
                                     : compare_hosts(root, ground.config, *ground.manifest, outcome));
         if (!outcome.differences.empty()) return outcome;
     }
+    ZF_TRY_STATUS(claim_tree(root, lock, ground.config, options));
     const auto uuid = options.uuid.empty() ? std::nullopt : std::optional<std::string>(options.uuid);
     ZF_TRY_STATUS(ZoneStore(root).change_state(lock, ZoneState::configured, ZoneState::installed, uuid));
     outcome.attached = true;

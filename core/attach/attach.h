@@ -25,7 +25,9 @@ namespace zoneferry {
 
 struct AttachOptions {
     bool force = false;  // -F
-    std::string uuid;    // the zone's, kept by a move; empty: a new one
+    std::string
+        host;  // this host's name, for the record beside the tree (core/zone/claim.h); empty: as the system has it
+    std::string uuid;  // the zone's, kept by a move; empty: a new one
 };
 
 struct AttachOutcome {
@@ -47,6 +49,8 @@ Result<AttachGround> check_attach_ground(const HostRoot& root, const ZoneName& n
 // Machine, architecture and package system of the source against this host's: Errc::blocked.
 Status check_host_fits(const HostRoot& root, const Manifest& manifest, const Inventory& local,
                        std::vector<std::string>& notes);
+// Takes a tree that was detached by hand, and keeps its uuid. Errc::not_owner.
+Status claim_tree(const HostRoot& root, const ZoneLock& lock, const ZoneConfig& config, AttachOptions& options);
 // The end of every attach.
 void put_manifest_away(int zonepath, bool force, std::vector<std::string>& notes);
 

@@ -39,6 +39,16 @@ Digest sha256(ConstBytes bytes) {
     return hash.finish();
 }
 
+Digest hmac_sha256(ConstBytes key, ConstBytes bytes) {
+    Digest mac{};
+    std::size_t size = 0;
+    const unsigned char* done = EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key.data(), key.size(),
+                                          reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                                          reinterpret_cast<unsigned char*>(mac.data()), mac.size(), &size);
+    ZF_CHECK(done != nullptr && size == mac.size());
+    return mac;
+}
+
 std::string to_hex(ConstBytes bytes) {
     constexpr std::string_view kDigits = "0123456789abcdef";
     std::string text;

@@ -32,6 +32,7 @@ private:
 };
 
 Digest sha256(ConstBytes bytes);
+Digest hmac_sha256(ConstBytes key, ConstBytes bytes);
 std::string to_hex(ConstBytes bytes);
 Result<Digest> digest_from_hex(std::string_view text);
 

@@ -13,6 +13,7 @@
 #include "core/image/directory_source.h"
 #include "core/image/tree_compare.h"
 #include "core/packages/database_file.h"
+#include "core/zone/owner_record.h"
 #include "core/zone/zonepath.h"
 
 namespace zoneferry {
@@ -153,7 +154,7 @@ Status copy_root(int zonepath, int work, const UpdateHooks& hooks) {
 class AttachUpdate {
 public:
     AttachUpdate(const HostRoot& root, const ZoneLock& lock, const AttachUpdateOptions& options)
-        : root_(root), lock_(lock), options_(options), store_(root) {}
+        : root_(root), lock_(lock), options_(options), attach_(options.attach), store_(root) {}
 
     Result<AttachUpdateOutcome> run() {
         ZF_TRY(const MendedTo mended, mend_update(root_, lock_));
@@ -198,10 +199,11 @@ private:
     }
 
     std::optional<std::string> uuid() const {
-        return options_.attach.uuid.empty() ? std::nullopt : std::optional<std::string>(options_.attach.uuid);
+        return attach_.uuid.empty() ? std::nullopt : std::optional<std::string>(attach_.uuid);
     }
 
     Result<AttachUpdateOutcome> attach_as_it_is() {
+        ZF_TRY_STATUS(claim_tree(root_, lock_, ground_.config, attach_));
         ZF_TRY_STATUS(store_.change_state(lock_, ZoneState::configured, ZoneState::installed, uuid()));
         put_manifest_away(zonepath(), false, outcome_.notes);
         outcome_.attached = true;
@@ -211,6 +213,7 @@ private:
     Status update() {
         ZF_TRY(UpdateLog log, UpdateLog::open(root_, lock_.name().str()));
         outcome_.host_log = log.host_path();
+        ZF_TRY_STATUS(claim_tree(root_, lock_, ground_.config, attach_));
         ZF_TRY(const UniqueFd work, make_work(zonepath()));
         Status done = prepare(work.get());
         if (done) done = change(work.get(), log);
@@ -290,6 +293,7 @@ private:
     const HostRoot& root_;
     const ZoneLock& lock_;
     const AttachUpdateOptions& options_;
+    AttachOptions attach_;
     ZoneStore store_;
     AttachGround ground_;
     AttachUpdateOutcome outcome_;
@@ -329,6 +333,8 @@ Result<MendedTo> mend_update(const HostRoot& root, const ZoneLock& lock) {
     const auto zonepath = open_zonepath(root, config.zonepath);
     if (!zonepath)
         return zonepath.error().code() == Errc::not_found ? Result<MendedTo>(MendedTo::nothing) : zonepath.error();
+    // On shared storage lu may be the work of the host that has the zone now.
+    ZF_TRY_STATUS(may_attach(root, lock.name(), config.zonepath));
     ZF_TRY(const std::optional<UpdateJournal> journal, read_journal(zonepath->get()));
     if (!journal) return MendedTo::nothing;
     ZF_TRY(const HostFacts facts, gather_host_facts(root));

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/zone/claim.h"
 #include "core/zone/config_xml.h"
 #include "core/zone/control.h"
 #include "core/zone/network.h"
@@ -94,6 +95,7 @@ Result<RuntimeStatus> Runtime::status(const ZoneName& name) const {
 }
 
 Status Runtime::check_bootable(const ZoneEntry& entry, const ZoneConfig& config) const {
+    ZF_TRY_STATUS(bring_lun(root_, entry.name));
     ZF_TRY_STATUS(may_boot(root_, entry.name, config.zonepath));
     if (entry.state != ZoneState::installed) {
         return Error(Errc::conflict,

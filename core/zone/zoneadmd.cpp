@@ -20,6 +20,7 @@
 #include "core/zone/config_xml.h"
 #include "core/zone/console.h"
 #include "core/zone/control.h"
+#include "core/zone/lease.h"
 #include "core/zone/network.h"
 #include "core/zone/notify.h"
 #include "core/zone/nspawn.h"
@@ -87,6 +88,7 @@ private:
     bool killed_ = false;
     std::int64_t kill_at_ms_ = 0;
     std::int64_t step_began_ms_ = 0;
+    std::optional<ZoneLease> lease_;  // from the first start to our end
     std::optional<Error> failure_;
 };
 
@@ -132,6 +134,10 @@ Status Supervisor::start() {
     // Asked again here: the zone may reboot itself while a move has it.
     ZF_TRY_STATUS(may_boot(root_, name_, config_.zonepath));
     ZF_TRY(const UniqueFd checked, open_zone_root(root_, config_.zonepath));
+    if (!lease_) {
+        ZF_TRY(ZoneLease lease, ZoneLease::take(root_.at(config_.zonepath)));
+        lease_.emplace(std::move(lease));
+    }
     ZF_TRY_STATUS(cgroup_->prepare_run());
     ZF_TRY(Console console, Console::open(Runtime(root_).console_log(name_)));
     console_ = std::move(console);

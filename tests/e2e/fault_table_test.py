@@ -100,6 +100,7 @@ def is_stopped(pid):
 
 
 class FaultTableTest(FaultTest):
+    is_documented = True
     settings = {"quiesced_retry_s": PATIENCE_S, "retry_s": PATIENCE_S, "answer_s": PATIENCE_S}
 
     @classmethod
@@ -138,7 +139,7 @@ class FaultTableTest(FaultTest):
             with self.subTest(fault=fault.name, role=role, event=event):
                 seen[fault.name, role, event] = self.strike(sweep, fault, role, event)
                 print(f"{fault.name}, {role} {event}: {seen[fault.name, role, event]}", file=sys.stderr, flush=True)
-        if ROWS == "all" and len(seen) == len(EVERY_ROW):
+        if self.is_documented and ROWS == "all" and len(seen) == len(EVERY_ROW):
             write_document(seen)
 
     def test_the_document_has_every_row(self):

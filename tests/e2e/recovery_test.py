@@ -14,7 +14,8 @@ def take_by_hand(host, name):
     for inside in (f"/var/lib/zoneferry/owners/{name}", f"{zone_path(name)}/.zoneferry-owner"):
         path = host.path(inside)
         text = re.sub(r"epoch=(\d+)", lambda found: f"epoch={int(found[1]) + 2}", path.read_text())
-        path.write_text(re.sub(r"host=.*", f"host={host.name}", re.sub(r"state=.*", "state=owned", text)))
+        text = re.sub(r"seal=.*", "seal=", re.sub(r"state=.*", "state=owned", text))
+        path.write_text(re.sub(r"host=.*", f"host={host.name}", text))
 
 
 class RecoveryCase(FaultTest):

@@ -36,6 +36,12 @@ def codes_in_code():
     found |= {("P2V_SOFTWARE", "source", severity) for severity in re.findall(r'Software\{"[^"]+", Severity::(\w+)', scan)}
     for line in re.findall(r"finding\.code = ([^;]*);", text_of("agent/start_move.cpp")):
         found |= {(code, "target", "block") for code in re.findall(r'"([A-Z_]+)"', line)}
+    proof = text_of("agent/storage_proof.cpp")
+    found |= {(code, side, severity) for code, side, severity in re.findall(
+        r'storage_finding\(\s*"([A-Z_]+)", Side::(\w+),\s*Severity::(\w+)', proof)}
+    found |= {(code, "target", "warn") for code in re.findall(r'\bwarn\(\s*"(STORAGE_[A-Z]+)"', proof)}
+    found |= {(code, "target", "block" if code == "STORAGE_MOUNTED" else "warn")
+              for code in re.findall(r'"(STORAGE_[A-Z]+)"', text_of("core/zone/storage.cpp"))}
     return found
 
 
@@ -58,7 +64,8 @@ class DocsTest(unittest.TestCase):
     def test_no_other_file_makes_findings(self):
         makers = {path.relative_to(ROOT).as_posix() for room in ("core", "agent")
                   for path in (ROOT / room).rglob("*.cpp") if "Finding finding;" in path.read_text(encoding="utf8")}
-        self.assertEqual(makers, {"agent/preflight.cpp", "agent/start_move.cpp", "core/attach/attach.cpp",
+        self.assertEqual(makers, {"agent/preflight.cpp", "agent/start_move.cpp", "agent/storage_proof.cpp",
+                                  "core/attach/attach.cpp",
                                   "core/packages/compare.cpp", "core/packages/update_plan_text.cpp",
                                   "core/p2v/image_check.cpp"})
 

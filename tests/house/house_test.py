@@ -37,6 +37,7 @@ LIBRARIES = (
     (r"CLI/", ("agent/",)),
     (r"archive(_entry)?\.h", ("core/image/archive_",)),
     (r"zstd\.h", ("transfer/",)),
+    (r"(blkid|libmount)/", ("core/zone/storage_devices.cpp",)),
     (r"histedit\.h", ("agent/zonecfg_terminal.cpp",)),
     (r"seccomp\.h", ("core/attach/scratch_filter.cpp",)),
     (r"openssl/", ("core/base/", "certs/", "wire/")),

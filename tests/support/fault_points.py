@@ -216,7 +216,8 @@ class Sweep:
             found.append(f"runs on {there.name}")
         if self.runs and zone_states(here).get(self.zone) != "running":
             found.append(f"does not run on {here.name}")
-        if here is away and there.path(zone_path(self.zone) + "/root").exists() and there is home:
+        is_kept = there.path(zone_path(self.zone) + "/root").exists() and self.test.make_storage is None
+        if here is away and is_kept and there is home:
             found.append(f"{home.name}: the copy that should be deleted is still there")
         if ends and ends[-1]["exit_code"] == 0 and here is not away:
             found.append("the command said that it moved")

@@ -89,10 +89,16 @@ class FaultTest(unittest.TestCase):
     """Two hosts with agents that trust each other, for all the tests of a class."""
     settings = {}
     failures_told = 0
+    make_storage = None  # what the hosts have in common (shared.py); None: nothing
 
     @classmethod
     def setUpClass(cls):
-        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"])
+        binds = None
+        if cls.make_storage:
+            cls.storage = cls.make_storage()
+            cls.addClassCleanup(cls.storage.close)
+            binds = cls.storage.binds
+        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], binds=binds)
         cls.addClassCleanup(cls.hosts.close)
         cls.agents = start_agents(cls.hosts, **cls.settings)
         cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]

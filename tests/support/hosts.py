@@ -152,9 +152,13 @@ class Host:
         self._number = number
         self._unshare = None
         self.pid = None  # of its init, seen from outside
+        self.binds = {}  # {inside: outside}: directories and device nodes of the machine, from the next start on
 
     def path(self, inside):
-        """A path of the host as seen from outside. Not for what the host has mounted (/run, /tmp, /dev)."""
+        """A path of the host as seen from outside. Not for what the host has mounted itself (/run, /tmp, /dev)."""
+        for place, outside in self.binds.items():
+            if f"{inside}/".startswith(f"{place}/"):
+                return pathlib.Path(outside) / str(inside)[len(place):].lstrip("/")
         return self.root / str(inside).lstrip("/")
 
     def start(self):
@@ -170,7 +174,8 @@ class Host:
         self._unshare = subprocess.Popen(
             ["setsid", "unshare", "--mount", "--propagation", "private", "--uts", "--ipc", "--net", "--pid", "--cgroup",
              "--fork", "--kill-child=KILL", str(SUPPORT / "host-init"), self.name, str(self.root),
-             self._hosts.programs or "", str(writer)],
+             self._hosts.programs or "", str(writer),
+             *(str(word) for inside, outside in self.binds.items() for word in (outside, inside))],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[writer], preexec_fn=prepare)
         os.close(writer)
         with log, os.fdopen(ready) as answer:
@@ -269,9 +274,10 @@ class Host:
 
 class Hosts:
     """The hosts, their switch and the client. programs: the directory of our built programs, bound at
-    /opt/zoneferry/bin of every host. packages: more Debian packages for the hosts' roots."""
+    /opt/zoneferry/bin of every host. packages: more Debian packages for the hosts' roots. binds(hosts): called before
+    the hosts start; returns {name of a host: its binds}, for storage that they share."""
 
-    def __init__(self, names=("host1", "host2"), programs=None, packages=()):
+    def __init__(self, names=("host1", "host2"), programs=None, packages=(), binds=None):
         if os.geteuid() != 0:
             raise PermissionError("simulated hosts need root")
         base = pathlib.Path(os.environ.get("ZONEFERRY_TEST_DIR", "/var/tmp"))
@@ -283,12 +289,12 @@ class Hosts:
         self._hosts = {}
         atexit.register(self.close)
         try:
-            self._start(list(names), packages)
+            self._start(list(names), packages, binds)
         except BaseException:
             self.close()
             raise
 
-    def _start(self, names, packages):
+    def _start(self, names, packages, binds):
         self._client = subprocess.Popen(["unshare", "--net", "--uts", "sh", "-c",
                                          "hostname client; ip link set lo up; echo ready; exec sleep infinity"],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=_die_with_parent)
@@ -307,6 +313,8 @@ class Hosts:
                                 str(self._hosts[name].root)], check=True)
         for number, host in enumerate(self._hosts.values(), 1):
             self._personalise(host, number)
+        for name, places in (binds(self) if binds else {}).items():
+            self._hosts[name].binds = places
         for host in self._hosts.values():
             host.start()
 

@@ -206,6 +206,12 @@ TEST(MovePlan, AKeptCopyIsTakenWithoutAPass) {
     EXPECT_FALSE(allows(record, EventKind::sent));
     record.uses_kept_copy = false;
     EXPECT_FALSE(allows(record, EventKind::staged)) << "what travels is compared first";
+    for (const SharedKind kind : {SharedKind::directory, SharedKind::lun}) {
+        record.shared = kind;
+        EXPECT_EQ(next_source_step(record), SourceStep::stage);
+        EXPECT_TRUE(allows(record, EventKind::staged));
+        EXPECT_FALSE(allows(record, EventKind::sent)) << "no byte of a shared tree travels";
+    }
 }
 
 TEST(MovePlan, AFailedProbeLeadsBackOnlyIfAskedTo) {

@@ -35,7 +35,10 @@ TEST(OwnerRecord, any_damage_is_an_error) {
         return text.replace(text.find(from), from.size(), to);
     };
     for (const auto& [from, to] :
-         std::vector<std::pair<std::string, std::string>>{{"record 1", "record 2"},
+         std::vector<std::pair<std::string, std::string>>{{"record 2", "record 3"},
+                                                          {"record 2", "record 1"},
+                                                          {"storage=", "storage=\x1b"},
+                                                          {"nonce=", "nonce=a b"},
                                                           {"zone=web01", "zone=../x"},
                                                           {"epoch=7", "epoch=x"},
                                                           {"epoch=7", "epoch=-1"},

@@ -1,0 +1,80 @@
+// What storage a zone's tree lies on, told in a way that another host understands: not by paths, which say nothing, but
+// by what the file system and the device carry. Two kinds let a zone move without its bytes:
+//
+//   directory   both hosts have the zonepath on one mounted file system now: NFS, CephFS, GFS2, virtiofs, a cluster
+//               file system. Nothing that can be read proves it (paths, UUIDs and sizes of two of them may be equal),
+//               only a number that one host writes and the other one reads does: agent/storage_proof.h.
+//   LUN         a file system on a block device that both hosts see and one may mount: iSCSI, FC, NVMe-oF, a volume.
+//
+// The text of a LUN, as it stands in an owner record and travels; words without blanks, "-" for an empty one:
+//
+//     lun ext4 4ab1d5c2-... wwid:naa.600140500 10737418240 /export/zones/web01
+//         type UUID         device             bytes       mount point
+//
+// A device is named by what it carries through every path to it: the WWID (SCSI, NVMe), a serial number (virtio), the
+// device mapper's UUID, and for a loop device its image ("file:DEVICE:INODE:OFFSET").
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/fd.h"
+#include "core/base/host_root.h"
+#include "core/base/result.h"
+
+namespace zoneferry {
+
+inline constexpr const char* kSharedDirectory = "directory";
+
+struct Storage {
+    std::string file_system;       // "ext4"
+    std::string uuid;              // of the file system; empty: none
+    std::string device_id;         // empty: no block device, or one that carries nothing
+    std::uint64_t size_bytes = 0;  // of the device; 0: none
+    std::string mount_point;       // in the global zone
+    bool operator==(const Storage&) const = default;
+};
+
+bool is_lun(std::string_view storage);
+std::string lun_text(const Storage& storage);
+Result<Storage> parse_lun(std::string_view text);  // Errc::invalid
+
+// Where a path of the global zone lies now. Reads only.
+struct MountedAt {
+    Storage storage;
+    std::string device;    // "/dev/sdb"; empty: no block device
+    bool is_whole = true;  // false: the mount shows only a part of its file system (a bind mount)
+};
+Result<MountedAt> mounted_at(const std::string& path);
+
+// Why the zonepath's storage cannot be unmounted here and mounted elsewhere; empty: it can. Purely.
+std::string lun_problem(const MountedAt& at, const std::string& zonepath, const std::vector<std::string>& others);
+
+// A block device of this host.
+struct BlockDevice {
+    std::string path;  // "/dev/sdb"
+    Storage storage;   // as probed on the disk itself, never from a cache; mount_point: where it is mounted, if it is
+    bool is_busy = false;
+};
+Result<std::vector<BlockDevice>> block_devices();
+
+// Which of this host's devices is that LUN? Purely.
+struct FoundLun {
+    std::string device;  // empty: none
+    std::string code;    // STORAGE_CLONE, STORAGE_MOUNTED, STORAGE_MISSING; empty: found
+    std::string problem;
+};
+FoundLun find_lun(const Storage& wanted, const std::vector<BlockDevice>& devices);
+
+// Mounts it at its mount point, read-write; already mounted there from that device: nothing to do.
+Status mount_lun(const Storage& lun);
+// Its file system, read-only and without replaying a log, at no path: it is gone when the descriptor is closed, also
+// after a SIGKILL.
+Result<UniqueFd> open_lun_read_only(const Storage& lun);
+// Unmounted everywhere on this host when it returns: nobody holds the device any more. Not mounted: nothing to do.
+Status unmount_lun(const Storage& lun);
+
+}  // namespace zoneferry

@@ -1,0 +1,118 @@
+// Mounting and unmounting a LUN, with the mount system calls that take descriptors (Linux 5.2).
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "core/base/clock.h"
+#include "core/base/files.h"
+#include "core/base/text.h"
+#include "core/zone/storage.h"
+
+namespace zoneferry {
+namespace {
+
+constexpr int kBusyTimeoutMs = 5'000;
+constexpr int kLookAgainMs = 10;
+
+// What the kernel says about a mount that failed, from the file system's own log.
+std::string reason_of(int context) {
+    std::array<char, 512> line{};
+    const ssize_t n = ::read(context, line.data(), line.size());
+    return n > 2 ? ": " + printable(std::string_view(line.data() + 2, static_cast<std::size_t>(n) - 2)) : std::string();
+}
+
+Status configure(int context, const std::string& device, bool read_only) {
+    const auto set = [&](unsigned command, const char* key, const char* value) {
+        return ::fsconfig(context, command, key, value, 0) == 0;
+    };
+    bool done = set(FSCONFIG_SET_STRING, "source", device.c_str());
+    if (read_only) {
+        done = done && set(FSCONFIG_SET_FLAG, "ro", nullptr);
+        // A read-only mount still replays a log unless it is told not to; a file system without one does not know this.
+        if (done) (void)set(FSCONFIG_SET_FLAG, "norecovery", nullptr);
+    }
+    if (done && set(FSCONFIG_CMD_CREATE, nullptr, nullptr)) return {};
+    const int why = errno;
+    return Error(Errc::io, system_error("mount " + device, why).sentence() + reason_of(context), why);
+}
+
+// Pages of the device that were read before its last owner wrote are dropped.
+void forget_pages(const std::string& device) {
+    if (const auto fd = open_file(device, O_RDONLY | O_NONBLOCK)) (void)::ioctl(fd->get(), BLKFLSBUF, 0);
+}
+
+Result<UniqueFd> mount_nowhere(const std::string& device, const Storage& lun, bool read_only) {
+    forget_pages(device);
+    const UniqueFd context(::fsopen(lun.file_system.c_str(), FSOPEN_CLOEXEC));
+    if (!context) return system_error("open the file system type " + printable(lun.file_system), errno);
+    ZF_TRY_STATUS(configure(context.get(), device, read_only));
+    UniqueFd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, read_only ? MOUNT_ATTR_RDONLY : 0U));
+    if (!mount) return system_error("mount " + device, errno);
+    return mount;
+}
+
+// What held it a moment ago, a host's last processes or a mount that is being taken down, may still have it.
+Result<std::string> device_of(const Storage& lun) {
+    const SystemClock clock;
+    const std::int64_t deadline_ms = clock.monotonic_ms() + kBusyTimeoutMs;
+    while (true) {
+        ZF_TRY(const std::vector<BlockDevice> devices, block_devices());
+        const FoundLun found = find_lun(lun, devices);
+        if (found.code.empty()) return found.device;
+        if (found.code != "STORAGE_MOUNTED") return Error(Errc::not_found, found.problem);
+        if (clock.monotonic_ms() > deadline_ms) return Error(Errc::busy, found.problem);
+        (void)::poll(nullptr, 0, kLookAgainMs);
+    }
+}
+
+Result<bool> is_mounted_there(const Storage& lun) {
+    if (!path_exists(lun.mount_point)) return false;
+    ZF_TRY(const MountedAt at, mounted_at(lun.mount_point));
+    if (at.storage.mount_point != lun.mount_point) return false;
+    if (at.storage.uuid == lun.uuid && at.storage.device_id == lun.device_id) return true;
+    return Error(Errc::conflict, "another file system is mounted at " + lun.mount_point)
+        .remedy("umount " + lun.mount_point);
+}
+
+}  // namespace
+
+Status mount_lun(const Storage& lun) {
+    ZF_TRY(const bool is_there, is_mounted_there(lun));
+    if (is_there) return {};
+    ZF_TRY(const std::string device, device_of(lun));
+    ZF_TRY_STATUS(make_directories(lun.mount_point, 0700));
+    ZF_TRY(const UniqueFd mount, mount_nowhere(device, lun, false));
+    if (::move_mount(mount.get(), "", AT_FDCWD, lun.mount_point.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0) return {};
+    return system_error("mount " + device + " at " + lun.mount_point, errno);
+}
+
+Result<UniqueFd> open_lun_read_only(const Storage& lun) {
+    ZF_TRY(const std::string device, device_of(lun));
+    return mount_nowhere(device, lun, true);
+}
+
+Status unmount_lun(const Storage& lun) {
+    ZF_TRY(const bool is_there, is_mounted_there(lun));
+    if (!is_there) return {};
+    ZF_TRY(const MountedAt at, mounted_at(lun.mount_point));
+    const SystemClock clock;
+    const std::int64_t deadline_ms = clock.monotonic_ms() + kBusyTimeoutMs;
+    // What a halted zone's last processes held goes a moment after them, and there is no event for it.
+    for (bool is_gone = false;;) {
+        is_gone = is_gone || ::umount2(lun.mount_point.c_str(), UMOUNT_NOFOLLOW) == 0;
+        if (!is_gone && errno != EBUSY) return system_error("unmount " + lun.mount_point, errno);
+        if (is_gone && open_file(at.device, O_RDONLY | O_NONBLOCK | O_EXCL)) return {};
+        if (clock.monotonic_ms() > deadline_ms) break;
+        (void)::poll(nullptr, 0, kLookAgainMs);
+    }
+    return Error(Errc::busy, at.device + ", mounted at " + lun.mount_point + ", is still in use on this host")
+        .remedy("see who uses it: fuser -vm " + lun.mount_point);
+}
+
+}  // namespace zoneferry
