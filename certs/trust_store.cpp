@@ -317,11 +317,24 @@ Status TrustStore::complete_join(const JoinAttempt& attempt, const std::string& 
     ZF_TRY(const std::string root_text, certificate_to_pem(root.get()));
     ZF_TRY_STATUS(replace_file(at("authority.pem"), root_text, kSecretMode));
     ZF_TRY_STATUS(save_identity(attempt.key_.get(), certificate.get()));
+    ZF_TRY_STATUS(forgive(invitation.pin));
     Peer inviter;
     if (const Result<Peer> known = peer(invitation.inviter)) inviter = *known;
     inviter.host = invitation.inviter;
     inviter.fingerprint = invitation.pin;
     return save_peer(inviter);
+}
+
+// Call it under the lock.
+Status TrustStore::forgive(const std::string& key_fingerprint_hex) {
+    ZF_TRY(const bool denied, is_denied(key_fingerprint_hex));
+    if (!denied) return {};
+    ZF_TRY(const std::string text, read_secret("denied"));
+    std::string kept;
+    for (const std::string_view line : split(text, '\n')) {
+        if (!line.empty() && line != key_fingerprint_hex) kept += std::string(line) + "\n";
+    }
+    return replace_file(at("denied"), kept, kSecretMode);
 }
 
 // --- peers --------------------------------------------------------------------------------------------------

@@ -91,7 +91,8 @@ public:
                                    ConstBytes exporter, std::int64_t now_unix_ms);
     // The joining side. Errc::conflict if this host already belongs to another authority.
     Result<JoinAttempt> begin_join(const Invitation& invitation, std::int64_t now_unix_ms) const;
-    // Checks all of the answer before anything is stored, then stores it and records the inviter as peer.
+    // Checks all of the answer before anything is stored, then stores it and records the inviter as peer. If that had
+    // been removed here, its key is trusted again: a person has typed its new invitation.
     Status complete_join(const JoinAttempt& attempt, const std::string& certificate_pem,
                          const std::string& authority_pem, ConstBytes proof, ConstBytes exporter,
                          std::int64_t now_unix_ms);
@@ -121,6 +122,7 @@ private:
     Status save_identity(EVP_PKEY* key, X509* certificate);
     Result<Digest> check_invitation(const std::string& host, const std::string& request_pem, ConstBytes proof,
                                     ConstBytes exporter, std::int64_t now_unix_ms);
+    Status forgive(const std::string& fingerprint);
     Result<bool> is_denied(const std::string& fingerprint) const;
     Result<Context> new_context(bool mutual, bool server) const;
 

@@ -227,6 +227,16 @@ TEST_F(Trust, HostOfAnotherAuthorityDoesNotJoin) {
 
 // --- peers and files ----------------------------------------------------------------------------------------
 
+TEST_F(Trust, AnInviterThatWasRemovedIsTrustedAgainByANewInvitation) {
+    join();
+    const std::string key = *first_.fingerprint();
+    ASSERT_TRUE(second_.remove_peer("host1"));
+    ASSERT_FALSE(second_.authorize("host1", key));
+    join();
+    const auto again = second_.authorize("host1", key);
+    EXPECT_TRUE(again) << again.error().text();
+}
+
 TEST_F(Trust, RemovedPeerAndItsKeyAreDenied) {
     join();
     const std::string key = *second_.fingerprint();
