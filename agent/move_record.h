@@ -44,6 +44,9 @@ constexpr int kPhaseCount = 22;
 
 enum class KeepSource { keep, remove };
 
+// What is compared after the last pass.
+enum class VerifyMode { full = 0, meta = 1, off = 2 };
+
 // What the probe after the activation has said.
 enum class ProbeState { none = 0, healthy = 1, failed = 2 };
 
@@ -90,6 +93,9 @@ struct MoveRecord {
     std::string peer_host_id;              // of the host that this move began with; empty: not known
     std::uint64_t raw_bytes = 0;           // in all passes, before compression
     std::uint64_t wire_bytes = 0;          // in all passes, as sent
+    // since journal version 3
+    VerifyMode verify = VerifyMode::full;
+    std::uint64_t repairs = 0;  // entries that differed after the last pass and were sent again
 
     bool operator==(const MoveRecord&) const = default;
 };
@@ -97,6 +103,7 @@ struct MoveRecord {
 std::string_view role_name(Role role);
 std::string_view phase_name(Phase phase);
 std::string_view probe_state_name(ProbeState state);
+std::string_view verify_mode_name(VerifyMode mode);
 
 // Calls visit("column", field) for every field, in a fixed order; enumerations as they are. The journal's
 // columns and the reports come from this one list.
@@ -143,6 +150,8 @@ void for_each_field(Record& record, Visit&& visit) {
     visit("peer_host_id", record.peer_host_id);
     visit("raw_bytes", record.raw_bytes);
     visit("wire_bytes", record.wire_bytes);
+    visit("verify", record.verify);
+    visit("repairs", record.repairs);
 }
 
 }  // namespace zoneferry

@@ -40,6 +40,8 @@ Json move_json(const MoveRecord& record) {
             json[name] = phase_name(field);
         } else if constexpr (std::is_same_v<Field, ProbeState>) {
             json[name] = probe_state_name(field);
+        } else if constexpr (std::is_same_v<Field, VerifyMode>) {
+            json[name] = verify_mode_name(field);
         } else if constexpr (std::is_same_v<Field, KeepSource>) {
             json[name] = field == KeepSource::keep ? "keep" : "remove";
         } else {

@@ -69,6 +69,7 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     all.peer_host_id = session.hello().host_id;
     if (!wish.probe.empty()) ZF_TRY_STATUS(session.need("probe"));
     if (wish.use_kept_copy) ZF_TRY_STATUS(session.need("kept-return"));
+    if (wish.verify == VerifyMode::meta) ZF_TRY_STATUS(session.need("tree-lists"));
     CheckRequest request;
     request.move_id = move_id;
     request.manifest = manifest;
@@ -166,6 +167,7 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     record.probe = wish.probe;
     record.probe_limit_ms = wish.probe_limit_ms;
     record.rollback_on_failure = wish.rollback_on_failure;
+    record.verify = wish.verify;
     record.peer_host_id = all.peer_host_id;
     record.was_running = all.report.running;
     record.tree_bytes = all.report.tree_bytes;

@@ -28,6 +28,7 @@ struct MoveWish {
     std::string probe;                 // empty: none
     std::int64_t probe_limit_ms = 0;
     bool rollback_on_failure = false;
+    VerifyMode verify = VerifyMode::full;
 };
 
 struct CheckReport {

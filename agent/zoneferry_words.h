@@ -18,7 +18,7 @@ struct Words {
     std::string format = "text";
     bool quiet = false;
     std::string zone, host, move, peer, bwlimit;
-    std::string max_downtime, probe = "none", probe_limit = "30s", may_send, may_receive;
+    std::string max_downtime, verify = "full", probe = "none", probe_limit = "30s", may_send, may_receive;
     bool dry_run = false, update = false, update_all = false, force = false, cold = false, keep = false, remove = false;
     bool no_switch = false, rollback_on_failed_probe = false, discard = false, both = false;
     bool reclaim = false, adopt = false, fenced = false, yes = false;
