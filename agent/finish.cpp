@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include <cerrno>
+#include <mutex>
 #include <utility>
 
 #include "agent/exit_codes.h"
@@ -129,18 +130,50 @@ Status ask_if_healthy(AgentContext& context, const MoveRecord& record) {
     return {};
 }
 
-// What would be deleted is the copy that this move has left behind: the owner record still says what the release made
-// it say. A zone that has come back since, or that a person has taken back by hand (docs/recovery.md), is kept.
-Status check_is_left_copy(AgentContext& context, const MoveRecord& record, const ZoneName& name) {
+// What there is to delete for a finalize. The rename of the tree comes first, so trash says that it was decided.
+enum class Remains {
+    copy,     // the copy that this move has left behind: the owner record is still as the release made it
+    trash,    // a deletion was broken off; whatever else is here, a zone that came back since or a new one, is not ours
+    nothing,  // a person has deleted all of it
+};
+
+// Errc::conflict for a zone that has come back, or that a person has taken back by hand (docs/recovery.md): it is kept.
+Result<Remains> look_at_remains(AgentContext& context, const MoveRecord& record, const ZoneName& name) {
     ZF_TRY(const std::optional<MoveRecord> now, context.journal.find(record.id));
     ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(name, record.zonepath));
-    const bool is_deleted_already = !owner && !ZoneStore(context.root).find(name);
-    const bool is_left = now && owner && owner->state == Ownership::released && owner->host == record.peer &&
+    const bool is_activated = now && now->phase == Phase::activated;
+    const bool is_left = is_activated && owner && owner->state == Ownership::released && owner->host == record.peer &&
                          owner->epoch == holder_epoch(*now);  // more than one above ours once it was adopted there
-    if (now && now->phase == Phase::activated && (is_left || is_deleted_already)) return {};
+    if (is_left) return Remains::copy;
+    if (is_activated && path_exists(trash_path(context.root, record.zonepath, record.id))) return Remains::trash;
+    if (is_activated && !owner && !ZoneStore(context.root).find(name)) return Remains::nothing;
     return Error(Errc::conflict, "zone " + record.zone + " is not a copy that move " + record.id +
                                      " left behind any more, so it is kept")
         .remedy("zoneadm -z " + record.zone + " list -v");
+}
+
+// The tree goes away in one step; from then on a crash leaves only rubbish, not half a zone. Durable before the zone's
+// entry goes: after a power cut the tree must not lie there again, with no zone of its own.
+Status set_aside(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
+    const std::string trash = trash_path(context.root, record.zonepath, record.id);
+    const std::string tree = context.root.at(record.zonepath);
+    if (::rename(tree.c_str(), trash.c_str()) != 0 && errno != ENOENT) {
+        return system_error("setting aside " + record.zonepath, errno);
+    }
+    const std::string parent = tree.substr(0, tree.rfind('/'));
+    if (path_exists(parent)) ZF_TRY_STATUS(sync_directory(parent));
+    ZoneStore store(context.root);
+    if (store.find(lock.name())) ZF_TRY_STATUS(store.remove(lock));
+    return OwnerStore(context.root).remove(lock.name(), "");
+}
+
+Result<MoveRecord> end_deletion(AgentContext& context, const MoveRecord& record,
+                                std::unique_lock<std::mutex> none_begins = {}) {
+    ZF_TRY(MoveRecord after, context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
+    none_begins = {};
+    ZF_TRY_STATUS(remove_tree(trash_path(context.root, record.zonepath, record.id)));
+    ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
+    return after;
 }
 
 }  // namespace
@@ -155,22 +188,15 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
             .remedy("zoneferry watch " + record.id);
     }
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
-    ZoneStore store(context.root);
-    ZF_TRY(const ZoneLock lock, store.lock(name));
-    ZF_TRY_STATUS(check_is_left_copy(context, record, name));
+    ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
+    ZF_TRY(Remains remains, look_at_remains(context, record, name));
+    if (remains == Remains::trash) return end_deletion(context, record);  // the target was asked then
     ZF_TRY_STATUS(ask_if_healthy(context, record));
-    ZF_TRY_STATUS(check_is_left_copy(context, record, name));  // the answer took its time
-    // The rename takes the tree away in one step; from then on a crash leaves only rubbish, not half a zone.
-    const std::string trash = trash_path(context.root, record.zonepath, record.id);
-    if (::rename(context.root.at(record.zonepath).c_str(), trash.c_str()) != 0 && errno != ENOENT) {
-        return system_error("setting aside " + record.zonepath, errno);
-    }
-    if (store.find(name)) ZF_TRY_STATUS(store.remove(lock));
-    ZF_TRY_STATUS(OwnerStore(context.root).remove(name, ""));
-    ZF_TRY(MoveRecord after, context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
-    ZF_TRY_STATUS(remove_tree(trash));
-    ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
-    return after;
+    // The answer took its time, in which a rollback can have come to take the kept copy; from here on none can begin.
+    std::unique_lock none_begins(context.beginning);
+    ZF_TRY(remains, look_at_remains(context, record, name));
+    if (remains == Remains::copy) ZF_TRY_STATUS(set_aside(context, record, lock));
+    return end_deletion(context, record, std::move(none_begins));
 }
 
 void mark_returned(AgentContext& context, const MoveRecord& record) {
@@ -245,6 +271,14 @@ MoveNews end_news(const MoveRecord& record) {
             break;
         case Phase::returned: news.message = "zone " + record.zone + " was brought back by a later move"; break;
         case Phase::aborted:
+            if (was_found_elsewhere(record)) {
+                news.exit_code = kExitSwitchFailed;
+                news.message = "not moved: " + record.problem + "; zone " + record.zone +
+                               " was not this move's any more, and was left as it was found";
+                news.remedy =
+                    "see where it is: zoneadm -z " + record.zone + " list -v; zoneferry history " + record.zone;
+                break;
+            }
             if (record.was_running && !record.running) {
                 news.exit_code = kExitOther;
                 news.message =

@@ -127,6 +127,10 @@ void take_over_end(MoveRecord& record, const MoveEvent& event) {
             record.problem = event.text;
             break;
         case EventKind::aborted:
+            record.running = event.flag;
+            add_problem(record, event.text);
+            if (!event.code.empty()) record.problem_code = event.code;
+            break;
         case EventKind::reclaimed:
             record.running = event.flag;
             add_problem(record, event.text);
@@ -276,6 +280,10 @@ bool can_abort(const MoveRecord& record) {
 bool is_over(const MoveRecord& record) {
     if (record.role == Role::source) return next_source_step(record) == SourceStep::rest;
     return next_target_step(record) == TargetStep::rest;
+}
+
+bool was_found_elsewhere(const MoveRecord& record) {
+    return record.phase == Phase::aborted && errc_from_name(record.problem_code) == Errc::not_owner;
 }
 
 bool is_in_doubt(const MoveRecord& record) {

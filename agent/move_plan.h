@@ -76,7 +76,8 @@ enum class EventKind {
     owned,      // number: the epoch under which the target has it; 0: epoch + 1. At the target flag: boot it
     activated,  // number: unix ms; flag: the zone runs; text: what went wrong, if anything
     aborting,   // text: why; code
-    aborted,    // flag: the zone runs here as before; text: why it could not be started, if so
+    aborted,    // flag: the zone runs here as before; text: why it could not be started, if so; code: not-owner when
+                // the zone was found to be elsewhere, so that there was nothing to take back
     ready,      // text: the manifest
     discarded,  // text: why
     returned,
@@ -146,6 +147,8 @@ TargetStep next_target_step(const MoveRecord& record);
 bool can_abort(const MoveRecord& record);
 // True when nothing more happens without the user.
 bool is_over(const MoveRecord& record);
+// An aborted move whose zone was not its own to give back: it had been away meanwhile, or is.
+bool was_found_elsewhere(const MoveRecord& record);
 // True when the zone is down and only the other side, or the user, can end that.
 bool is_in_doubt(const MoveRecord& record);
 // True while the zone is down for this move and can still be started at the source: the budget's clock ticks.

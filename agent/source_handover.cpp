@@ -190,7 +190,8 @@ Status SourceMove::abort() {
     // A zone that cannot start here any more is the user's to mend: it is ours, and its lock is free.
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::aborted,
                                     .text = started ? std::string() : started.error().text(),
-                                    .flag = record_.was_running && started.has_value()}));
+                                    .code = is_ours ? std::string() : std::string(errc_name(Errc::not_owner)),
+                                    .flag = is_ours && record_.was_running && started.has_value()}));
     lock_.reset();
     return {};
 }

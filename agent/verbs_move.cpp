@@ -122,7 +122,11 @@ Result<Json> serve_abort(const VerbRequest& request) {
     if (last.value("phase", "") == "aborted" && last.value("exit_code", 0) == kExitOther) return last;  // it is down
     if (last.value("phase", "") == "aborted") {
         last["exit_code"] = static_cast<int>(kExitOk);
-        last["message"] = "aborted; zone " + record.zone + " is on this host as before";
+        ZF_TRY(const std::optional<MoveRecord> after, request.context.journal.find(record.id));
+        const bool is_elsewhere = after && was_found_elsewhere(*after);
+        last["message"] = "aborted; zone " + record.zone +
+                          (is_elsewhere ? " was not this move's any more, and was left as it was found"
+                                        : " is on this host as before");
     } else if (last.value("exit_code", 0) == kExitOk) {
         last["exit_code"] = static_cast<int>(kExitBusy);
         last["message"] = "too late to abort: " + last.value("message", "");

@@ -195,7 +195,13 @@ Status remove_tree(const std::string& path) {
         if (directory.error().system_error() == ENOENT) return {};
         return std::move(directory).error();
     }
-    return remove_tree_at(directory->get(), parts.name);
+    struct stat is_there {};
+    if (::fstatat(directory->get(), parts.name.c_str(), &is_there, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) {
+        return {};
+    }
+    ZF_TRY_STATUS(remove_tree_at(directory->get(), parts.name));
+    if (::fsync(directory->get()) == 0) return {};
+    return system_error("sync " + printable(parts.directory), errno);
 }
 
 }  // namespace zoneferry

@@ -34,6 +34,7 @@ bool thaw(int fd);
 // file system it started on (a mount point inside is an error). A missing name is no error; what is immutable or
 // append-only goes too.
 Status remove_tree_at(int directory, const std::string& name);
+// The same by path, and durable when it returns.
 Status remove_tree(const std::string& path);
 
 }  // namespace zoneferry

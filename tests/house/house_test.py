@@ -9,7 +9,8 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOMS = ("core", "transfer", "certs", "wire", "agent")
-README_PLACES = ("core", "core/base", "core/zone", "core/packages", "core/attach", "core/image", "core/update", "transfer", "wire", "certs",
+README_PLACES = ("core", "core/base", "core/zone", "core/packages", "core/attach", "core/adjust", "core/image",
+                 "core/update", "transfer", "wire", "certs",
                  "agent", "tests", "tests/support", "packaging", "docs")
 LINE_MOST = 120
 FILE_LINES_MOST = 500

@@ -22,7 +22,6 @@ constexpr std::int64_t kSweepMs = 15'000;
 
 enum class Did { next, again, fail };
 using Op = std::function<Did()>;
-using LinePtr = std::shared_ptr<Line>;
 
 // A tree as one entry: its version, and the owner record beside it.
 std::string tree_of(int version, const std::string& owner) { return std::to_string(version) + "|" + owner; }
@@ -33,6 +32,8 @@ std::string staging_of(const std::string& move) { return "/zones/.incoming-" + m
 struct Job {
     std::deque<Op> ops;
     LinePtr line;
+    bool has_lock = false;      // of the zone: let go when the job ends
+    bool is_beginning = false;  // holds AgentContext::beginning
 };
 struct SourceRun {
     Job job;
@@ -52,11 +53,14 @@ struct Host {
     bool runs = false;
     int seen = 0;  // the version that the running zone has in memory
     std::string locked_by;
+    bool is_beginning = false;
     std::map<std::string, SourceRun> sources;
-    std::map<LinePtr, Job> sessions;
+    std::map<LinePtr, Job, ByNumber> sessions;
     std::map<std::string, LinePtr> claims;
     Job janitor;
+    std::deque<std::string> to_look_after;
     LinePtr janitor_line;
+    Op janitor_done;  // after a failure
     std::int64_t sweep_at_ms = 0;
     std::int64_t skew_ms = 0;
 };
@@ -154,7 +158,10 @@ private:
         host.sources.clear();
         host.sessions.clear();
         host.claims.clear();
+        host.is_beginning = false;
         host.janitor = Job();
+        host.to_look_after.clear();
+        host.janitor_done = nullptr;
         host.sweep_at_ms = 0;
         cut();
     }
@@ -234,6 +241,7 @@ private:
                 // A copy is deleted only while the zone runs where it went, if it ran.
                 const bool is_well_there = !record.was_running || hosts_[1 - index_of(host)].runs;
                 if (!is_over(record) || (wants_deletion(record) && is_well_there)) return false;
+                if (host.disk.has(trash_of(record.id))) return false;
             }
             if (!host.sources.empty() && std::any_of(host.sources.begin(), host.sources.end(), [&](const auto& each) {
                     return !is_over(host.journal.at(each.first));
@@ -287,6 +295,12 @@ private:
         if (!job.ops.empty()) job.ops.pop_front();
         return job.ops.empty();
     }
+    // What a job of the target's side held, once it is over.
+    static void let_go(Host& host, Job& job) {
+        if (job.has_lock) host.locked_by.clear();
+        if (job.is_beginning) host.is_beginning = false;
+        job.has_lock = job.is_beginning = false;
+    }
     Did journal(Host& host, const std::string& move, EventKind kind, bool flag = false) {
         MoveRecord& record = host.journal.at(move);
         const auto after = fold(record, MoveEvent{.kind = kind, .flag = flag});
@@ -331,11 +345,16 @@ private:
     // ---- the network -------------------------------------------------------------------------------------
     LinePtr connect(Host& host) {
         if (!link_is_up_ || !hosts_[1 - index_of(host)].up) return nullptr;
-        auto line = std::make_shared<Line>();
+        const LinePtr line = new_line();
         line->from = index_of(host);
         line->to = 1 - line->from;
         lines_.push_back(line);
         hosts_[line->to].sessions[line].line = line;
+        return line;
+    }
+    LinePtr new_line() {
+        auto line = std::make_shared<Line>();
+        line->number = ++lines_made_;
         return line;
     }
     int index_of(const Host& host) const { return &host == &hosts_[0] ? 0 : 1; }
@@ -375,6 +394,7 @@ private:
     bool told_;
     Host hosts_[2];
     std::vector<LinePtr> lines_;
+    int lines_made_ = 0;
     bool link_is_up_ = true;
     std::int64_t now_ms_ = 0;
     int newest_ = 1;

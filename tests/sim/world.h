@@ -76,13 +76,19 @@ private:
     std::vector<std::map<std::string, std::string>> older_;  // before each change since the last sync
 };
 
-// One connection: bytes of real frames, in order, until it is cut.
+// One connection: bytes of real frames, in order, until it is cut. Its number, not its place in memory, orders it
+// among others: a seed is then the same run in every process.
 struct Line {
+    int number = 0;
     int from = 0;
     int to = 0;
     bool is_open = true;
     std::deque<ByteVector> there;
     std::deque<ByteVector> back;
+};
+using LinePtr = std::shared_ptr<Line>;
+struct ByNumber {
+    bool operator()(const LinePtr& one, const LinePtr& other) const { return one->number < other->number; }
 };
 
 // How the product would be wrong; each must be found.
@@ -95,6 +101,7 @@ enum class Plant {
     owner_not_synced,    // a record is renamed into place without a sync of the directory
     journal_not_synced,  // synchronous=FULL: the last commit may be gone after a power cut
     grant_not_repeated,
+    finalize_looks_once,  // a copy is deleted as it was judged before the target was asked
 };
 
 struct Outcome {

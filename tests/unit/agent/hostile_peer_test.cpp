@@ -47,8 +47,11 @@ TEST_F(TwoAgents, AMovePlannedEarlierFindsTheZoneGone) {
         late.id = "bb" + std::to_string(epoch);
         late.epoch = epoch;
         ASSERT_TRUE(one.desk().start(late));
-        one.wait_for(late.id, MoveNews::Type::end);
+        const MoveNews end = one.wait_for(late.id, MoveNews::Type::end);
         EXPECT_EQ(one.phase(late.id), Phase::aborted);
+        EXPECT_NE(end.message.find("was not this move's any more"), std::string::npos) << end.message;
+        EXPECT_EQ(end.message.find("as before"), std::string::npos) << end.message;
+        EXPECT_NE(end.exit_code, 0);
         EXPECT_EQ(one.owner("web01"), "released 2 host2") << "the undo has taken the zone back";
         EXPECT_FALSE(*two.journal().find(late.id)) << "it was asked for before anybody looked";
     }
@@ -100,6 +103,45 @@ TEST_F(TwoAgents, FinalizeDeletesOnlyWhatWasLeftBehind) {
     OwnerRecord owner{"web01", one.record(id).zone_uuid, 3, Ownership::owned, "host1", "cc", 1};
     ASSERT_TRUE(OwnerStore(one.root()).save(owner, "/zones/web01"));
     EXPECT_EQ(code_of(finalize_move(one.context(), one.record(id))), Errc::conflict);
+    EXPECT_TRUE(path_exists(one.path("/zones/web01/root/etc/hostname")));
+}
+
+// A deletion that a crash broke off must end as one of the old copy only, whatever lies at its place meanwhile.
+TEST_F(TwoAgents, ABrokenOffFinalizeLeavesWhatCameSinceAlone) {
+    one.make_zone("web01", "/zones/web01");
+    const std::string id = one.started("web01", "host2");
+    one.wait_for(id, MoveNews::Type::end);
+    ASSERT_TRUE(forget_way_back(two.context(), two.record(id)));  // the target was asked and told
+    const std::string trash = trash_path(one.root(), "/zones/web01", id);
+    ASSERT_EQ(::rename(one.path("/zones/web01").c_str(), trash.c_str()), 0);
+    const ZoneName name = *ZoneName::create("web01");
+    ASSERT_TRUE(ZoneStore(one.root()).remove(*ZoneStore(one.root()).lock(name)));
+    ASSERT_TRUE(OwnerStore(one.root()).remove(name, ""));
+    // Killed here. Another zone is made at that place before the agent is back ...
+    write_file(one.path("/zones/web01/root/etc/hostname"), "another zone's\n");
+    const auto ended = finalize_move(one.context(), one.record(id));
+    ASSERT_TRUE(ended) << ended.error().text();
+    EXPECT_EQ(one.phase(id), Phase::finalized);
+    EXPECT_FALSE(path_exists(trash));
+    EXPECT_TRUE(path_exists(one.path("/zones/web01/root/etc/hostname")));
+}
+
+TEST_F(TwoAgents, ABrokenOffFinalizeEndsAlsoWhenTheZoneCameBack) {
+    one.make_zone("web01", "/zones/web01");
+    const std::string id = one.started("web01", "host2");
+    one.wait_for(id, MoveNews::Type::end);
+    ASSERT_TRUE(forget_way_back(two.context(), two.record(id)));
+    const std::string trash = trash_path(one.root(), "/zones/web01", id);
+    ASSERT_EQ(::rename(one.path("/zones/web01").c_str(), trash.c_str()), 0);
+    const ZoneName name = *ZoneName::create("web01");
+    ASSERT_TRUE(ZoneStore(one.root()).remove(*ZoneStore(one.root()).lock(name)));
+    ASSERT_TRUE(OwnerStore(one.root()).remove(name, ""));
+    two.wait_for(two.started("web01", "host1"), MoveNews::Type::end);
+    ASSERT_EQ(one.owner("web01"), "owned 3 host1");
+    ASSERT_TRUE(finalize_move(one.context(), one.record(id)));
+    EXPECT_EQ(one.phase(id), Phase::finalized);
+    EXPECT_FALSE(path_exists(trash)) << "a whole zone's disk space for ever";
+    EXPECT_TRUE(one.may_boot_zone("web01", "/zones/web01"));
     EXPECT_TRUE(path_exists(one.path("/zones/web01/root/etc/hostname")));
 }
 

@@ -1,0 +1,17 @@
+// The network of a Linux image.
+//
+//   shared     the global zone's stack: whatever the image would set up is turned off, with its services
+//   exclusive  a stack of its own: the image's configuration is moved to the zone's interfaces (nics.h), for ifupdown,
+//              systemd-networkd, netplan and NetworkManager
+//   -u         no configuration is kept: the zone's own is all there is
+//
+// Either way: names given by udev or .link files are put aside, and so are definitions of bridges, bonds and VLANs.
+#pragma once
+
+#include "core/adjust/image_editor.h"
+
+namespace zoneferry {
+
+Status adjust_linux_network(ImageEditor& image, const ZoneConfig& zone, bool unconfigure);
+
+}  // namespace zoneferry
