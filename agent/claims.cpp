@@ -10,6 +10,7 @@
 #include "agent/finish.h"
 #include "agent/guarded.h"
 #include "agent/peer_session.h"
+#include "core/base/digest.h"
 #include "core/base/text.h"
 #include "core/zone/runtime.h"
 #include "wire/limits.h"
@@ -72,6 +73,22 @@ Status park_loser(AgentContext& context, MoveDesk& desk, const OwnerClaim& ours,
     return park_zone(context, record, lock, theirs.epoch, peer);
 }
 
+// The claim of ours that loses against this answer. What was asked by name counts if the answer knows our uuid.
+std::vector<OwnerClaim>::const_iterator lost_claim(const std::vector<OwnerClaim>& claims,
+                                                   const std::vector<OwnerClaim>& asked, const OwnerClaim& theirs,
+                                                   const std::string& this_host) {
+    for (std::size_t i = 0; i < claims.size(); ++i) {
+        const OwnerClaim& ours = claims[i];
+        if (ours.zone != theirs.zone) continue;
+        OwnerClaim named = theirs;
+        const bool by_name = asked[i].zone_uuid.empty();
+        if (by_name && theirs.zone_uuid != knowledge_of(ours.zone_uuid, this_host)) continue;
+        if (by_name) named.zone_uuid = ours.zone_uuid;
+        if (loses_against(ours, named)) return claims.begin() + static_cast<std::ptrdiff_t>(i);
+    }
+    return claims.end();
+}
+
 bool is_parked(AgentContext& context, const ZoneName& name) {
     const auto config = ZoneStore(context.root).config(name);
     if (!config) return false;
@@ -121,18 +138,20 @@ std::vector<OwnerClaim> own_claims(AgentContext& context) {
     return claims;
 }
 
-OwnersReply answer_claims(AgentContext& context, const OwnersRequest& request) {
+OwnersReply answer_claims(AgentContext& context, const OwnersRequest& request, const std::string& asking_host) {
     OwnersReply reply;
     for (const OwnerClaim& asked : request.claims) {
         const auto name = ZoneName::create(asked.zone);
         if (!name) continue;
         const auto config = ZoneStore(context.root).config(*name);
         const auto owner = OwnerStore(context.root).load(*name, config ? config->zonepath : std::string());
-        if (!owner || !*owner || (*owner)->zone_uuid != asked.zone_uuid) continue;
+        if (!owner || !*owner || (*owner)->zone_uuid.empty()) continue;
+        const bool by_name = asked.zone_uuid.empty();
+        if (!by_name && (*owner)->zone_uuid != asked.zone_uuid) continue;
         const bool is_here = (*owner)->state == Ownership::owned || (*owner)->state == Ownership::frozen;
         OwnerClaim claim;
         claim.zone = asked.zone;
-        claim.zone_uuid = asked.zone_uuid;
+        claim.zone_uuid = by_name ? knowledge_of((*owner)->zone_uuid, asking_host) : asked.zone_uuid;
         claim.epoch = (*owner)->epoch;
         claim.held = is_here && (*owner)->host == context.settings.name;
         reply.claims.push_back(std::move(claim));
@@ -149,6 +168,22 @@ std::vector<OwnerClaim> claims_shared_with(const std::vector<MoveRecord>& moves,
         });
     });
     return shared;
+}
+
+std::vector<OwnerClaim> questions_for(const std::vector<MoveRecord>& moves, const std::string& peer,
+                                      const std::vector<OwnerClaim>& claims) {
+    const std::vector<OwnerClaim> shared = claims_shared_with(moves, peer, claims);
+    std::vector<OwnerClaim> questions = claims;
+    for (OwnerClaim& question : questions) {
+        const bool is_shared =
+            std::any_of(shared.begin(), shared.end(), [&](const OwnerClaim& one) { return one.zone == question.zone; });
+        if (!is_shared) question.zone_uuid.clear();
+    }
+    return questions;
+}
+
+std::string knowledge_of(const std::string& zone_uuid, const std::string& asking_host) {
+    return to_hex(sha256(as_bytes("zoneferry owner claim\n" + zone_uuid + "\n" + asking_host + "\n")));
 }
 
 bool loses_against(const OwnerClaim& ours, const OwnerClaim& theirs) {
@@ -177,8 +212,7 @@ void ask_peers_for_claims(AgentContext& context, MoveDesk& desk, int timeout_ms)
         for (const Peer& peer : *peers) {
             if (!peer.may_receive || peer.address.empty()) continue;
             OwnersRequest request;
-            request.claims = claims_shared_with(*moves, peer.host, claims);
-            if (request.claims.empty()) continue;
+            request.claims = questions_for(*moves, peer.host, claims);
             asking.emplace_back([&, peer, request = std::move(request)] {
                 const Status done = guarded([&] {
                     auto theirs = ask_peer(context, peer, request, timeout_ms);
@@ -190,11 +224,10 @@ void ask_peers_for_claims(AgentContext& context, MoveDesk& desk, int timeout_ms)
         }
     }
     for (const Answer& answer : answers) {
-        const std::vector<OwnerClaim> asked = claims_shared_with(*moves, answer.peer, claims);
+        const std::vector<OwnerClaim> asked = questions_for(*moves, answer.peer, claims);
         for (const OwnerClaim& theirs : answer.claims) {
-            const auto ours = std::find_if(asked.begin(), asked.end(),
-                                           [&](const OwnerClaim& one) { return loses_against(one, theirs); });
-            if (ours == asked.end()) continue;
+            const auto ours = lost_claim(claims, asked, theirs, context.settings.name);
+            if (ours == claims.end()) continue;
             const Status parked = park_loser(context, desk, *ours, theirs, answer.peer);
             if (!parked) spdlog::error("zone {} could not be parked: {}", ours->zone, parked.error().text());
         }

@@ -13,6 +13,7 @@
 #include "agent/control_server.h"
 #include "agent/janitor.h"
 #include "agent/move_desk.h"
+#include "agent/peer_session.h"
 #include "agent/target_session.h"
 #include "agent/verbs.h"
 #include "core/attach/host_facts.h"
@@ -20,6 +21,7 @@
 #include "core/base/lock.h"
 #include "core/base/process.h"
 #include "core/zone/runtime.h"
+#include "core/zone/state_binding.h"
 #include "core/zone/store.h"
 
 namespace zoneferry {
@@ -108,13 +110,15 @@ Status run_daemon(const HostRoot& root) {
     auto lock = FileLock::try_take(root.run_directory() + "/agent.lock");
     if (!lock) return std::move(lock).error().during("another agent runs for this host");
 
+    ZF_TRY_STATUS(bind_state(root));
+
     const SystemClock clock;
     ZF_TRY(Settings settings, load_settings(root));
     ZF_TRY(const HostFacts facts, gather_host_facts(root));
     ZF_TRY(Journal journal, Journal::open(root.state_directory() + "/journal.db", clock));
     ZF_TRY(TrustStore trust, TrustStore::open(root.state_directory() + "/trust"));
     MoveBoard board;
-    auto network = std::make_unique<Network>();
+    auto network = std::make_unique<Network>(connection_options(settings));
     AgentContext context{root, std::move(settings), facts.host_id, clock, journal, board, trust, *network};
     MoveDesk desk(context);
     Listener listener(context, desk);
@@ -142,8 +146,9 @@ Status run_daemon(const HostRoot& root) {
     const int signal = wait_for_the_end();
     spdlog::info("ending on signal {}: moves stop at their next journaled point", signal);
     desk.stop();
-    // Whoever makes connections ends first, then the network, whose end waits for the sessions of peers: they work
-    // with the desk and the context, and one of them may be in the middle of a long step.
+    // Nobody waits for a peer any more. Whoever makes connections ends first, then the network, whose end waits for the
+    // sessions of peers: they work with the desk and the context, and one may be in the middle of a long step.
+    network->shut();
     control.reset();
     janitor.reset();
     network.reset();

@@ -190,8 +190,9 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
     ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
     ZF_TRY(Remains remains, look_at_remains(context, record, name));
-    if (remains == Remains::trash) return end_deletion(context, record);  // the target was asked then
-    ZF_TRY_STATUS(ask_if_healthy(context, record));
+    // Once set aside, the target was asked and told, and there is no copy to keep any more.
+    const bool is_decided = path_exists(trash_path(context.root, record.zonepath, record.id));
+    if (!is_decided) ZF_TRY_STATUS(ask_if_healthy(context, record));
     // The answer took its time, in which a rollback can have come to take the kept copy; from here on none can begin.
     std::unique_lock none_begins(context.beginning);
     ZF_TRY(remains, look_at_remains(context, record, name));

@@ -40,7 +40,7 @@ Result<std::string> join(AgentContext& context, const std::string& text) {
     request.certificate_request = attempt.request_pem();
     request.proof = attempt.proof(exporter);
     ZF_TRY_STATUS(connection->send(request));
-    ZF_TRY(const Message message, connection->receive(kAnswerTimeoutMs));
+    ZF_TRY(const Message message, connection->receive(answer_timeout_ms(context)));
     if (const auto* refusal = std::get_if<Refusal>(&message)) return refusal->to_error();
     const auto* reply = std::get_if<JoinReply>(&message);
     if (reply == nullptr) return Error(Errc::protocol, "the inviting host answered with something else");

@@ -31,6 +31,14 @@ std::string listening_address(const std::string& remote, std::uint32_t port) {
     return join_address({host, static_cast<std::uint16_t>(port)});
 }
 
+ConnectionOptions connection_options(const Settings& settings) {
+    constexpr int kPingsInSilence = 4;
+    ConnectionOptions options;
+    options.silence_ms = settings.answer_s * 1000;
+    options.ping_interval_ms = std::min(options.ping_interval_ms, options.silence_ms / kPingsInSilence);
+    return options;
+}
+
 Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& peer, const std::string& address,
                                       int connect_timeout_ms) {
     ZF_TRY(const Peer known, context.trust.peer(peer));
@@ -50,7 +58,7 @@ Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& 
     hello.version = ZONEFERRY_VERSION;
     hello.clock_unix_ms = context.clock.unix_ms();
     hello.listen_port = context.settings.port;
-    PeerSession session(connection, HelloAck(), join_address(at));
+    PeerSession session(connection, join_address(at), answer_timeout_ms(context));
     ZF_TRY(session.hello_, session.ask<HelloAck>(std::move(hello)));
     if (session.hello_.host != peer) {
         return Error(Errc::untrusted, "the agent at " + printable(session.address_) + " calls itself " +

@@ -14,7 +14,10 @@ namespace zoneferry {
 // How long an answer may take that needs work at the peer (a digest of the whole tree, a boot). A dead or
 // silent peer is noticed much sooner, by heartbeats.
 constexpr int kWorkTimeoutMs = 3'600'000;
-constexpr int kAnswerTimeoutMs = 30'000;
+// Any other answer: as the settings say.
+inline int answer_timeout_ms(const AgentContext& context) { return context.settings.answer_s * 1000; }
+// What the same setting makes of the heartbeats.
+ConnectionOptions connection_options(const Settings& settings);
 
 struct PeerAddress {
     std::string host;
@@ -32,9 +35,14 @@ public:
     static Result<PeerSession> open(AgentContext& context, const std::string& peer, const std::string& address = {},
                                     int connect_timeout_ms = 10'000);
 
-    // Sends and waits for the answer of this type; a Refusal comes back as its Error, anything else is Errc::protocol.
+    // Sends and waits for the answer of this type, at most as long as the settings give an answer; a Refusal comes back
+    // as its Error, anything else is Errc::protocol.
     template <class Reply>
-    Result<Reply> ask(Message request, int timeout_ms = kAnswerTimeoutMs) {
+    Result<Reply> ask(Message request) {
+        return ask<Reply>(std::move(request), answer_ms_);
+    }
+    template <class Reply>
+    Result<Reply> ask(Message request, int timeout_ms) {
         ZF_TRY_STATUS(connection_->send(fitted(std::move(request))));
         return expect<Reply>(timeout_ms);
     }
@@ -53,13 +61,14 @@ public:
     const std::string& address() const { return address_; }
 
 private:
-    PeerSession(std::shared_ptr<Connection> connection, HelloAck hello, std::string address)
-        : connection_(std::move(connection)), hello_(std::move(hello)), address_(std::move(address)) {}
+    PeerSession(std::shared_ptr<Connection> connection, std::string address, int answer_ms)
+        : connection_(std::move(connection)), address_(std::move(address)), answer_ms_(answer_ms) {}
     static Error unexpected(const Message& message);
 
     std::shared_ptr<Connection> connection_;
     HelloAck hello_;
     std::string address_;
+    int answer_ms_;
 };
 
 }  // namespace zoneferry

@@ -68,6 +68,7 @@ Status take(const std::string& key, const toml::node& node, Settings& settings) 
     if (key == "quiesced_retry_s") return take_number(node, key, 0, kDay, settings.quiesced_retry_s);
     if (key == "boot_wait_s") return take_number(node, key, 0, kDay, settings.boot_wait_s);
     if (key == "refresh_s") return take_number(node, key, 1, kDay, settings.refresh_s);
+    if (key == "answer_s") return take_number(node, key, 1, 3600, settings.answer_s);
     if (key == "history_days") return take_number(node, key, 1, 36'500, settings.history_days);
     return Error(Errc::invalid, "unknown setting '" + printable(key) + "'");
 }

@@ -10,6 +10,7 @@
 //     quiesced_retry_s = 60     # the same while the zone is halted; then it is started again at the source
 //     boot_wait_s = 60          # for a zone's init to report that it is up
 //     refresh_s = 60            # between the passes of a move that waits for its switch
+//     answer_s = 30             # a peer that says nothing for so long is taken for dead
 //     history_days = 365        # how long gc keeps moves that are over
 #pragma once
 
@@ -32,6 +33,7 @@ struct Settings {
     int quiesced_retry_s = 60;
     int boot_wait_s = 60;
     int refresh_s = 60;
+    int answer_s = 30;
     int history_days = 365;
 };
 

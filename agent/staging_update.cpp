@@ -9,6 +9,7 @@
 #include "core/attach/detach.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/update/crash_step.h"
 #include "core/update/zone_update.h"
 #include "core/zone/zonepath.h"
 
@@ -49,6 +50,7 @@ Status change_staging(AgentContext& context, const MoveRecord& record, const Man
          "updating " + std::to_string(plan.steps.size()) + " packages of the zone, " + format_bytes(plan.bytes()) +
              "; log: " + log.host_path());
     UpdateHooks hooks;
+    hooks.at_step = crash_at_update_step;
     std::string last;
     hooks.progress = [&](const UpdateProgress& progress) {
         if (progress.package == last) return;

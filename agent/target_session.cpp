@@ -66,7 +66,7 @@ void TargetSession::converse() {
 }
 
 void TargetSession::serve_join() {
-    const Result<Message> message = connection_->receive(kAnswerTimeoutMs);
+    const Result<Message> message = connection_->receive(answer_timeout_ms(context_));
     if (!message) return;
     const auto* request = std::get_if<JoinRequest>(&*message);
     if (request == nullptr) return;
@@ -75,11 +75,11 @@ void TargetSession::serve_join() {
     } else {
         (void)refuse(*connection_, reply.error());
     }
-    (void)connection_->receive(kAnswerTimeoutMs);  // until the joiner has read it and closes
+    (void)connection_->receive(answer_timeout_ms(context_));  // until the joiner has read it and closes
 }
 
 Status TargetSession::greet() {
-    ZF_TRY(const Message first, connection_->receive(kAnswerTimeoutMs));
+    ZF_TRY(const Message first, connection_->receive(answer_timeout_ms(context_)));
     const auto* hello = std::get_if<Hello>(&first);
     if (hello == nullptr) return Error(Errc::protocol, "the first message must be Hello");
     peer_ = connection_->peer().host;
@@ -370,7 +370,9 @@ Status TargetSession::on(const ReturnRequest& request) {
     return connection_->send(fitted(std::move(reply)));
 }
 
-Status TargetSession::on(const OwnersRequest& request) { return connection_->send(answer_claims(context_, request)); }
+Status TargetSession::on(const OwnersRequest& request) {
+    return connection_->send(answer_claims(context_, request, peer_));
+}
 
 Status TargetSession::on(const HistoryRequest& request) {
     ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(request.move_id));

@@ -1,14 +1,13 @@
 #include "agent/zoneadm_update.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 
 #include "agent/finding_json.h"
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/update/crash_step.h"
 
 namespace zoneferry {
 namespace {
@@ -108,12 +107,6 @@ Error refusal(const std::string& zone, const UpdatePlan& plan) {
         .remedy("bring this host to the level of the zone first");
 }
 
-// For the fault tests, as agent/crash_point.h: ZONEFERRY_CRASH_AT=update:STEP.
-void die_at(const std::string& step) {
-    const char* wanted = std::getenv("ZONEFERRY_CRASH_AT");
-    if (wanted != nullptr && "update:" + step == wanted) (void)::raise(SIGKILL);
-}
-
 void tell_notes(const std::vector<std::string>& notes, bool as_json) {
     for (const std::string& note : notes) {
         if (as_json)
@@ -150,7 +143,7 @@ int update_held(VerbContext& context, const HeldZone& held, const UpdateArgument
     options.scope = arguments.scope;
     options.undo = arguments.undo;
     options.hooks.progress = [&](const UpdateProgress& progress) { line.show(progress); };
-    options.hooks.at_step = die_at;
+    options.hooks.at_step = crash_at_update_step;
     const auto outcome = attach_with_update(context.root, held.lock, options);
     line.end();
     if (!outcome) return end(outcome.error(), arguments.as_json);

@@ -96,14 +96,14 @@ Status set_xattrs(const XattrDoor& door, const Metadata& metadata, bool may_have
     if (may_have_xattrs) {
         ZF_TRY(const std::vector<std::string> present, list_xattrs(door));
         for (const std::string& name : present) {
-            const auto is_it = [&](const Xattr& xattr) { return xattr.name == name; };
+            const auto is_it = [&](const XattrView& xattr) { return xattr.name == name; };
             if (std::any_of(metadata.xattrs.begin(), metadata.xattrs.end(), is_it)) continue;
             if (door.drop(name.c_str()) != 0 && errno != ENODATA) {
                 return system_error("remove extended attribute " + printable(name), errno);
             }
         }
     }
-    for (const Xattr& xattr : metadata.xattrs) {
+    for (const XattrView& xattr : metadata.xattrs) {
         if (door.set(std::string(xattr.name).c_str(), xattr.value) != 0) {
             return system_error("set extended attribute " + printable(xattr.name), errno);
         }

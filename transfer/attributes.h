@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/base/fd.h"
-#include "transfer/file_flags.h"
+#include "core/base/file_flags.h"
 #include "transfer/record.h"
 
 namespace zoneferry {

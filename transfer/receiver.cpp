@@ -13,7 +13,7 @@ struct TreeReceiver::State {
     State(UniqueFd staging, const ReceiveOptions& options)
         : writer(std::move(staging), options.devices, options.preserved, options.writers),
           decoder(writer, {options.entries_max, options.bytes_max, options.preserved}) {}
-    TreeWriter writer;
+    RecordWriter writer;
     TreeDecoder decoder;
     SegmentExpander expander;
     std::atomic<std::uint64_t> accepted{0};

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "core/base/file_flags.h"
 #include "core/base/text.h"
-#include "transfer/file_flags.h"
 
 namespace zoneferry {
 namespace {
@@ -25,7 +25,7 @@ void append_metadata(ByteVector& out, const Metadata& metadata) {
     append_little_endian(out, metadata.flags);
     append_little_endian(out, metadata.project);
     append_little_endian(out, static_cast<std::uint16_t>(metadata.xattrs.size()));
-    for (const Xattr& xattr : metadata.xattrs) {
+    for (const XattrView& xattr : metadata.xattrs) {
         append_u8(out, static_cast<std::uint8_t>(xattr.name.size()));
         append_text(out, xattr.name);
         append_little_endian(out, static_cast<std::uint32_t>(xattr.value.size()));
@@ -191,7 +191,7 @@ Metadata BodyReader::metadata() {
     if (count > kXattrCountMax) fail("has too many extended attributes");
     std::size_t total = 0;
     for (std::size_t i = 0; i < count && !failed_; ++i) {
-        Xattr xattr;
+        XattrView xattr;
         xattr.name = as_text(bytes(number<std::uint8_t>()));
         const auto value_bytes = number<std::uint32_t>();
         if (value_bytes > kXattrValueBytesMax) fail("has an extended attribute that is too long");

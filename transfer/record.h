@@ -25,7 +25,8 @@
 //                              3 number u32: what was put aside under it; each can be taken once
 //               In a fresh file what no data covers is a hole; in another one it stays as it is.
 //     path      component count u16, {length u8, component}         from the tree's root
-//     metadata  mode u32 (07777), uid u32, gid u32, mtime seconds i64, mtime nanoseconds u32, flags u32 (file_flags.h),
+//     metadata  mode u32 (07777), uid u32, gid u32, mtime seconds i64, mtime nanoseconds u32, flags u32
+//     (core/base/file_flags.h),
 //               project u32, xattr count u16, {name length u8, name, value length u32, value}   sorted by name
 //
 // Names are single components (1..255 bytes, no '/', no NUL, not "." or ".."), strictly ascending by byte within
@@ -77,7 +78,7 @@ enum class RecordType : std::uint8_t {
     hole,
 };
 
-struct Xattr {
+struct XattrView {
     std::string_view name;
     ConstBytes value;
 };
@@ -89,7 +90,7 @@ struct Metadata {
     std::uint32_t mtime_nanoseconds = 0;
     std::uint32_t flags = 0;    // FileFlag bits
     std::uint32_t project = 0;  // quota project
-    std::vector<Xattr> xattrs;
+    std::vector<XattrView> xattrs;
 };
 
 // The views below point into the bytes that were parsed (or, for encoding, into the caller's).

@@ -28,7 +28,7 @@ bool hands_something_down(int directory) {
 
 }  // namespace
 
-TreeWriter::TreeWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved, unsigned threads)
+RecordWriter::RecordWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved, unsigned threads)
     : devices_(devices), preserved_(std::move(preserved)), crew_(std::max(threads, 1U) - 1) {
     root_ = UniqueFd(::fcntl(staging.get(), F_DUPFD_CLOEXEC, 3));
     ZF_CHECK(root_.get() >= 0);
@@ -41,12 +41,12 @@ TreeWriter::TreeWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::
     levels_.push_back(std::move(root));
 }
 
-Error TreeWriter::naming(Error error, std::string_view name) const {
+Error RecordWriter::naming(Error error, std::string_view name) const {
     const std::string path = levels_.back()->path_of(name);
     return Error(std::move(error).during("writing " + printable(path.empty() ? "." : path)));
 }
 
-Status TreeWriter::begin(const BeginRecord& record) {
+Status RecordWriter::begin(const BeginRecord& record) {
     ZF_TRY_STATUS(remove_stash());  // of a pass that was cut off
     if (!record.clear) return {};
     ZF_TRY(const std::vector<std::string> names, list_directory_fd(top()));
@@ -58,14 +58,14 @@ Status TreeWriter::begin(const BeginRecord& record) {
 }
 
 // Frees the name; what has it, goes.
-Status TreeWriter::make_place(const std::string& name) {
+Status RecordWriter::make_place(const std::string& name) {
     if (levels_.back()->is_new) return {};
     auto gone = remove_tree_at(top(), name);
     if (!gone) return naming(std::move(gone).error(), name);
     return {};
 }
 
-Status TreeWriter::enter(const EnterRecord& record) {
+Status RecordWriter::enter(const EnterRecord& record) {
     std::string name(record.name);
     const bool is_fresh = record.origin.is_fresh();
     if (record.origin.kind != Origin::Kind::here) ZF_TRY_STATUS(make_place(name));
@@ -93,7 +93,7 @@ Status TreeWriter::enter(const EnterRecord& record) {
     return {};
 }
 
-Status TreeWriter::leave(const LeaveRecord& record) {
+Status RecordWriter::leave(const LeaveRecord& record) {
     crew_.leave(levels_.back(), record.metadata);
     if (levels_.size() > 1) levels_.pop_back();
     return {};
@@ -102,14 +102,14 @@ Status TreeWriter::leave(const LeaveRecord& record) {
 // ---- what moves within the tree ----
 
 // The directory that holds a path's last component, reached without links, below staging.
-Result<UniqueFd> TreeWriter::directory_of(const std::vector<std::string_view>& path) {
+Result<UniqueFd> RecordWriter::directory_of(const std::vector<std::string_view>& path) {
     std::string directory;
     for (std::size_t i = 0; i + 1 < path.size(); ++i) directory += std::string(path[i]) + "/";
     return open_beneath(root_.get(), directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
 // A directory is moved; a file gets a second name, and its old one goes or stays as the pass says when it gets there.
-Status TreeWriter::take_from_path(const Origin& origin, const std::string& name, bool is_directory) {
+Status RecordWriter::take_from_path(const Origin& origin, const std::string& name, bool is_directory) {
     auto from = directory_of(origin.path);
     if (!from) return naming(std::move(from).error().during("moving"), name);
     const std::string last(origin.path.back());
@@ -127,7 +127,7 @@ Status TreeWriter::take_from_path(const Origin& origin, const std::string& name,
     return {};
 }
 
-Status TreeWriter::take_from_stash(const Origin& origin, const std::string& name) {
+Status RecordWriter::take_from_stash(const Origin& origin, const std::string& name) {
     const std::string number = std::to_string(origin.stash);
     if (!stash_ || ::renameat2(stash_.get(), number.c_str(), top(), name.c_str(), RENAME_NOREPLACE) != 0) {
         return naming(system_error("take back what was put aside", stash_ ? errno : ENOENT), name);
@@ -135,7 +135,7 @@ Status TreeWriter::take_from_stash(const Origin& origin, const std::string& name
     return {};
 }
 
-Status TreeWriter::stash(const StashRecord& record) {
+Status RecordWriter::stash(const StashRecord& record) {
     const std::string name(record.name);
     const std::string directory(kStashDirectory);
     const std::string number = std::to_string(stashed_++);
@@ -158,7 +158,7 @@ Status TreeWriter::stash(const StashRecord& record) {
 }
 
 // Leaves no trace in the root's time, which may be set already.
-Status TreeWriter::remove_stash() {
+Status RecordWriter::remove_stash() {
     struct stat present {};
     const std::string name(kStashDirectory);
     if (::fstatat(root_.get(), name.c_str(), &present, AT_SYMLINK_NOFOLLOW) != 0) return {};
@@ -169,7 +169,7 @@ Status TreeWriter::remove_stash() {
     return {};
 }
 
-Status TreeWriter::end() {
+Status RecordWriter::end() {
     ZF_TRY_STATUS(crew_.wait());
     if (!stash_) return {};
     stash_.reset();
@@ -178,18 +178,18 @@ Status TreeWriter::end() {
 
 // ---- files ----
 
-void TreeWriter::copy_metadata(const Metadata& metadata) {
+void RecordWriter::copy_metadata(const Metadata& metadata) {
     file_metadata_ = metadata;
     file_xattrs_.clear();
     file_xattrs_.reserve(metadata.xattrs.size());
     for (std::size_t i = 0; i < metadata.xattrs.size(); ++i) {
-        const Xattr& xattr = metadata.xattrs[i];
+        const XattrView& xattr = metadata.xattrs[i];
         file_xattrs_.emplace_back(xattr.name, ByteVector(xattr.value.begin(), xattr.value.end()));
         file_metadata_.xattrs[i] = {file_xattrs_[i].first, file_xattrs_[i].second};
     }
 }
 
-Status TreeWriter::file(const FileRecord& record) {
+Status RecordWriter::file(const FileRecord& record) {
     if (!record.origin.is_fresh()) return begin_file(record);
     file_name_ = record.name;
     ZF_TRY_STATUS(make_place(file_name_));
@@ -198,7 +198,7 @@ Status TreeWriter::file(const FileRecord& record) {
 }
 
 // A file that goes on in the next segment, or that the target has already.
-Status TreeWriter::begin_file(const FileRecord& record) {
+Status RecordWriter::begin_file(const FileRecord& record) {
     file_name_ = record.name;
     file_size_ = record.size;
     file_written_to_ = 0;
@@ -218,7 +218,7 @@ Status TreeWriter::begin_file(const FileRecord& record) {
     return {};
 }
 
-Status TreeWriter::go_on_by_itself() {
+Status RecordWriter::go_on_by_itself() {
     if (!new_file_) return {};
     const NewFile begun = *std::exchange(new_file_, std::nullopt);
     ZF_TRY_STATUS(begin_file({Origin{}, begun.size, begun.metadata, begun.name}));
@@ -226,13 +226,13 @@ Status TreeWriter::go_on_by_itself() {
     return {};
 }
 
-Status TreeWriter::flush() {
+Status RecordWriter::flush() {
     Status kept = go_on_by_itself();
     Status written = crew_.wait();
     return written ? kept : written;
 }
 
-Result<UniqueFd> TreeWriter::open_file_here(const std::string& name) {
+Result<UniqueFd> RecordWriter::open_file_here(const std::string& name) {
     const auto open = [&](int flags) { return open_beneath(top(), name, flags | O_NOFOLLOW | O_NONBLOCK); };
     auto fd = open(O_WRONLY);
     if (!fd && fd.error().system_error() == EPERM) {
@@ -245,7 +245,7 @@ Result<UniqueFd> TreeWriter::open_file_here(const std::string& name) {
     return fd;
 }
 
-Status TreeWriter::data(const DataRecord& record) {
+Status RecordWriter::data(const DataRecord& record) {
     if (new_file_) {
         new_file_->data.push_back(record);
         return {};
@@ -256,7 +256,7 @@ Status TreeWriter::data(const DataRecord& record) {
 }
 
 // Behind the file's present end there is nothing to fill: growing makes a hole.
-Status TreeWriter::hole(const HoleRecord& record) {
+Status RecordWriter::hole(const HoleRecord& record) {
     if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(record.offset),
                     static_cast<off_t>(record.length)) == 0) {
         return {};
@@ -274,7 +274,7 @@ Status TreeWriter::hole(const HoleRecord& record) {
     return {};
 }
 
-Status TreeWriter::file_end() {
+Status RecordWriter::file_end() {
     if (new_file_) {
         crew_.add(levels_.back(), *std::exchange(new_file_, std::nullopt));
         return {};
@@ -290,12 +290,12 @@ Status TreeWriter::file_end() {
     return {};
 }
 
-void TreeWriter::note_left(const FileAttributes& left, std::string_view name) {
+void RecordWriter::note_left(const FileAttributes& left, std::string_view name) {
     if (left == FileAttributes{}) return;
     if (left_count_++ == 0) left_first_ = levels_.back()->path_of(name);
 }
 
-std::vector<std::string> TreeWriter::notes() const {
+std::vector<std::string> RecordWriter::notes() const {
     const FileCrew::Left& crews = crew_.left();
     const std::uint64_t count = left_count_ + crews.count;
     if (count == 0) return {};
@@ -307,7 +307,7 @@ std::vector<std::string> TreeWriter::notes() const {
 
 // To anything but a directory: what linkat would follow or not matters for symlinks only, and without
 // AT_SYMLINK_FOLLOW it links the symlink itself.
-Status TreeWriter::link(const LinkRecord& record) {
+Status RecordWriter::link(const LinkRecord& record) {
     const std::string name(record.name);
     ZF_TRY_STATUS(crew_.wait());  // what it is a name of may be under way
     auto from = directory_of(record.target);
@@ -328,7 +328,7 @@ Status TreeWriter::link(const LinkRecord& record) {
     return again ? Status() : Status(naming(std::move(again).error(), name));
 }
 
-Status TreeWriter::symlink(const SymlinkRecord& record) {
+Status RecordWriter::symlink(const SymlinkRecord& record) {
     const std::string name(record.name);
     ZF_TRY_STATUS(make_place(name));
     if (::symlinkat(std::string(record.target).c_str(), top(), name.c_str()) != 0) {
@@ -339,7 +339,7 @@ Status TreeWriter::symlink(const SymlinkRecord& record) {
     return {};
 }
 
-Status TreeWriter::special(const SpecialRecord& record) {
+Status RecordWriter::special(const SpecialRecord& record) {
     const std::string name(record.name);
     const bool device = S_ISCHR(record.format) || S_ISBLK(record.format);
     if (device && !may_travel(devices_, record.format, record.major, record.minor)) {
@@ -356,14 +356,14 @@ Status TreeWriter::special(const SpecialRecord& record) {
     return {};
 }
 
-Status TreeWriter::remove(const RemoveRecord& record) {
+Status RecordWriter::remove(const RemoveRecord& record) {
     const std::string name(record.name);
     auto gone = remove_tree_at(top(), name);
     if (!gone) return naming(std::move(gone).error(), name);
     return {};
 }
 
-Status TreeWriter::sync() {
+Status RecordWriter::sync() {
     if (::syncfs(root_.get()) != 0) return system_error("sync the staging file system", errno);
     return {};
 }

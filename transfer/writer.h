@@ -32,10 +32,10 @@
 
 namespace zoneferry {
 
-class TreeWriter final : public TreeSink {
+class RecordWriter final : public TreeSink {
 public:
     // threads: that write, the caller's among them.
-    TreeWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved, unsigned threads);
+    RecordWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved, unsigned threads);
 
     Status begin(const BeginRecord& record) override;
     Status enter(const EnterRecord& record) override;

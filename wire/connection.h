@@ -53,6 +53,7 @@ struct ConnectionOptions {
     int join_lifetime_ms = kJoinLifetimeMs;
     std::size_t queue_bytes_max = kQueueBytesMax;
     std::size_t unauthenticated_max = kUnauthenticatedMax;
+    std::size_t of_peer_max = kConnectionsOfPeerMax;
 };
 
 class Connection {

@@ -38,6 +38,8 @@ inline constexpr int kNestingMax = 8;  // message -> reply -> list -> finding ->
 // Sockets that have not proven who they are: a scan must not eat our descriptors.
 inline constexpr std::size_t kUnauthenticatedMax = 64;
 inline constexpr std::size_t kConnectionsMax = 256;       // accepted ones in all: each has a thread
+// Of one peer: its moves, each with one, and questions beside them. Others must still get in.
+inline constexpr std::size_t kConnectionsOfPeerMax = 32;
 inline constexpr int kTlsTimeoutMs = 5'000;               // from accept to the end of the handshake
 inline constexpr int kJoinLifetimeMs = 30'000;            // a join is two messages
 inline constexpr int kPingIntervalMs = 5'000;             // we send something at least so often

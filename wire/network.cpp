@@ -107,6 +107,7 @@ private:
 class Network::Impl : public std::enable_shared_from_this<Network::Impl> {
 public:
     explicit Impl(ConnectionOptions options);
+    void shut();
     void stop();
     Result<std::uint16_t> listen(const std::string& address, std::uint16_t port,
                                  std::function<ServerContexts()> contexts, std::function<void(ConnectionPtr)> accepted);
@@ -165,6 +166,7 @@ private:
     Result<ConnectionPtr> on_tls_connected(Attempt& attempt);
     std::shared_ptr<Link> new_link(Tcp::socket socket, SSL* ssl);
     std::shared_ptr<void> take_slot();
+    bool has_too_many(const std::string& peer);
 
     const ConnectionOptions options_;
     const std::shared_ptr<asio::io_context> context_ = std::make_shared<asio::io_context>(1);
@@ -172,6 +174,7 @@ private:
     std::shared_ptr<std::atomic<std::size_t>> unauthenticated_ = std::make_shared<std::atomic<std::size_t>>(0);
     std::vector<std::shared_ptr<Listener>> listeners_;  // network thread
     std::list<std::weak_ptr<Link>> links_;              // network thread
+    std::list<std::weak_ptr<Link>> accepted_;           // network thread: those of peers that came to us
     std::list<std::weak_ptr<Attempt>> attempts_;        // network thread
     bool is_stopping_ = false;                          // network thread
     Workers workers_;
@@ -191,7 +194,7 @@ Network::Impl::Impl(ConnectionOptions options) : options_(options), work_(contex
     });
 }
 
-void Network::Impl::stop() {
+void Network::Impl::shut() {
     asio::post(*context_, [this] {
         is_stopping_ = true;
         for (const auto& listener : listeners_) {
@@ -207,6 +210,10 @@ void Network::Impl::stop() {
             if (const auto link = weak.lock()) link->close(why);
         }
     });
+}
+
+void Network::Impl::stop() {
+    shut();
     work_.reset();
     thread_.join();  // ends when every link has finished
     workers_.join_all();
@@ -224,6 +231,17 @@ std::shared_ptr<void> Network::Impl::take_slot() {
     if (*unauthenticated_ >= options_.unauthenticated_max) return nullptr;
     ++*unauthenticated_;
     return {unauthenticated_.get(), [count = unauthenticated_](void*) { --*count; }};
+}
+
+bool Network::Impl::has_too_many(const std::string& peer) {
+    std::size_t count = 0;
+    accepted_.remove_if([&](const std::weak_ptr<Link>& weak) {
+        const auto link = weak.lock();
+        if (!link || link->is_finished()) return true;
+        count += link->peer().host == peer ? 1 : 0;
+        return false;
+    });
+    return count >= options_.of_peer_max;
 }
 
 // --- listening ----------------------------------------------------------------------------------------------
@@ -293,6 +311,7 @@ void Network::Impl::welcome(const std::shared_ptr<Listener>& listener, Tcp::sock
 
 void Network::Impl::on_accepted(const std::shared_ptr<Listener>& listener, const std::shared_ptr<Link>& link,
                                 const std::string& address, std::shared_ptr<void> slot) {
+    if (is_stopping_) return link->finish(Error(Errc::cancelled, "this agent's network was shut down"));
     SSL* ssl = link->stream().ssl();
     const bool is_join = link->server_choice().is_join;
     if (Status session = check_session(ssl, is_join); !session) return link->finish(session.error());
@@ -306,8 +325,17 @@ void Network::Impl::on_accepted(const std::shared_ptr<Listener>& listener, const
         slot.reset();
     }
     peer.address = address;
+    const std::string name = peer.host;
+    const bool is_too_many = !is_join && has_too_many(name);
     link->start(std::move(peer), is_join, *std::move(exporter), std::move(slot));
     auto connection = std::make_shared<Connection>(link);
+    if (is_too_many) {
+        const Error why(Errc::busy, name + " has " + std::to_string(options_.of_peer_max) +
+                                        " connections with this host already: no more at once");
+        (void)connection->send(Refusal(why));  // into an empty queue: it does not wait
+        return connection->close();
+    }
+    if (!is_join) accepted_.push_back(link);
     const bool runs =
         workers_.run([accepted = listener->accepted, connection]() mutable { accepted(std::move(connection)); });
     if (!runs) link->finish(Error(Errc::busy, "too many connections"));
@@ -400,6 +428,7 @@ Result<ConnectionPtr> Network::Impl::on_tls_connected(Attempt& attempt) {
 
 Network::Network(ConnectionOptions options) : impl_(std::make_shared<Impl>(options)) {}
 Network::~Network() { impl_->stop(); }
+void Network::shut() { impl_->shut(); }
 
 Result<std::uint16_t> Network::listen(const std::string& address, std::uint16_t port,
                                       std::function<ServerContexts()> contexts,

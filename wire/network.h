@@ -32,10 +32,13 @@ public:
     Network(const Network&) = delete;
     Network& operator=(const Network&) = delete;
 
+    // The first half of that, without the wait: whoever is blocked in a connection is woken, nobody gets a new one.
+    void shut();
+
     // Serves address:port (0: any free port) until the Network ends; returns the port. `contexts` is asked for
     // each new client, so that a change of trust holds from then on; it runs on the network thread and a null
     // `mutual` turns the client away. `accepted` runs on a thread of its own for each authenticated connection
-    // and may hold it as long as it likes.
+    // and may hold it as long as it likes. A peer that has too many is answered with a Refusal (Errc::busy).
     Result<std::uint16_t> listen(const std::string& address, std::uint16_t port,
                                  std::function<ServerContexts()> contexts,
                                  std::function<void(std::shared_ptr<Connection>)> accepted);

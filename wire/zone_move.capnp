@@ -252,7 +252,8 @@ struct ReturnReply {  # under this id
 
 struct OwnerClaim {
   zone @0 :Text;
-  zoneUuid @1 :Text;
+  zoneUuid @1 :Text;  # empty in a request to a host that this journal knows no move of the zone with; the answer then
+                      # has instead SHA-256 of "zoneferry owner claim", uuid and asking host: who had it knows the uuid
   epoch @2 :UInt64;
   held @3 :Bool;  # who says this has the right to run the zone
 }

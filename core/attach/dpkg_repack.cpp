@@ -288,9 +288,11 @@ std::optional<UniqueFd> archived(const RepackSource& source, const DpkgPackage& 
     ProcessOptions options;
     const std::string shown = source.host_path == "/" ? path : source.host_path + path;
     const auto told =
-        run_process({"dpkg-deb", "--showformat=${Package} ${Version} ${Architecture}", "-W", shown}, options);
+        run_process({"dpkg-deb", "--showformat=\n${Package} ${Version} ${Architecture}\n", "-W", shown}, options);
     const std::string wanted = package.name + " " + package.version + " " + package.architecture;
-    if (!told || told->exit_status != 0 || trim(told->output) != wanted) return std::nullopt;
+    if (!told || told->exit_status != 0) return std::nullopt;
+    const auto lines = split(told->output, '\n');  // among warnings
+    if (std::find(lines.begin(), lines.end(), wanted) == lines.end()) return std::nullopt;
     return *std::move(file);
 }
 

@@ -192,12 +192,13 @@ private:
         return slash != std::string_view::npos && slash > 0 && inherited.contains(path.substr(0, slash));
     }
 
-    ScratchSpec scratch(ProgressReader& reader) const {
+    Result<ScratchSpec> scratch(ProgressReader& reader) const {
         ScratchSpec spec;
         spec.zone_root_fd = job_.zone_root;
         spec.root_is_zone = true;
         spec.id_base = uid_base(job_.zone);
-        spec.limit = job_.limit;
+        ZF_TRY(spec.limit, time_left(job_));
+        spec.warn = [this](const std::string& note) { note_once(*job_.notes, note); };
         spec.log = [&reader](std::string_view line) { reader.take(line); };
         spec.binds.push_back({spool(), kSpoolInside});
         for (const std::string& directory : job_.inherited) {
@@ -224,7 +225,8 @@ private:
             "DEBCONF_NONINTERACTIVE_SEEN=true",
             "SYSTEMD_OFFLINE=1",
             "RUNLEVEL=1"};
-        ZF_TRY(const int status, run_in_scratch_zone(scratch(reader), words, environment));
+        ZF_TRY(const ScratchSpec spec, scratch(reader));
+        ZF_TRY(const int status, run_in_scratch_zone(spec, words, environment));
         if (status == 0) return {};
         return Error(Errc::io, "dpkg failed in the zone with status " + std::to_string(status) +
                                    (reader.error().empty() ? std::string() : ": " + printable(reader.error())))

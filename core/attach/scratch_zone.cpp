@@ -363,6 +363,10 @@ Result<int> run_with_ids(const ScratchPlan& plan, std::uint32_t id_base) {
     return judge(message);
 }
 
+constexpr const char* kSameIds =
+    "the file system of the zone's tree cannot be id-mapped: the scratch zone's root has root's own number, in a user "
+    "namespace without power over the host";
+
 std::vector<const char*> pointers(const std::vector<std::string>& words) {
     std::vector<const char*> out;
     for (const std::string& word : words) out.push_back(word.c_str());
@@ -385,6 +389,7 @@ Result<int> run_with_guards(const ScratchSpec& spec, const std::vector<std::stri
     if (spec.id_base != 0 && guards.shifted_ids) {
         auto done = run_with_ids(plan, spec.id_base);
         if (done || done.error().code() != Errc::unsupported) return done;
+        if (spec.warn) spec.warn(kSameIds);
     }
     return run_with_ids(plan, 0);
 }

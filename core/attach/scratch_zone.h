@@ -68,9 +68,10 @@ struct ScratchSpec {
     gid_t group = 0;
     std::chrono::milliseconds limit{600'000};
     std::uint32_t processes_max = 1024;
-    std::uint64_t memory_bytes_max = 2ULL << 30;          // where the host has cgroup v2's memory controller
-    std::uint64_t output_bytes_max = 8ULL << 20;          // more is thrown away, and said once
-    std::function<void(std::string_view)> log = nullptr;  // each line of output: printable, at most 4 KiB
+    std::uint64_t memory_bytes_max = 2ULL << 30;             // where the host has cgroup v2's memory controller
+    std::uint64_t output_bytes_max = 8ULL << 20;             // more is thrown away, and said once
+    std::function<void(std::string_view)> log = nullptr;     // each line of output: printable, at most 4 KiB
+    std::function<void(const std::string&)> warn = nullptr;  // a protection that this host cannot give, one sentence
 };
 
 // Runs argv[0], an absolute path inside, with exactly this environment ("A=b"), and waits.

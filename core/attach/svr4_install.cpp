@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kPackages = "/var/sadm/pkg/";
 constexpr std::uint64_t kScriptBytesMax = 16U << 20U;
 constexpr off_t kSummedBytesMax = 1LL << 30;  // the zone's file may be sparse, and its size any
-const FileAttributes kData{0644, 0, 0, -1};
+const ZoneFileAttributes kData{0644, 0, 0, -1};
 
 std::string package_directory(const std::string& package) { return kPackages + package; }
 
@@ -53,8 +53,8 @@ void Svr4Installer::give_to_root(const PkgmapEntry& entry, const std::string& wh
                           ", and what else is its, belongs to root there, without set-id bits");
 }
 
-FileAttributes Svr4Installer::attributes_of(const PkgmapEntry& entry, const struct stat& from) const {
-    FileAttributes out{from.st_mode & 07777U, from.st_uid, from.st_gid, -1};
+ZoneFileAttributes Svr4Installer::attributes_of(const PkgmapEntry& entry, const struct stat& from) const {
+    ZoneFileAttributes out{from.st_mode & 07777U, from.st_uid, from.st_gid, -1};
     if (const auto mode = parse_number<mode_t>(entry.mode, 8)) out.mode = *mode & 07777U;
     const auto user = scripts_.users().find(entry.owner);
     const auto group = scripts_.groups().find(entry.group);
@@ -251,7 +251,7 @@ Status Svr4Installer::install_class(const SpooledPackage& package, const std::st
     for (const PkgmapEntry* entry : made) {
         ZF_TRY(const std::optional<struct stat> now, zone_.find(entry->path));
         if (!now || !S_ISREG(now->st_mode)) continue;
-        FileAttributes attributes = attributes_of(*entry, *now);
+        ZoneFileAttributes attributes = attributes_of(*entry, *now);
         attributes.modtime = -1;
         ZF_TRY_STATUS(zone_.set_attributes(entry->path, attributes));
     }

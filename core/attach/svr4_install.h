@@ -44,7 +44,7 @@ public:
     Status install(const SpooledPackage& package, bool is_update);
 
     // Mode, owner and group of an entry for the zone; what it leaves open ('?') is taken from `from`.
-    FileAttributes attributes_of(const PkgmapEntry& entry, const struct stat& from) const;
+    ZoneFileAttributes attributes_of(const PkgmapEntry& entry, const struct stat& from) const;
 
 private:
     // An id that the zone does not know: neither the host's, which is somebody else there, nor any privilege.

@@ -81,6 +81,11 @@ void Svr4Scripts::add_userland(ScratchSpec& spec) const {
         if (n > 0)
             spec.links.push_back({std::string("/") + name, std::string(target.data(), static_cast<std::size_t>(n))});
     }
+    // On a host with Debian's userland awk and others are links by way of this directory.
+    const std::string alternatives = job_->host_root + "/etc/alternatives";
+    struct stat info {};
+    if (::lstat(alternatives.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
+        spec.binds.push_back({alternatives, "/etc/alternatives", false});
 }
 
 // The zone at /a is whole: also for scripts that run its own programs, chroot $PKG_INSTALL_ROOT.
@@ -107,7 +112,8 @@ Status Svr4Scripts::run(const Svr4Script& script) const {
     spec.zone_root_fd = job_->zone_root;
     spec.root_is_zone = false;
     spec.id_base = uid_base(job_->zone);
-    spec.limit = job_->limit;
+    ZF_TRY(spec.limit, time_left(*job_));
+    spec.warn = [this](const std::string& note) { note_once(*job_->notes, note); };
     spec.input = script.input;
     add_userland(spec);
     const std::string spool = "/var/sadm/pkg/" + script.package + "/save/pspool";

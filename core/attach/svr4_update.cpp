@@ -162,7 +162,7 @@ private:
             job_.notes->push_back(printable(entry.path) + " of package " + package.name +
                                   " is not as it was packed on this host; the zone gets it as it is here");
         }
-        const FileAttributes attributes = installer.attributes_of(entry, info);
+        const ZoneFileAttributes attributes = installer.attributes_of(entry, info);
         if (installer.install_script(package, entry.klass).empty())
             return zone_.put_file(entry.path, source->get(), attributes);
         ZF_TRY(const UniqueFd work, open_directory(job_.work_directory));

@@ -36,12 +36,16 @@ struct UpdateJob {
     std::vector<std::string> inherited;                   // directories that the zone sees through the host, absolute
     std::string zone;                                     // its name
     std::string work_directory;                           // of the host, root's own, empty; the caller removes it
-    std::chrono::milliseconds limit{1'800'000};           // of one run in the scratch zone
+    std::int64_t deadline_ms = 0;                         // of the whole update, monotonic: what runs then is ended
     std::function<void(std::string_view)> log;            // one line, printable; never null
     std::function<void(const UpdateProgress&)> progress;  // never null
     std::function<void(const std::string&)> at_step;      // "packed", "package:NAME", ...: for tests; never null
     std::vector<std::string>* notes = nullptr;            // what a person should know, one sentence each
 };
+
+// What is left of the time for one run in the scratch zone; Errc::timed_out when nothing is.
+Result<std::chrono::milliseconds> time_left(const UpdateJob& job);
+void note_once(std::vector<std::string>& notes, const std::string& note);
 
 Status apply_dpkg_update(const UpdateJob& job);
 Status apply_svr4_update(const UpdateJob& job);

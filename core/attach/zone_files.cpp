@@ -42,7 +42,7 @@ Status copy_bytes(int from, int to) {
 }
 
 // chown first: it takes the set-id bits away.
-Status apply(int fd, const FileAttributes& attributes, const std::string& path) {
+Status apply(int fd, const ZoneFileAttributes& attributes, const std::string& path) {
     if (::fchown(fd, attributes.uid, attributes.gid) != 0) return failed("chown", path);
     if (::fchmod(fd, attributes.mode) != 0) return failed("chmod", path);
     if (attributes.modtime < 0) return {};
@@ -96,7 +96,7 @@ Result<std::string> ZoneFiles::read(const std::string& path, std::uint64_t bytes
     return text;
 }
 
-Status ZoneFiles::make_directory(const std::string& path, const FileAttributes& attributes) const {
+Status ZoneFiles::make_directory(const std::string& path, const ZoneFileAttributes& attributes) const {
     ZF_TRY(const Place at, place(path, true));
     const bool is_new = ::mkdirat(at.directory.get(), at.name.c_str(), 0700) == 0;
     if (!is_new && errno != EEXIST) return failed("make directory", path);
@@ -122,7 +122,7 @@ Status ZoneFiles::replace(const std::string& path, const std::function<Status(in
     return done;
 }
 
-Status ZoneFiles::put_file(const std::string& path, int source, const FileAttributes& attributes) const {
+Status ZoneFiles::put_file(const std::string& path, int source, const ZoneFileAttributes& attributes) const {
     return replace(path, [&](int directory, const std::string& name) -> Status {
         const UniqueFd fd(
             ::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -132,7 +132,7 @@ Status ZoneFiles::put_file(const std::string& path, int source, const FileAttrib
     });
 }
 
-Status ZoneFiles::put_text(const std::string& path, std::string_view text, const FileAttributes& attributes) const {
+Status ZoneFiles::put_text(const std::string& path, std::string_view text, const ZoneFileAttributes& attributes) const {
     return replace(path, [&](int directory, const std::string& name) -> Status {
         const UniqueFd fd(
             ::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -158,7 +158,7 @@ Status ZoneFiles::make_hard_link(const std::string& path, const std::string& tar
     });
 }
 
-Status ZoneFiles::make_fifo(const std::string& path, const FileAttributes& attributes) const {
+Status ZoneFiles::make_fifo(const std::string& path, const ZoneFileAttributes& attributes) const {
     ZF_TRY(const std::optional<struct stat> known, find(path));
     if (known && S_ISFIFO(known->st_mode)) return {};
     return replace(path, [&](int directory, const std::string& name) -> Status {
@@ -171,7 +171,7 @@ Status ZoneFiles::make_fifo(const std::string& path, const FileAttributes& attri
     });
 }
 
-Status ZoneFiles::set_attributes(const std::string& path, const FileAttributes& attributes) const {
+Status ZoneFiles::set_attributes(const std::string& path, const ZoneFileAttributes& attributes) const {
     ZF_TRY(const UniqueFd fd, open_regular(path));
     return apply(fd.get(), attributes, path);
 }

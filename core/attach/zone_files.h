@@ -16,7 +16,7 @@
 
 namespace zoneferry {
 
-struct FileAttributes {
+struct ZoneFileAttributes {
     mode_t mode = 0644;
     uid_t uid = 0;
     gid_t gid = 0;
@@ -35,13 +35,13 @@ public:
 
     // Missing parents are made, 0755 and root's. What is in the way and of another kind is Errc::conflict; a link to a
     // directory counts as one and is left alone.
-    Status make_directory(const std::string& path, const FileAttributes& attributes) const;
-    Status put_file(const std::string& path, int source, const FileAttributes& attributes) const;
-    Status put_text(const std::string& path, std::string_view text, const FileAttributes& attributes) const;
+    Status make_directory(const std::string& path, const ZoneFileAttributes& attributes) const;
+    Status put_file(const std::string& path, int source, const ZoneFileAttributes& attributes) const;
+    Status put_text(const std::string& path, std::string_view text, const ZoneFileAttributes& attributes) const;
     Status make_symlink(const std::string& path, const std::string& target) const;
     Status make_hard_link(const std::string& path, const std::string& target) const;
-    Status make_fifo(const std::string& path, const FileAttributes& attributes) const;
-    Status set_attributes(const std::string& path, const FileAttributes& attributes) const;  // of a regular file
+    Status make_fifo(const std::string& path, const ZoneFileAttributes& attributes) const;
+    Status set_attributes(const std::string& path, const ZoneFileAttributes& attributes) const;  // of a regular file
 
     // Missing is no error, nor is a directory that is not empty: that stays.
     Status remove(const std::string& path) const;

@@ -1,6 +1,8 @@
 #include "core/image/file_copy.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -47,6 +49,9 @@ Result<UniqueFd> open_seen(int from, const std::string& name, const struct stat&
 
 Result<EntryMetadata> read_metadata(int fd, const struct stat& info, CopyScope scope) {
     EntryMetadata metadata = plain_metadata(info);
+    if (scope == CopyScope::everything) {
+        ZF_TRY(metadata.attributes, read_file_attributes(fd));
+    }
     std::string names(kImageXattrBytesMax, '\0');
     const ssize_t length = ::flistxattr(fd, names.data(), names.size());
     if (length < 0) {
@@ -106,7 +111,14 @@ Status FileCopier::copy_file(int from, const std::string& name, const struct sta
     ZF_TRY(const UniqueFd source, open_seen(from, name, info, O_RDONLY));
     ZF_TRY(EntryMetadata metadata, read_metadata(source.get(), info, scope_));
     ZF_TRY(UniqueFd target, writer_.begin_file(path));
-    ZF_TRY_STATUS(copy_data(source.get(), target.get(), static_cast<std::uint64_t>(info.st_size), path));
+    constexpr auto kNoCow = static_cast<std::uint32_t>(FileFlag::no_cow);
+    if ((metadata.attributes.flags & kNoCow) != 0) {  // only an empty file can be made so
+        ZF_TRY(const auto left_out, apply_file_attributes(target.get(), {kNoCow, 0}));
+        if (left_out.flags != 0) return Error(Errc::unsupported, "the file system has no copy-on-write to switch off");
+    }
+    // A zone's own tree is cloned where the file system can: no time, no space. (A host's file is not to be shared.)
+    const bool is_clone = scope_ == CopyScope::everything && ::ioctl(target.get(), FICLONE, source.get()) == 0;
+    if (!is_clone) ZF_TRY_STATUS(copy_data(source.get(), target.get(), static_cast<std::uint64_t>(info.st_size), path));
     return writer_.finish_file(path, std::move(target), metadata);
 }
 

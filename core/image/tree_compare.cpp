@@ -39,6 +39,7 @@ public:
     Status metadata(int a, int b, const struct stat& ours, const struct stat& theirs, const std::string& path) const {
         ZF_TRY(EntryMetadata left, read_metadata(a, ours, CopyScope::everything));
         ZF_TRY(EntryMetadata right, read_metadata(b, theirs, CopyScope::everything));
+        if (left.attributes != right.attributes) return differs(path, "file attributes (lsattr)");
         const auto by_name = [](const Xattr& x, const Xattr& y) { return x.name < y.name; };
         std::sort(left.xattrs.begin(), left.xattrs.end(), by_name);
         std::sort(right.xattrs.begin(), right.xattrs.end(), by_name);

@@ -17,7 +17,13 @@ namespace {
 
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-// Owner before mode (chown clears set-id bits), capabilities and ACLs after both, times last.
+Status apply_attributes(int fd, const FileAttributes& wanted) {
+    ZF_TRY(const FileAttributes left_out, apply_file_attributes(fd, wanted));
+    if (left_out == FileAttributes()) return {};
+    return Error(Errc::unsupported, "the file system does not have all its attributes (lsattr)");
+}
+
+// Owner before mode (chown clears set-id bits), capabilities and ACLs after both, then times, then what freezes.
 Status apply(int fd, const EntryMetadata& metadata) {
     if (::fchown(fd, metadata.uid, metadata.gid) != 0) return system_error("set the owner", errno);
     if (::fchmod(fd, metadata.permissions & 07777) != 0) return system_error("set the mode", errno);
@@ -28,7 +34,7 @@ Status apply(int fd, const EntryMetadata& metadata) {
     }
     const timespec times[2] = {metadata.modified, metadata.modified};
     if (::futimens(fd, times) != 0) return system_error("set the times", errno);
-    return {};
+    return metadata.attributes == FileAttributes() ? Status() : apply_attributes(fd, metadata.attributes);
 }
 
 Status apply_to_name(int parent, const std::string& name, const EntryMetadata& metadata, bool is_symlink) {
@@ -135,7 +141,12 @@ Status TreeWriter::spend(const std::string& path, std::uint64_t bytes) {
 }
 
 Status TreeWriter::finish_file(const std::string& path, UniqueFd file, const EntryMetadata& metadata) {
-    Status done = apply(file.get(), metadata);
+    EntryMetadata now = metadata;
+    if ((metadata.attributes.flags & kFileFlagsFreezing) != 0) {
+        to_freeze_.emplace_back(path, metadata.attributes);
+        now.attributes.flags &= ~kFileFlagsFreezing;
+    }
+    Status done = apply(file.get(), now);
     if (!done) return std::move(done).error().during("the entry \"" + printable(path) + "\"");
     return {};
 }
@@ -210,8 +221,21 @@ Status TreeWriter::text_file(const std::string& path, std::string_view content, 
     return finish_file(path, std::move(file), metadata);
 }
 
+// A frozen file can be given no further name, so this waits for all of them.
+Status TreeWriter::freeze_files() {
+    for (const auto& [path, attributes] : to_freeze_) {
+        auto file = open_beneath(root_.get(), path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        if (!file) return refused(path, "open", file.error().system_error());
+        Status done = apply_attributes(file->get(), attributes);
+        if (!done) return std::move(done).error().during("the entry \"" + printable(path) + "\"");
+    }
+    to_freeze_.clear();
+    return {};
+}
+
 Status TreeWriter::finish() {
     parent_.reset();
+    ZF_TRY_STATUS(freeze_files());
     timespec now{};
     if (::clock_gettime(CLOCK_REALTIME, &now) != 0) return system_error("read the clock", errno);
     // Children sort after their parents: from the back, so that a parent is closed when its children are done.

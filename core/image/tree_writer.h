@@ -3,7 +3,8 @@
 // Every path is one that image_path() accepted. Parents are opened beneath the root without following a link, names
 // are created exclusively, so an entry can neither lead out of the tree, nor through a link, nor replace another one.
 // Missing parents are made (0755, root). Directories get their mode and times in finish(), when nothing more changes
-// in them. Data beyond the space that the file system had free (less a reserve) is refused.
+// in them, and files that are to be immutable or append-only become so there. Data beyond the space that the file
+// system had free (less a reserve) is refused.
 #pragma once
 
 #include <sys/stat.h>
@@ -11,9 +12,11 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/fd.h"
+#include "core/base/file_flags.h"
 
 namespace zoneferry {
 
@@ -28,6 +31,7 @@ struct EntryMetadata {
     gid_t gid = 0;
     timespec modified = {};
     std::vector<Xattr> xattrs;
+    FileAttributes attributes;  // of files and directories
 };
 
 class TreeWriter {
@@ -71,6 +75,7 @@ private:
     TreeWriter(UniqueFd root, std::uint64_t budget_bytes) : root_(std::move(root)), budget_bytes_(budget_bytes) {}
     Result<int> parent_of(const std::string& path);
     Result<UniqueFd> open_or_make_directory(const std::string& path);
+    Status freeze_files();
     Status count_entry(const std::string& path);
     Error refused(const std::string& path, std::string_view doing, int error_number) const;
 
@@ -83,6 +88,7 @@ private:
     UniqueFd parent_;  // of the last entry
     std::string parent_path_;
     std::map<std::string, DirectoryRecord> directories_;
+    std::vector<std::pair<std::string, FileAttributes>> to_freeze_;  // files
     std::uint64_t budget_bytes_ = 0;
     std::uint64_t files_ = 0;
     std::uint64_t bytes_ = 0;

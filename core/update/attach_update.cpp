@@ -11,6 +11,7 @@
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/image/directory_source.h"
+#include "core/image/tree_compare.h"
 #include "core/packages/database_file.h"
 #include "core/zone/zonepath.h"
 
@@ -144,7 +145,9 @@ Status copy_root(int zonepath, int work, const UpdateHooks& hooks) {
         if (hooks.progress) hooks.progress(shown);
     };
     ZF_TRY_STATUS(copy_directory(source.get(), writer, report, told, CopyScope::everything));
-    return writer.finish();
+    ZF_TRY_STATUS(writer.finish());
+    if (hooks.progress) hooks.progress({.doing = "comparing", .package = "", .files = writer.files()});
+    return require_equal_trees(source.get(), writer.root());
 }
 
 class AttachUpdate {

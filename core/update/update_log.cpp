@@ -15,7 +15,7 @@
 namespace zoneferry {
 namespace {
 
-constexpr std::size_t kZoneLogBytesMax = 32ULL << 20;  // a distribution upgrade of 2,000 packages wrote 3 MB
+constexpr std::size_t kLogBytesMax = 32ULL << 20;  // of one update; a distribution upgrade of 2,000 packages wrote 3 MB
 
 std::string now_as(const char* format) {
     const std::time_t now = std::time(nullptr);
@@ -48,9 +48,15 @@ Result<UpdateLog> UpdateLog::open(const HostRoot& root, const std::string& zone)
 }
 
 void UpdateLog::add(std::string_view text) {
+    if (is_full_) return;
+    is_full_ = text_.size() + text.size() > kLogBytesMax;
+    add_always(is_full_ ? "(the log is full: what follows is left out, but for the end)" : text);
+}
+
+void UpdateLog::add_always(std::string_view text) {
     const std::string line = now_as("%Y-%m-%dT%H:%M:%SZ ") + std::string(text) + (text.ends_with('\n') ? "" : "\n");
     (void)write_all(file_.get(), as_bytes(line));
-    if (text_.size() + line.size() <= kZoneLogBytesMax) text_ += line;
+    text_ += line;
 }
 
 Status UpdateLog::write_into_zone(int zone_root, PackageSystem system) const {

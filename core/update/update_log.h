@@ -21,8 +21,10 @@ class UpdateLog {
 public:
     static Result<UpdateLog> open(const HostRoot& root, const std::string& zone);
 
-    // One line or more, printable already. What cannot be written is not an error: the update itself counts.
+    // One line or more, printable already; nothing more once the log is full. What cannot be written is not an error:
+    // the update itself counts.
     void add(std::string_view text);
+    void add_always(std::string_view text);  // how it ended: also into a full log
     Status write_into_zone(int zone_root, PackageSystem system) const;
     const std::string& host_path() const { return host_path_; }  // as the host names it
 
@@ -30,6 +32,7 @@ private:
     std::string host_path_;
     UniqueFd file_;
     std::string text_;
+    bool is_full_ = false;
 };
 
 }  // namespace zoneferry

@@ -86,20 +86,21 @@ Status update_tree(const HostRoot& root, const ZoneConfig& config, const UpdateP
         if (hooks.at_step) hooks.at_step(step);
     };
     job.notes = &notes;
+    const SystemClock clock;
+    const std::int64_t began_ms = clock.monotonic_ms();
+    job.deadline_ms = began_ms + kUpdateLimitMs;
     log.add("update of zone " + config.name);
     const std::string text = update_plan_text(plan);
     for (const std::string_view line : split(text, '\n')) {
         if (!line.empty()) log.add(line);
     }
-    const SystemClock clock;
-    const std::int64_t began_ms = clock.monotonic_ms();
     Status done = plan.system == PackageSystem::dpkg ? apply_dpkg_update(job) : apply_svr4_update(job);
     const std::string took = " after " + format_duration_ms(clock.monotonic_ms() - began_ms);
     if (!done) {
-        log.add("FAILED" + took + ": " + done.error().text());
+        log.add_always("FAILED" + took + ": " + done.error().text());
         return done;
     }
-    log.add("done" + took + ": " + std::to_string(plan.steps.size()) + " packages");
+    log.add_always("done" + took + ": " + std::to_string(plan.steps.size()) + " packages");
     if (Status logged = log.write_into_zone(zone_root, plan.system); !logged) {
         notes.push_back("the zone has no log of its update: " + logged.error().text());
     }

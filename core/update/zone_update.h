@@ -17,6 +17,9 @@
 
 namespace zoneferry {
 
+// Of a whole update, however many packages: a package's script that never ends must end.
+inline constexpr std::int64_t kUpdateLimitMs = 3'600'000;
+
 struct UpdateHooks {
     std::function<void(const UpdateProgress&)> progress;
     std::function<void(const std::string&)> at_step;  // for tests: a place to die; may be empty, as progress may

@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/zone/state_binding.h"
 #include "core/zone/index.h"
 
 namespace zoneferry {
@@ -186,6 +187,7 @@ Status OwnerStore::remove(const ZoneName& zone, const std::string& zonepath) {
 }
 
 Status may_boot(const HostRoot& root, const ZoneName& zone, const std::string& zonepath) {
+    ZF_TRY_STATUS(check_state_binding(root));
     ZF_TRY(const std::optional<OwnerRecord> record, OwnerStore(root).load(zone, zonepath));
     return check_may_boot(record);
 }

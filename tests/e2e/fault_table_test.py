@@ -26,8 +26,9 @@ DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs/faults.md"
 PHASES = [("source", event) for event in ("begun", "prepared", "quiesced", "sent", "verified", "staged", "released",
                                           "owned", "activated")] + \
          [("target", event) for event in ("begun", "ready", "owned", "activated")]
-PATIENCE_S = 3   # retry_s and quiesced_retry_s of these agents
+PATIENCE_S = 3   # retry_s, quiesced_retry_s and answer_s of these agents
 OUT_S = 4        # how long a link or a disk is away: longer than that
+STOPPED_S = 8    # longer than every time-out after another: the answer's, then the patience
 DAY_S = 86_400
 
 
@@ -59,6 +60,10 @@ class Case:
         self.wake()
         self.sweep.test.agents[self.victim.name].process.wait()
 
+    def kill_both(self):
+        self.kill()
+        self.sweep.test.agents[self.sweep.test.other(self.victim).name].kill()
+
     def disk_fails(self, error, classes=DISK):
         self.points.arm(ERROR, 1, error=error, classes=classes, calls=1 << 40)
 
@@ -72,7 +77,8 @@ class Case:
 
 FAULTS = [
     Fault("killed", lambda case: case.kill(), lasts_s=0, goes_on=False),
-    Fault(f"stopped {OUT_S} s", lambda case: None, goes_on=False),
+    Fault("both agents killed", lambda case: case.kill_both(), lasts_s=0, goes_on=False),
+    Fault(f"stopped {STOPPED_S} s", lambda case: None, lasts_s=STOPPED_S, goes_on=False),
     Fault("link cut", lambda case: case.victim.cut_link(), lambda case: case.victim.heal_link()),
     Fault("link cut one way", lambda case: case.cut_one_way(), lambda case: case.heal_one_way()),
     Fault("disk full (ENOSPC)", lambda case: case.disk_fails(errno.ENOSPC), lambda case: case.points.arm()),
@@ -94,7 +100,7 @@ def is_stopped(pid):
 
 
 class FaultTableTest(FaultTest):
-    settings = {"quiesced_retry_s": PATIENCE_S, "retry_s": PATIENCE_S}
+    settings = {"quiesced_retry_s": PATIENCE_S, "retry_s": PATIENCE_S, "answer_s": PATIENCE_S}
 
     @classmethod
     def setUpClass(cls):
@@ -149,7 +155,8 @@ def write_document(seen):
     lines = ["# Faults", "",
              "What became of a move when a fault struck just after an event of it had become durable. Made by",
              "`ZONEFERRY_FAULT_ROWS=all tests/e2e/fault_table_test.py` with real agents on two hosts in namespaces;",
-             f"a link or a disk was away for {OUT_S} s, `retry_s` and `quiesced_retry_s` were {PATIENCE_S}.", "",
+             f"a link or a disk was away for {OUT_S} s; `retry_s`, `quiesced_retry_s` and `answer_s` were {PATIENCE_S}, so an",
+             f"agent that was stopped for {STOPPED_S} s was away for longer than every time-out of the other one.", "",
              "*moved*: the zone is on the target and the source's copy is deleted, as asked for. *home*: it is on the",
              "source as before. The number is the exit status of `zoneferry move`: 5 when the agent that it asked died.",
              "In every cell exactly one host may run the zone, its tree is byte for byte what it was, and no staging,",

@@ -9,7 +9,7 @@ import sys
 import unittest
 
 import hosts as harness
-from debs import Newer, version_of
+from debs import Newer, fake_package, version_of
 from ferry import ferry, ferry_json, make_zone, start_agents, trust, zone_path, zone_states
 
 SUPPORT = harness.SUPPORT
@@ -277,6 +277,38 @@ class UpdateTest(unittest.TestCase):
         self.assertIn("incomplete", failed.stderr)
         self.assertEqual(zone_states(self.host2)["sparse"], "incomplete")
         self.assertEqual(self.attach("sparse", "--undo", check=False).returncode, 1)
+
+    # ---- removed packages, and -U ---------------------------------------------------------------------------
+
+    def test_packages_that_go_and_packages_of_the_zone_alone(self):
+        """zf-gone is dependent (it lies in /usr) and host2 does not have it; zf-own and zf-ahead lie in /opt alone."""
+        own = {"zf-own": ("1.0", "2.0"), "zf-ahead": ("2.0", "1.0")}
+        gone = fake_package(self.host1, "zf-gone", "1.0", {"/usr/share/zf-gone/data": "x\n", "/etc/zf-gone.conf": "c\n"},
+                            conffiles=["/etc/zf-gone.conf"])
+        for package, versions in own.items():
+            for host, version in zip((self.host1, self.host2), versions):
+                fake_package(host, package, version, {f"/opt/{package}/version": version + "\n"})
+        try:
+            self.make_detached("extra", True)
+            tree = self.bring("extra")
+            done = self.attach("extra", "-u")
+            self.assertEqual(zone_states(self.host2)["extra"], "installed")
+            status = self.host2.run(["dpkg-query", f"--admindir={zone_path('extra')}/root/var/lib/dpkg", "-W", "-f",
+                                     "${db:Status-Status}", gone]).stdout
+            self.assertEqual(status, "config-files")
+            self.assertEqual((tree / "root/etc/zf-gone.conf").read_text(), "c\n")  # removed, not purged
+            self.assertEqual({p: self.zone_version("extra", p) for p in own}, {p: v[0] for p, v in own.items()}, done.stderr)
+            tree = self.bring("extra")
+            done = self.attach("extra", "-U")
+            self.assertEqual({p: self.zone_version("extra", p) for p in own}, {"zf-own": "2.0", "zf-ahead": "2.0"})
+            self.assertEqual((tree / "root/opt/zf-own/version").read_text(), "2.0\n")
+            self.assertEqual((tree / "root/opt/zf-ahead/version").read_text(), "2.0\n")
+            self.assertIn("zf-ahead", done.stdout + done.stderr)
+            self.assert_new("extra")
+        finally:
+            self.forget("extra")
+            self.host1.run(["dpkg", "--purge", "zf-gone", *own])
+            self.host2.run(["dpkg", "--purge", *own])
 
     # ---- move -u --------------------------------------------------------------------------------------------
 

@@ -131,6 +131,27 @@ class HouseTest(unittest.TestCase):
                         yield f"{name_of(path)}:{number}: {line.strip()}"
         self.expect_none(problems())
 
+    def test_one_name_one_type(self):
+        """Two types of one name in two rooms are one to the linker, which takes the functions of either: memory is lost
+        or overwritten (seen: a second TreeWriter). In .cpp files an unnamed namespace keeps them apart."""
+        def types(path):
+            hidden = False
+            for line in path.read_text(encoding="utf8").splitlines():
+                hidden = hidden or line.startswith("namespace {")
+                if line.startswith("}  // namespace") and not line.startswith("}  // namespace z"):
+                    hidden = False
+                made = re.match(r"(?:class|struct|union|enum(?: class)?) (\w+)\b(?!::)[^;]*(\{|$)", line)
+                if made and not hidden:
+                    yield made[1]
+
+        def problems():
+            first = {}
+            for path in files(".h", ".cpp", places=ROOMS):
+                for name in types(path):
+                    if first.setdefault(name, path) != path:
+                        yield f"{name} is a type of {name_of(first[name])} and of {name_of(path)}"
+        self.expect_none(problems())
+
     def test_headers(self):
         def problems():
             for path in files(".h"):

@@ -107,3 +107,21 @@ class Newer:
         if not keep:
             self.host.path(self.deb).unlink()
         shutil.rmtree(self.tree)
+
+
+def fake_package(host, name, version, files, conffiles=()):
+    """A small package of these files {path: text}, installed on the host by its dpkg; its name."""
+    tree = host.path(f"/var/tmp/fake-{name}")
+    for path, text in files.items():
+        to = tree / path.lstrip("/")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(text)
+    (tree / "DEBIAN").mkdir()
+    (tree / "DEBIAN/control").write_text(f"Package: {name}\nVersion: {version}\nArchitecture: all\nSection: misc\nPriority: "
+                                         f"optional\nMaintainer: Test <test@example.org>\nDescription: of a test\n")
+    (tree / "DEBIAN/conffiles").write_text("".join(path + "\n" for path in conffiles))
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", tree, f"{tree}.deb"], check=True, capture_output=True)
+    host.run(["dpkg", "-i", f"/var/tmp/fake-{name}.deb"])
+    shutil.rmtree(tree)
+    os.unlink(f"{tree}.deb")
+    return name

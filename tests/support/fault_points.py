@@ -92,7 +92,7 @@ class Observer:
     """Looks all the time, from outside, on which hosts a zone's init runs; more than one is the worst that can be."""
 
     def __init__(self, hosts, name):
-        self.hosts, self.name, self.looks, self.twice = list(hosts), name, 0, []
+        self.hosts, self.name, self.seen, self.twice = list(hosts), name, set(), []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look)
 
@@ -110,8 +110,9 @@ class Observer:
 
     def _look(self):
         while not self._stop.wait(0.002):
-            self.looks += 1
-            if all(self._runs(host) for host in self.hosts):
+            running = [host.name for host in self.hosts if self._runs(host)]
+            self.seen.update(running)
+            if len(running) > 1:
                 self.twice.append(time.monotonic())
 
     def __enter__(self):
@@ -169,10 +170,15 @@ class Sweep:
                              text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return home, away, process
 
-    def finish(self, home, away, process, fault):
+    def finish(self, home, away, process, fault, reuse=False):
         """Everything runs again: waits until it is over, and asks the questions. Returns the outcome."""
         for host in self.test.hosts:
-            self.restart(host)
+            self.points[host.name].arm()
+            if self.test.agents[host.name].process.poll() is not None or not reuse:
+                self.restart(host)
+        if reuse and not self.test.is_quiet(2):
+            for host in self.test.hosts:
+                self.restart(host)  # they ask each other at their start, else every 15 s
         stdout, stderr = process.communicate(timeout=120)
         ends = [line for line in map(json.loads, stdout.splitlines()) if line.get("type") == "end"]
         self.test.settle(90)
@@ -228,7 +234,7 @@ class Sweep:
         process.communicate(timeout=120)
         wait_for(lambda: self.holder() is away, 20)
         counts = {"source": self.points[home.name].count(), "target": self.points[away.name].count()}
-        self.finish(home, away, process, "none")
+        self.finish(home, away, process, "none", reuse=True)
         return counts
 
     def kill_at(self, role, number, action=KILL):
@@ -241,7 +247,7 @@ class Sweep:
         while process.poll() is None and agent.poll() is None:
             select_wait(process, agent)
         call = self.points[victim.name].fired()
-        return self.finish(home, away, process, f"{role} killed at {call or 'no call'}")
+        return self.finish(home, away, process, f"{role} killed at {call or 'no call'}", reuse=True)
 
     def fail_at(self, role, number, error, calls=ENDS, classes=DISK):
         """One move in which that many calls fail, from the number-th on; then the disk is well again."""

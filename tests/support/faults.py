@@ -124,9 +124,13 @@ class FaultTest(unittest.TestCase):
         self.assertEqual(len(holders), 1, f"{name}: {[(h.name, zone_states(h), owner_states(h)) for h in self.hosts]}")
         return holders[0]
 
+    def is_quiet(self, seconds):
+        """Waits until no move is under way on either host, or until the time is over."""
+        return wait_for(lambda: all(move["over"] for host in self.hosts for move in moves(host)), seconds, 0.05)
+
     def settle(self, seconds=60):
         """Waits until no move is under way on either host."""
-        quiet = wait_for(lambda: all(move["over"] for host in self.hosts for move in moves(host)), seconds, 0.1)
+        quiet = self.is_quiet(seconds)
         self.assertTrue(quiet, [(host.name, move) for host in self.hosts for move in moves(host) if not move["over"]])
 
     def assert_sane(self, name, running=True):

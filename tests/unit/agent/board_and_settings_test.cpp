@@ -71,6 +71,7 @@ TEST_F(SettingsFiles, DefaultsWithoutAnyFile) {
     EXPECT_EQ(settings->halt_grace_s, 30);
     EXPECT_EQ(settings->retry_s, 600);
     EXPECT_EQ(settings->quiesced_retry_s, 60);
+    EXPECT_EQ(settings->answer_s, 30);
     EXPECT_EQ(settings->boot_wait_s, 60);
 }
 

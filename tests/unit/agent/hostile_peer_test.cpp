@@ -126,6 +126,20 @@ TEST_F(TwoAgents, ABrokenOffFinalizeLeavesWhatCameSinceAlone) {
     EXPECT_TRUE(path_exists(one.path("/zones/web01/root/etc/hostname")));
 }
 
+TEST_F(TwoAgents, ABrokenOffFinalizeDoesNotKeepACopyThatIsGone) {
+    one.make_zone("web01", "/zones/web01");
+    const std::string id = one.started("web01", "host2");
+    one.wait_for(id, MoveNews::Type::end);
+    const std::string trash = trash_path(one.root(), "/zones/web01", id);
+    ASSERT_EQ(::rename(one.path("/zones/web01").c_str(), trash.c_str()), 0);
+    two.stop();  // it was asked and told before
+    const auto ended = finalize_move(one.context(), one.record(id));
+    ASSERT_TRUE(ended) << ended.error().text();
+    EXPECT_FALSE(path_exists(trash));
+    EXPECT_EQ(one.state("web01"), "none");
+    EXPECT_EQ(one.owner("web01"), "none");
+}
+
 TEST_F(TwoAgents, ABrokenOffFinalizeEndsAlsoWhenTheZoneCameBack) {
     one.make_zone("web01", "/zones/web01");
     const std::string id = one.started("web01", "host2");

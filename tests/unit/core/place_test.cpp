@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/attach/manifest.h"
+#include "core/base/file_flags.h"
 #include "core/base/process.h"
 #include "core/image/clone.h"
 #include "core/image/identity.h"
@@ -229,6 +230,29 @@ TEST_F(Place, AMoveBetweenFileSystemsCopiesEverythingComparesAndRemoves) {
     EXPECT_EQ(::getxattr(at("/other/web01/root/usr/tool").c_str(), "trusted.note", &value, 1), 1);
     EXPECT_EQ(value, 'y');
     EXPECT_EQ(store().config(name("web01"))->zonepath, "/other/web01");
+}
+
+TEST_F(Place, AMoveBetweenFileSystemsKeepsFileAttributes) {
+    ASSERT_TRUE(make_directories(at("/other"), 0755));
+    if (!bind_over("/other")) GTEST_SKIP() << "needs the right to mount";
+    const std::string frozen = "/root/usr/frozen";
+    write_file(at("/zones/web01" + frozen), "frozen\n");
+    ASSERT_EQ(::link(at("/zones/web01" + frozen).c_str(), at("/zones/web01/root/usr/second").c_str()), 0);
+    const auto attributes = [&](const std::string& path) {
+        return read_file_attributes(open_file(at(path), O_RDONLY)->get()).value_or(FileAttributes());
+    };
+    const FileAttributes wanted{
+        static_cast<std::uint32_t>(FileFlag::immutable) | static_cast<std::uint32_t>(FileFlag::no_dump), 0};
+    for (const std::string& path : {frozen, std::string("/root/usr")}) {
+        const auto left_out = apply_file_attributes(open_file(at("/zones/web01" + path), O_RDONLY)->get(), wanted);
+        ASSERT_TRUE(left_out) << left_out.error().text();
+        if (left_out->flags != 0) GTEST_SKIP() << "the file system has no immutable files";
+    }
+    const auto moved = relocate("/other/web01");
+    EXPECT_TRUE(moved) << text_of(moved);
+    for (const std::string& path : {frozen, std::string("/root/usr"), std::string("/root/usr/second")}) {
+        EXPECT_EQ(attributes("/other/web01" + path), wanted) << path;
+    }
 }
 
 TEST_F(Place, ACopyThatDiffersIsThrownAway) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/attach/update.h"
+#include "core/base/clock.h"
 #include "core/base/text.h"
 #include "tests/support/busybox_zone.h"
 #include "tests/support/fake_packages.h"
@@ -46,7 +47,7 @@ protected:
         UpdateJob job{.plan = plan_, .zone_root = root_.get(), .host_root = host(), .inherited = {"/usr"}};
         job.zone = "web";
         job.work_directory = place_.path() + "/work";
-        job.limit = limit_;
+        job.deadline_ms = SystemClock().monotonic_ms() + limit_ms_;
         job.log = [this](std::string_view line) { lines_.emplace_back(line); };
         job.progress = [this](const UpdateProgress& progress) { progress_.push_back(progress); };
         job.at_step = [this](const std::string& step) { steps_.push_back(step); };
@@ -69,7 +70,7 @@ protected:
     TempDirectory place_;
     UniqueFd root_;
     UpdatePlan plan_;
-    std::chrono::milliseconds limit_{60'000};
+    std::int64_t limit_ms_ = 60'000;
     std::vector<std::string> lines_, steps_, notes_;
     std::vector<UpdateProgress> progress_;
 };
@@ -289,7 +290,14 @@ TEST_F(Svr4HostileZoneTest, AScriptOfTheZoneThatTriesEverything) {
 
 TEST_F(Svr4HostileZoneTest, AScriptThatNeverEnds) {
     write_file(zone() + "/var/sadm/pkg/SUNWold/install/preremove", "while true; do sleep 1; done\n");
-    limit_ = std::chrono::milliseconds(500);
+    limit_ms_ = 500;
+    expect_refused("did not end within");
+}
+
+TEST_F(Svr4HostileZoneTest, ManyScriptsHaveOneDeadlineTogether) {
+    limit_ms_ = 900;
+    write_file(zone() + "/var/sadm/pkg/SUNWold/install/preremove", "sleep 0.6\n");
+    write_file(zone() + "/var/sadm/pkg/SUNWold/install/postremove", "sleep 0.6\n");
     expect_refused("did not end within");
 }
 

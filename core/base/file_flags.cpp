@@ -1,4 +1,4 @@
-#include "transfer/file_flags.h"
+#include "core/base/file_flags.h"
 
 #include <linux/fs.h>
 #include <sys/ioctl.h>

@@ -1,0 +1,75 @@
+// A zone's own tree, copied on a file system that shares blocks between files: no space, and everything kept.
+#include "core/image/file_copy.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "core/base/digest.h"
+#include "core/base/process.h"
+#include "core/image/directory_source.h"
+#include "core/image/tree_compare.h"
+#include "tests/support/fake_packages.h"
+#include "tests/support/temp_directory.h"
+
+namespace zoneferry {
+namespace {
+
+class CloneCopy : public ::testing::TestWithParam<const char*> {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0) GTEST_SKIP() << "mounting an image needs root";
+        const std::string image = place_.path() + "/image";
+        ASSERT_TRUE(run_checked({"truncate", "-s", "400M", image}));
+        const Status made = run_checked({std::string("mkfs.") + GetParam(), "-q", image});
+        if (!made) GTEST_SKIP() << made.error().text();
+        ASSERT_TRUE(make_directories(top(), 0755));
+        const Status mounted = run_checked({"mount", "-o", "loop", image, top()});
+        if (!mounted) GTEST_SKIP() << "this kernel does not mount it: " << mounted.error().text();
+        is_mounted_ = true;
+    }
+    void TearDown() override {
+        if (!is_mounted_) return;
+        EXPECT_EQ(::umount2(top().c_str(), 0), 0);
+    }
+
+    std::string top() const { return place_.path() + "/top"; }
+    std::uint64_t free_bytes() const {
+        const UniqueFd directory = *open_directory(top());
+        EXPECT_EQ(::syncfs(directory.get()), 0);
+        struct statvfs space {};
+        EXPECT_EQ(::statvfs(top().c_str(), &space), 0);
+        return std::uint64_t{space.f_bfree} * space.f_frsize;
+    }
+
+    TempDirectory place_;
+    bool is_mounted_ = false;
+};
+
+TEST_P(CloneCopy, TakesNoSpace) {
+    constexpr std::size_t kFileBytes = 220U << 20U;  // it does not fit twice
+    const ByteVector block = random_bytes(1U << 20U);
+    std::string content;
+    while (content.size() < kFileBytes) content.append(reinterpret_cast<const char*>(block.data()), block.size());
+    write_file(top() + "/zone/big", content);
+    write_file(top() + "/zone/small", "small\n");
+    ASSERT_TRUE(make_directories(top() + "/copy", 0755));
+    const std::uint64_t before_bytes = free_bytes();
+    const UniqueFd source = *open_directory(top() + "/zone");
+    auto writer = TreeWriter::create(*open_directory(top() + "/copy"));
+    ASSERT_TRUE(writer);
+    InstallReport report;
+    const Status copied = copy_directory(source.get(), *writer, report, nullptr, CopyScope::everything);
+    ASSERT_TRUE(copied) << copied.error().text();
+    ASSERT_TRUE(writer->finish());
+    EXPECT_LT(before_bytes - free_bytes(), kFileBytes / 8);
+    const Status same = require_equal_trees(source.get(), writer->root());
+    EXPECT_TRUE(same) << same.error().text();
+}
+
+INSTANTIATE_TEST_SUITE_P(FileSystems, CloneCopy, ::testing::Values("xfs", "btrfs"));
+
+}  // namespace
+}  // namespace zoneferry
