@@ -201,7 +201,6 @@ Status RecordWriter::file(const FileRecord& record) {
 Status RecordWriter::begin_file(const FileRecord& record) {
     file_name_ = record.name;
     file_size_ = record.size;
-    file_written_to_ = 0;
     copy_metadata(record.metadata);
     file_is_new_ = record.origin.is_fresh();
     if (!file_is_new_) {
@@ -215,6 +214,10 @@ Status RecordWriter::begin_file(const FileRecord& record) {
     if (!file_) return naming(system_error("make file", errno), file_name_);
     auto set = make_uncopied(file_.get(), file_metadata_);
     if (!set) return naming(std::move(set).error(), file_name_);
+    // First of all, so that what is a hole stays one (new_files.cpp).
+    if (::ftruncate(file_.get(), static_cast<off_t>(file_size_)) != 0) {
+        return naming(system_error("set the size", errno), file_name_);
+    }
     return {};
 }
 
@@ -251,7 +254,6 @@ Status RecordWriter::data(const DataRecord& record) {
         return {};
     }
     if (Status done = write_data(file_.get(), record); !done) return naming(std::move(done).error(), file_name_);
-    file_written_to_ = record.offset + record.bytes.size();
     return {};
 }
 
@@ -280,8 +282,7 @@ Status RecordWriter::file_end() {
         return {};
     }
     const UniqueFd fd = std::move(file_);
-    const bool has_its_size = file_is_new_ && file_written_to_ == file_size_;
-    if (!has_its_size && ::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
+    if (!file_is_new_ && ::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
         return naming(system_error("set the size", errno), file_name_);
     }
     auto done = apply_metadata(fd.get(), file_metadata_, !file_is_new_ || levels_.back()->hands_down);

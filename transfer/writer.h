@@ -82,7 +82,6 @@ private:
     UniqueFd file_;                    // otherwise
     std::string file_name_;
     std::uint64_t file_size_ = 0;
-    std::uint64_t file_written_to_ = 0;  // the end of the last data
     Metadata file_metadata_;
     OwnedXattrs file_xattrs_;  // what file_metadata_ points into: its record is gone when the file ends
     bool file_is_new_ = true;
