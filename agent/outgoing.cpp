@@ -47,6 +47,10 @@ Message fitted(Message message) {
     std::visit(
         [](auto& part) {
             if constexpr (requires { part.findings; }) fit(part.findings);
+            if constexpr (requires { part.warnings; }) {
+                if (part.warnings.size() > kPushWarningsMax) part.warnings.resize(kPushWarningsMax);
+                for (std::string& warning : part.warnings) fit(warning);
+            }
             if constexpr (requires { part.problem; }) fit(part.problem);
             if constexpr (requires { part.reason; }) fit(part.reason);
             if constexpr (requires { part.sentence; }) fit(part.sentence);

@@ -170,16 +170,27 @@ Status TargetSession::on(const PrepareRequest& request) {
 }
 
 Status TargetSession::on(const PassBegin& request) {
+    if (push_ && push_->id() == request.move_id) {
+        ZF_TRY(UniqueFd staging, push_->staging_root());
+        return begin_pass(request, std::move(staging), push_->tree_bytes(), push_->tree_entries());
+    }
     ZF_TRY(const MoveRecord record, own_record(request.move_id));
     if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
     ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    tell(record, "receiving pass " + std::to_string(request.pass) +
+                     (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
+    return begin_pass(request, std::move(staging), record.tree_bytes, record.tree_entries);
+}
+
+Status TargetSession::begin_pass(const PassBegin& request, UniqueFd staging, std::uint64_t tree_bytes,
+                                 std::uint64_t tree_entries) {
     ReceiveOptions options;
     options.preserved = excluded_names();
     // A zone may grow while it is moved, but not without end: what was announced, four times over.
     constexpr std::uint64_t kSlackEntries = 100'000;
     constexpr std::uint64_t kSlackBytes = 1ULL << 30U;
-    options.entries_max = std::min(options.entries_max, 4 * record.tree_entries + kSlackEntries);
-    options.bytes_max = std::min(options.bytes_max, 4 * record.tree_bytes + kSlackBytes);
+    options.entries_max = std::min(options.entries_max, 4 * tree_entries + kSlackEntries);
+    options.bytes_max = std::min(options.bytes_max, 4 * tree_bytes + kSlackBytes);
     Pass pass;
     pass.number = request.pass;
     pass.is_final = request.is_final;
@@ -193,8 +204,6 @@ Status TargetSession::on(const PassBegin& request) {
     pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), IntakeOptions(), acknowledge);
     pass.began_ms = context_.clock.monotonic_ms();
     pass_.emplace(std::move(pass));
-    tell(record, "receiving pass " + std::to_string(request.pass) +
-                     (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
     PassReady reply;
     reply.pass = request.pass;
     return connection_->send(fitted(std::move(reply)));
@@ -379,6 +388,30 @@ Status TargetSession::on(const HistoryRequest& request) {
     if (!record || record->peer != peer_) return connection_->send(HistoryReply());
     ZF_TRY(const std::vector<JournalEntry> events, context_.journal.history(record->id));
     return connection_->send(fitted(history_reply(*record, events)));
+}
+
+// One push a session; what an earlier one had begun stays where it is.
+Status TargetSession::on(const PushRequest& request) {
+    ZF_TRY(const Peer peer, context_.trust.peer(peer_));
+    if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
+    pass_.reset();
+    push_.reset();
+    ZF_TRY(PushTarget push, PushTarget::open(context_, request, peer_));
+    push_.emplace(std::move(push));
+    spdlog::info("{} pushes itself into zone {}", peer_, push_->zone());
+    PushReply reply;
+    reply.staging_is_fresh = push_->is_fresh();
+    return connection_->send(fitted(std::move(reply)));
+}
+
+Status TargetSession::on(const PushInstall& request) {
+    if (!push_ || push_->id() != request.push_id)
+        return Error(Errc::protocol, "that push was not begun in this session");
+    pass_.reset();
+    PushInstalled reply = push_->install(request);
+    spdlog::info("zone {} pushed by {}: {}", push_->zone(), peer_, reply.installed ? "installed" : reply.problem);
+    push_.reset();
+    return connection_->send(fitted(std::move(reply)));
 }
 
 void TargetSession::tell(const MoveRecord& record, const std::string& message) {

@@ -9,6 +9,7 @@
 
 #include "agent/context.h"
 #include "agent/move_desk.h"
+#include "agent/push_target.h"
 #include "transfer/intake.h"
 #include "wire/messages.h"
 
@@ -48,6 +49,9 @@ private:
     Status on(const ReturnRequest& request);
     Status on(const OwnersRequest& request);
     Status on(const HistoryRequest& request);
+    Status on(const PushRequest& request);
+    Status on(const PushInstall& request);
+    Status begin_pass(const PassBegin& request, UniqueFd staging, std::uint64_t tree_bytes, std::uint64_t tree_entries);
 
     // The move, if it is a move of this peer's that this session has prepared or may speak of.
     Result<MoveRecord> own_record(const std::string& move_id) const;
@@ -65,6 +69,7 @@ private:
     std::optional<MoveDesk::Claim> claim_;
     std::string claimed_id_;
     std::optional<Pass> pass_;
+    std::optional<PushTarget> push_;
 };
 
 }  // namespace zoneferry

@@ -53,6 +53,8 @@ Result<Json> serve_switch(const VerbRequest& request);
 Result<Json> serve_rollback(const VerbRequest& request);
 Result<Json> serve_finalize(const VerbRequest& request);
 
+Result<Json> serve_push(const VerbRequest& request);
+
 Result<Json> serve_status(const VerbRequest& request);
 Result<Json> serve_history(const VerbRequest& request);
 Result<Json> serve_report(const VerbRequest& request);

@@ -18,6 +18,7 @@ using Verb = Result<Json> (*)(const VerbRequest&);
 constexpr std::array kVerbs{
     std::pair<std::string_view, Verb>{"check", serve_check},
     std::pair<std::string_view, Verb>{"move", serve_move},
+    std::pair<std::string_view, Verb>{"p2v-push", serve_push},
     std::pair<std::string_view, Verb>{"status", serve_status},
     std::pair<std::string_view, Verb>{"watch", serve_watch},
     std::pair<std::string_view, Verb>{"abort", serve_abort},

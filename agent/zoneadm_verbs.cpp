@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "agent/zoneadm_install_words.h"
+
 namespace zoneferry {
 
 const std::vector<Verb>& zoneadm_verbs() {
@@ -14,7 +16,7 @@ const std::vector<Verb>& zoneadm_verbs() {
         {"shutdown", "shutdown", true, run_shutdown},
         {"reboot", "reboot", true, run_reboot},
         {"verify", "verify", true, run_verify},
-        {"install", "install [-d DIR | -a ARCHIVE]", true, run_install},
+        {"install", kInstallUsage, true, run_install},
         {"uninstall", "uninstall [-F]", true, run_uninstall},
         {"login", "login [COMMAND...]", true, run_login},
         {"mark", "mark incomplete", true, run_mark},

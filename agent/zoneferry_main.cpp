@@ -1,4 +1,5 @@
 // zoneferry: asks the agent of this host and shows what it answers. It never opens the journal or a zone itself.
+// (`p2v scan` looks at this machine and needs no agent.)
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "agent/cli_render.h"
 #include "agent/control_server.h"
 #include "agent/exit_codes.h"
+#include "agent/zoneferry_p2v.h"
 #include "agent/zoneferry_words.h"
 #include "core/base/clock.h"
 #include "core/base/host_root.h"
@@ -78,6 +80,10 @@ int run(int argc, char** argv) {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    }
+    if (app.got_subcommand("p2v") && app.get_subcommand("p2v")->got_subcommand("scan")) {
+        const auto scanned = run_p2v_scan(words.root, words.format == "json");
+        return scanned ? *scanned : fail(scanned.error());
     }
     Result<Json> request = request_of(app, words);
     if (!request) return fail(request.error());

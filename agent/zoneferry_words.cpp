@@ -71,6 +71,23 @@ Result<Json> resolve_request(const Words& words) {
                 {"yes", words.yes}};
 }
 
+Result<Json> push_request(const Words& words) {
+    const std::size_t colon = words.place.find(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == words.place.size())
+        return Error(Errc::usage, "p2v push takes HOST:ZONE, a host that is trusted and a zone configured there");
+    Json request{{"verb", "p2v-push"},
+                 {"host", words.place.substr(0, colon)},
+                 {"zone", words.place.substr(colon + 1)},
+                 {"preserve", words.preserve},
+                 {"unconfigure", words.unconfigure},
+                 {"delete_containers", words.delete_containers}};
+    if (words.bwlimit.empty()) return request;
+    const auto rate = parse_rate(words.bwlimit);
+    if (!rate) return Error(Errc::usage, "--bwlimit takes bytes per second, such as 500K, 20M or 1G");
+    request["bytes_per_second"] = *rate;
+    return request;
+}
+
 Result<Json> limit_request(const Words& words) {
     const auto rate = words.bwlimit == "none" ? std::optional<std::uint64_t>(0) : parse_rate(words.bwlimit);
     if (!rate) return Error(Errc::usage, "limit takes bytes per second, such as 500K, 20M or 1G, or none");
@@ -98,6 +115,7 @@ Result<Json> request_of(const CLI::App& app, const Words& words) {
         return Json{{"verb", "trust-join"}, {"invitation", invitation}};
     }
     const std::string verb = app.get_subcommands().front()->get_name();
+    if (verb == "p2v") return push_request(words);
     if (verb == "list") return Json{{"verb", "status"}};
     if (verb == "version") return Json{{"verb", "version"}, {"host", words.peer}};
     if (verb == "history") return Json{{"verb", "history"}, {"zone", words.zone}};
@@ -172,6 +190,19 @@ void add_words_of_persons(CLI::App& app, Words& words) {
         ->add_flag("-n,--dry-run", words.dry_run, "only show it");
 }
 
+void add_p2v(CLI::App& app, Words& words) {
+    CLI::App* p2v = app.add_subcommand("p2v", "this machine as a zone: scan it, or push it to a peer");
+    p2v->require_subcommand(1);
+    p2v->add_subcommand("scan", "what of this machine would not work in a zone; needs no agent, changes nothing");
+    CLI::App* push = p2v->add_subcommand("push", "send this machine into a zone that is configured on a peer");
+    push->add_option("PLACE", words.place, "HOST:ZONE")->required();
+    CLI::Option* preserve =
+        push->add_flag("-p", words.preserve, "the last pass: then install it there; keep the identity");
+    push->add_flag("-u", words.unconfigure, "the same; take the identity away")->excludes(preserve);
+    push->add_flag("--delete-containers", words.delete_containers, "delete the data of containers there");
+    push->add_option("--bwlimit", words.bwlimit, "at most so many bytes per second (K, M, G)");
+}
+
 }  // namespace
 
 void describe(CLI::App& app, Words& words) {
@@ -206,6 +237,7 @@ void describe(CLI::App& app, Words& words) {
     limit->add_option("RATE", words.bwlimit, "bytes per second (K, M, G), or none")->required();
     with_move("finalize", "delete the copy that the source has kept", true);
     add_words_of_persons(app, words);
+    add_p2v(app, words);
     app.add_subcommand("list", "all moves that this host took part in");
     app.add_subcommand("version", "versions of this agent and of a peer's")
         ->add_option("--peer", words.peer, "ask this host too");

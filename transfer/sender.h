@@ -27,7 +27,7 @@ struct SendOptions {
     bool in_background = false;     // reads and compresses at low priority: what runs on the source goes first
     std::optional<int> zstd_level;  // 0: no compression; none: adapted to link and processors
     std::size_t segment_bytes = kSegmentTargetBytes;  // raw, at most; the compression may want smaller ones
-    std::vector<std::string> excluded;                // names directly below the tree's root that are not sent
+    std::vector<std::string> excluded;                // paths below the tree's root that are not sent: "a", "b/c"
     DevicePolicy devices = DevicePolicy::known;
 };
 

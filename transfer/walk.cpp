@@ -23,6 +23,10 @@ TreeWalk::TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, Block
       counts_(counts),
       emit_(std::move(emit)) {
     options_.excluded.emplace_back(kStashDirectory);
+    for (const std::string& path : options_.excluded) {
+        const auto slashes = static_cast<std::size_t>(std::count(path.begin(), path.end(), '/'));
+        excluded_depth_ = std::max(excluded_depth_, slashes + 1);
+    }
     levels_.push_back({std::move(root), {}, true});
 }
 
@@ -81,10 +85,7 @@ Status TreeWalk::walk_children(bool has_base) {
     auto names = list_directory_fd(levels_.back().fd.get());
     if (!names) return naming(std::move(names).error(), "");
     for (const std::string& name : *names) {
-        if (levels_.size() == 1 &&
-            std::find(options_.excluded.begin(), options_.excluded.end(), name) != options_.excluded.end()) {
-            continue;
-        }
+        if (is_excluded(name)) continue;
         ZF_TRY_STATUS(visit(name, has_base));
         ZF_TRY_STATUS(catalog_.flush_if_large());
     }
@@ -93,6 +94,17 @@ Status TreeWalk::walk_children(bool has_base) {
         if (base == nullptr) return {};
         ZF_TRY_STATUS(remove(base->name, base));
     }
+}
+
+bool TreeWalk::is_excluded(const std::string& name) const {
+    const auto holds = [this](const std::string& path) {
+        return std::find(options_.excluded.begin(), options_.excluded.end(), path) != options_.excluded.end();
+    };
+    if (levels_.size() == 1) return holds(name);
+    if (levels_.size() > excluded_depth_) return false;
+    std::string path;
+    for (std::size_t i = 1; i < levels_.size(); ++i) path += levels_[i].name + "/";
+    return holds(path + name);
 }
 
 // The base's next entry in this directory, or null behind its last.

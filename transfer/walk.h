@@ -34,8 +34,8 @@ struct WalkOptions {
     bool tolerate_changes = true;
     DevicePolicy devices = DevicePolicy::known;
     std::function<std::size_t()> segment_bytes;  // raw, of the segment that begins; asked on the walking thread
-    std::vector<std::string> excluded;
-    std::string base_path;  // the base catalog's file
+    std::vector<std::string> excluded;           // paths below the root
+    std::string base_path;                       // the base catalog's file
 };
 
 struct WalkCounts {
@@ -140,6 +140,7 @@ private:
     Status seal();
     void begin_segment();
     Status leave_directory(CatalogEntry& entry, const EntryStat& stat, std::int64_t read_at_ns);
+    bool is_excluded(const std::string& name) const;
     Error naming(Error error, std::string_view name) const;
 
     WalkOptions options_;
@@ -159,6 +160,7 @@ private:
     std::map<CatalogPosition, std::uint64_t> claimed_;  // taken from their place, by which segment
     std::string left_out_;                              // of the entry at hand
     std::uint64_t left_out_count_ = 0;
+    std::size_t excluded_depth_ = 1;  // of the deepest excluded path
     std::string left_out_first_;
     ByteVector raw_;
     std::size_t segment_bytes_ = 0;  // of this segment

@@ -47,7 +47,11 @@ namespace {
     X(OwnersRequest, OWNERS_REQUEST)     \
     X(OwnersReply, OWNERS_REPLY)         \
     X(HistoryRequest, HISTORY_REQUEST)   \
-    X(HistoryReply, HISTORY_REPLY)
+    X(HistoryReply, HISTORY_REPLY)       \
+    X(PushRequest, PUSH_REQUEST)         \
+    X(PushReply, PUSH_REPLY)             \
+    X(PushInstall, PUSH_INSTALL)         \
+    X(PushInstalled, PUSH_INSTALLED)
 
 // --- messages, writing --------------------------------------------------------------------------------------
 

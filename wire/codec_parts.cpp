@@ -207,4 +207,57 @@ void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to) {
     }
 }
 
+void write(Checker& check, schema::PushRequest::Builder to, const PushRequest& from) {
+    to.setPushId(check.text(from.push_id, kWireNameBytesMax, "push_id"));
+    to.setZone(check.text(from.zone, kWireNameBytesMax, "zone"));
+    to.setTreeBytes(from.tree_bytes);
+    to.setTreeEntries(from.tree_entries);
+}
+void read(Checker& check, schema::PushRequest::Reader from, PushRequest& to) {
+    to.push_id = check.text(from.getPushId(), kWireNameBytesMax, "push_id");
+    to.zone = check.text(from.getZone(), kWireNameBytesMax, "zone");
+    to.tree_bytes = from.getTreeBytes();
+    to.tree_entries = from.getTreeEntries();
+}
+void write(Checker&, schema::PushReply::Builder to, const PushReply& from) {
+    to.setStagingIsFresh(from.staging_is_fresh);
+}
+void read(Checker&, schema::PushReply::Reader from, PushReply& to) { to.staging_is_fresh = from.getStagingIsFresh(); }
+void write(Checker& check, schema::PushInstall::Builder to, const PushInstall& from) {
+    to.setPushId(check.text(from.push_id, kWireNameBytesMax, "push_id"));
+    to.setUnconfigure(from.unconfigure);
+    to.setDeleteContainers(from.delete_containers);
+}
+void read(Checker& check, schema::PushInstall::Reader from, PushInstall& to) {
+    to.push_id = check.text(from.getPushId(), kWireNameBytesMax, "push_id");
+    to.unconfigure = from.getUnconfigure();
+    to.delete_containers = from.getDeleteContainers();
+}
+void write(Checker& check, schema::PushInstalled::Builder to, const PushInstalled& from) {
+    to.setInstalled(from.installed);
+    to.setProblem(check.text(from.problem, kSentenceBytesMax, "problem"));
+    to.setRemedy(check.text(from.remedy, kSentenceBytesMax, "remedy"));
+    write_findings(check, to.initFindings(check.count(from.findings.size(), kFindingsMax, "findings")), from.findings);
+    auto warnings = to.initWarnings(check.count(from.warnings.size(), kPushWarningsMax, "warnings"));
+    for (unsigned i = 0; i < warnings.size(); ++i)
+        warnings.set(i, check.text(from.warnings[i], kSentenceBytesMax, "warning"));
+    to.setFiles(from.files);
+    to.setPackagesUpdated(from.packages_updated);
+    to.setAdjustments(from.adjustments);
+    to.setLog(check.text(from.log, kSentenceBytesMax, "log"));
+}
+void read(Checker& check, schema::PushInstalled::Reader from, PushInstalled& to) {
+    to.installed = from.getInstalled();
+    to.problem = check.text(from.getProblem(), kSentenceBytesMax, "problem");
+    to.remedy = check.text(from.getRemedy(), kSentenceBytesMax, "remedy");
+    read_findings(check, from.getFindings(), to.findings);
+    const unsigned count = check.count(from.getWarnings().size(), kPushWarningsMax, "warnings");
+    for (unsigned i = 0; i < count && !check.error(); ++i)
+        to.warnings.push_back(check.text(from.getWarnings()[i], kSentenceBytesMax, "warning"));
+    to.files = from.getFiles();
+    to.packages_updated = from.getPackagesUpdated();
+    to.adjustments = from.getAdjustments();
+    to.log = check.text(from.getLog(), kSentenceBytesMax, "log");
+}
+
 }  // namespace zoneferry

@@ -92,6 +92,14 @@ void write(Checker& check, schema::OwnersRequest::Builder to, const OwnersReques
 void read(Checker& check, schema::OwnersRequest::Reader from, OwnersRequest& to);
 void write(Checker& check, schema::OwnersReply::Builder to, const OwnersReply& from);
 void read(Checker& check, schema::OwnersReply::Reader from, OwnersReply& to);
+void write(Checker& check, schema::PushRequest::Builder to, const PushRequest& from);
+void read(Checker& check, schema::PushRequest::Reader from, PushRequest& to);
+void write(Checker& check, schema::PushReply::Builder to, const PushReply& from);
+void read(Checker& check, schema::PushReply::Reader from, PushReply& to);
+void write(Checker& check, schema::PushInstall::Builder to, const PushInstall& from);
+void read(Checker& check, schema::PushInstall::Reader from, PushInstall& to);
+void write(Checker& check, schema::PushInstalled::Builder to, const PushInstalled& from);
+void read(Checker& check, schema::PushInstalled::Reader from, PushInstalled& to);
 void write(Checker& check, schema::HistoryRequest::Builder to, const HistoryRequest& from);
 void read(Checker& check, schema::HistoryRequest::Reader from, HistoryRequest& to);
 void write(Checker& check, schema::HistoryReply::Builder to, const HistoryReply& from);

@@ -20,7 +20,7 @@ std::vector<std::string> sorted_set(std::vector<std::string> names) {
 }  // namespace
 
 const std::vector<std::string>& own_features() {
-    static const std::vector<std::string> kFeatures = {"kept-return", "move-history",  "owner-claims",
+    static const std::vector<std::string> kFeatures = {"kept-return", "move-history",  "owner-claims", "p2v-push",
                                                        "probe",       "segments-zstd", "tree-lists"};
     return kFeatures;
 }

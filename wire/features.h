@@ -15,6 +15,7 @@ inline constexpr std::uint32_t kProtocolMax = 2;
 // The features of this version, sorted. Each names what may be said only to a peer that has it:
 //   kept-return   rollback --discard    move-history  report --both
 //   owner-claims  who holds which zone  probe         a probe after the boot
+//   p2v-push      a machine becomes a zone
 //   segments-zstd every version has it  tree-lists    compare metadata only; the digests of every entry
 const std::vector<std::string>& own_features();
 

@@ -14,8 +14,10 @@
 //     FinalizeRequest     -->   <-- FinalizeReply
 // At any time: StatusRequest/StatusReply, AbortRequest/AbortReply, ReturnRequest/ReturnReply (rollback: asks
 // the zone's present host to move it back), OwnersRequest/OwnersReply (who holds which zone under which epoch),
-// HistoryRequest/HistoryReply (the journal's events of a move). Any request may be answered by Refusal. Every request
-// may be repeated: the answer is the same. A join (trust) connection carries JoinRequest/JoinReply and nothing else.
+// HistoryRequest/HistoryReply (the journal's events of a move), PushRequest/PushReply (a machine's tree for a zone that
+// is configured here: then passes as of a move), PushInstall/PushInstalled (the end of it). Any request may be answered
+// by Refusal. Every request may be repeated: the answer is the same. A join (trust) connection carries
+// JoinRequest/JoinReply and nothing else.
 //
 // Types that travel through coroutines have constructors on purpose (g++ 12 destroys aggregates twice).
 #pragma once
@@ -248,6 +250,36 @@ struct HistoryReply {
     std::vector<PastEvent> events;
 };
 
+struct PushRequest {
+    PushRequest() {}
+    std::string push_id;
+    std::string zone;
+    std::uint64_t tree_bytes = 0;
+    std::uint64_t tree_entries = 0;
+};
+struct PushReply {
+    PushReply() {}
+    bool staging_is_fresh = true;  // as PrepareReply's
+};
+struct PushInstall {
+    PushInstall() {}
+    std::string push_id;
+    bool unconfigure = false;  // else the identity is kept
+    bool delete_containers = false;
+};
+struct PushInstalled {
+    PushInstalled() {}
+    bool installed = false;
+    std::string problem;  // empty when installed
+    std::string remedy;
+    std::vector<Finding> findings;
+    std::vector<std::string> warnings;
+    std::uint64_t files = 0;
+    std::uint32_t packages_updated = 0;
+    std::uint32_t adjustments = 0;
+    std::string log;  // on the target
+};
+
 struct JoinRequest {
     JoinRequest() {}
     std::string host;
@@ -272,10 +304,11 @@ struct Refusal {
     std::string remedy;
 };
 
-using Message = std::variant<Hello, HelloAck, CheckRequest, CheckReply, PrepareRequest, PrepareReply, PassBegin,
-                             PassReady, Segment, SegmentAck, PassEnd, PassDone, VerifyRequest, VerifyReply,
-                             StageRequest, StageReply, Grant, Owned, Activated, StatusRequest, StatusReply,
-                             AbortRequest, AbortReply, FinalizeRequest, FinalizeReply, ReturnRequest, ReturnReply,
-                             JoinRequest, JoinReply, Refusal, OwnersRequest, OwnersReply, HistoryRequest, HistoryReply>;
+using Message =
+    std::variant<Hello, HelloAck, CheckRequest, CheckReply, PrepareRequest, PrepareReply, PassBegin, PassReady, Segment,
+                 SegmentAck, PassEnd, PassDone, VerifyRequest, VerifyReply, StageRequest, StageReply, Grant, Owned,
+                 Activated, StatusRequest, StatusReply, AbortRequest, AbortReply, FinalizeRequest, FinalizeReply,
+                 ReturnRequest, ReturnReply, JoinRequest, JoinReply, Refusal, OwnersRequest, OwnersReply,
+                 HistoryRequest, HistoryReply, PushRequest, PushReply, PushInstall, PushInstalled>;
 
 }  // namespace zoneferry

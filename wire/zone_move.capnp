@@ -46,6 +46,10 @@ struct Message {
     ownersReply @31 :OwnersReply;
     historyRequest @32 :HistoryRequest;
     historyReply @33 :HistoryReply;
+    pushRequest @34 :PushRequest;
+    pushReply @35 :PushReply;
+    pushInstall @36 :PushInstall;
+    pushInstalled @37 :PushInstalled;
   }
 }
 
@@ -283,6 +287,35 @@ struct HistoryReply {
   phase @1 :Text;
   problem @2 :Text;
   events @3 :List(PastEvent);
+}
+
+struct PushRequest {  # feature p2v-push: a physical machine's tree shall be sent for a zone that is configured here
+  pushId @0 :Text;
+  zone @1 :Text;
+  treeBytes @2 :UInt64;
+  treeEntries @3 :UInt64;
+}
+
+struct PushReply {  # passes may follow, with pushId as moveId
+  stagingIsFresh @0 :Bool;
+}
+
+struct PushInstall {  # all is sent: install it
+  pushId @0 :Text;
+  unconfigure @1 :Bool;
+  deleteContainers @2 :Bool;
+}
+
+struct PushInstalled {  # what came of it
+  installed @0 :Bool;
+  problem @1 :Text;
+  remedy @2 :Text;
+  findings @3 :List(Finding);
+  warnings @4 :List(Text);
+  files @5 :UInt64;
+  packagesUpdated @6 :UInt32;
+  adjustments @7 :UInt32;
+  log @8 :Text;
 }
 
 struct JoinRequest {  # join connection only: sign my key

@@ -87,7 +87,7 @@ Result<Adjustments> adjust_image(int root, const ZoneConfig& zone, const AdjustC
     ImageEditor image(root, choices.date, !choices.unconfigure);
     Status done =
         family == OsFamily::linux_debian ? adjust_linux(image, zone, choices) : adjust_solaris(image, zone, choices);
-    if (!done) return std::move(done).error().during("adjusting the image to be a zone");
+    if (!done) return std::move(done).error();
     adjustments.changes = image.take_changes();
     adjustments.warnings = image.take_warnings();
     return adjustments;

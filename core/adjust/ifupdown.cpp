@@ -81,7 +81,7 @@ public:
     EditedText run(std::string_view text, std::string_view date) {
         for (const LogicalLine& line : logical_lines(text)) take(line);
         finish_stanza();
-        if (out_.lines > 0) out_.text += trailer(out_.text, date);
+        if (out_.lines > 0) add_trailer(out_.text, date);
         return std::move(out_);
     }
 
@@ -95,8 +95,8 @@ private:
         finish_stanza();
         if (words[0] == "iface") return begin_stanza(line, words);
         if (words[0] == "auto" || words[0].starts_with("allow-")) return take_list(line, words);
-        if (words[0] == "mapping" || words[0] == "rename" || words[0] == "template") {
-            place_ = words[0] == "mapping" ? Place::off : Place::outside;
+        if (words[0] == "mapping" || words[0] == "rename") {
+            place_ = Place::off;
             return comment(line);
         }
         keep(line);
@@ -117,7 +117,9 @@ private:
         }
         if (is_same) return keep(line);
         comment(line);
-        if (mapped.size() > words[0].size()) add(mapped);
+        const bool is_empty = mapped.size() == words[0].size();
+        if (is_empty) place_ = Place::off;
+        if (!is_empty) add(mapped);
     }
 
     void begin_stanza(const LogicalLine& line, const std::vector<std::string_view>& words) {
@@ -188,10 +190,7 @@ private:
         for (const std::string_view one : line.physical) out_.text += commented(one);
         ++out_.lines;
     }
-    void add(const std::string& line) {
-        if (!out_.text.empty() && out_.text.back() != '\n') out_.text += '\n';
-        out_.text += added(line);
-    }
+    void add(const std::string& line) { add_line(out_.text, line); }
 
     const NicMap& map_;
     EditedText out_;

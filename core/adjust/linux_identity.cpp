@@ -191,10 +191,11 @@ std::string hosts_for_zone(std::string_view hosts, std::string_view old_name, st
         if (!is_old || is_right) out += line;
     }
     if (is_named) return out;
-    if (!out.empty() && out.back() != '\n') out += '\n';
-    return out + "127.0.1.1\t" + std::string(new_name) + "\n";
+    add_line(out, "127.0.1.1\t" + std::string(new_name));
+    return out;
 }
 
+// KillMode: passwd ignores what asks it to end; without it every halt before the answer would wait for a time-out.
 std::string asking_getty(std::string_view unit) {
     const std::vector<IniSection> sections = parse_ini(unit);
     const IniSection* service = find_section(sections, "Service");
@@ -203,7 +204,7 @@ std::string asking_getty(std::string_view unit) {
     const std::size_t command = start->find('/');
     if (command == std::string_view::npos) return "";
     return "[Service]\nExecStart=\nExecStart=" + std::string(start->substr(0, command)) + "/" + kAsk + " " +
-           std::string(start->substr(command)) + "\n";
+           std::string(start->substr(command)) + "\nKillMode=mixed\n";
 }
 
 Status unconfigure_linux(ImageEditor& image, const std::string& zone_name, const std::optional<Sysid>& sysid) {

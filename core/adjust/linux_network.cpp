@@ -223,7 +223,12 @@ Status adjust_linux_network(ImageEditor& image, const ZoneConfig& zone, bool unc
     ZF_TRY(const NetworkFiles files, read_network_files(image));
     ZF_TRY_STATUS(unconfigure ? remove_network(image, files) : move_network(image, files, zone));
     ZF_TRY_STATUS(put_links_aside(image));
-    if (zone.ip_type == IpType::shared) return turn_off_services(image, kKind, kSharedRules);
+    if (zone.ip_type == IpType::shared) {
+        image.warn(
+            "the zone shares the global zone's network: services in it cannot use ports below 1024 "
+            "(net.ipv4.ip_unprivileged_port_start); with ip-type=exclusive they can");
+        return turn_off_services(image, kKind, kSharedRules);
+    }
     ZF_TRY_STATUS(turn_off_services(image, kKind, kWirelessRules));
     const bool is_all_set =
         std::none_of(zone.nets.begin(), zone.nets.end(), [](const auto& net) { return net.address.empty(); });

@@ -98,7 +98,7 @@ Status delete_nested_zones(ImageEditor& image) {
         if (zone.state != ZoneState::configured) ZF_TRY_STATUS(delete_zone_files(image, zone));
     }
     const EditedText edited = comment_out(*text, image.date(), [&](std::string_view line) {
-        const std::vector<ZoneEntry> of_line = ZoneIndex::parse(added(line)).entries();
+        const std::vector<ZoneEntry> of_line = ZoneIndex::parse(std::string(line) + "\n").entries();
         return !of_line.empty() && of_line.front().name.str() != "global";
     });
     ZF_TRY_STATUS(image.edit(kKind, kIndex, edited.text, "deleted " + count_of(edited.lines, "zone")));

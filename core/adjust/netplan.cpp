@@ -143,7 +143,7 @@ void rename_device(const Netplan& plan, const Device& device, const ZoneNic& nic
         out.text += head.whole;
     } else {
         out.text += commented(head.whole);
-        out.text += added(std::string(head.indent, ' ') + nic.name + ":");
+        add_line(out.text, std::string(head.indent, ' ') + nic.name + ":");
         ++out.lines;
     }
     for (std::size_t i = device.begin + 1; i < device.end;) {
@@ -223,7 +223,7 @@ std::optional<EditedText> netplan_for_zone(std::string_view text, const NicMap& 
         at = section.end;
     }
     for (; at < plan->lines.size(); ++at) out.text += plan->lines[at].whole;
-    if (out.lines > 0) out.text += trailer(out.text, date);
+    if (out.lines > 0) add_trailer(out.text, date);
     return out;
 }
 

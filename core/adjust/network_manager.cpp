@@ -51,7 +51,7 @@ std::string connection_for_zone(std::string_view text, const ZoneNic& nic) {
         out += section.header;
         const bool is_connection = section.name == "connection";
         const std::string_view* name = section.find("interface-name");
-        if (is_connection && (name == nullptr || *name != nic.name)) out += added("interface-name=" + nic.name);
+        if (is_connection && (name == nullptr || *name != nic.name)) add_line(out, "interface-name=" + nic.name);
         for (const IniLine& line : section.lines) {
             const bool is_name = is_connection && line.key == "interface-name" && line.value != nic.name;
             const bool is_mac =

@@ -77,19 +77,18 @@ std::string network_file_for_zone(std::string_view text, const ZoneNic& nic) {
         }
         out += section.header;
         const std::string_view* name = section.find("Name");
-        if (section.name == "Match" && (name == nullptr || *name != nic.name)) out += added("Name=" + nic.name);
+        if (section.name == "Match" && (name == nullptr || *name != nic.name)) add_line(out, "Name=" + nic.name);
         if (section.name == "Network" && !has_network) {
             has_network = true;
             const bool keeps = section.find("KeepConfiguration") != nullptr || nic.address.empty();
-            if (!keeps) out += "KeepConfiguration=yes\n";
+            if (!keeps) add_line(out, "KeepConfiguration=yes");
         }
         for (const IniLine& line : section.lines) {
             out += is_off(line, section.name, nic) ? commented(line.whole) : std::string(line.whole);
         }
     }
     if (!has_network && !nic.address.empty()) {
-        if (!out.empty() && out.back() != '\n') out += '\n';
-        out += "[Network]\nKeepConfiguration=yes\n";
+        add_line(out, "[Network]\nKeepConfiguration=yes");
     }
     return out;
 }

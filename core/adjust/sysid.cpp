@@ -84,7 +84,8 @@ Result<Sysid> parse_sysid(std::string_view text, std::string_view file) {
             const std::string what = is_unknown               ? printable(key)
                                      : key == "root_password" ? "root_password"
                                                               : printable(key) + " \"" + printable(value) + "\"";
-            return Error(Errc::invalid, place + what + " " + wrong).remedy("see zoneadm(8), SYSID FILE");
+            return Error(Errc::invalid, place + what + " " + wrong)
+                .remedy("the keys are hostname, root_password, timezone, locale, name_server and search");
         }
     }
     if (sysid.root_password.empty()) {

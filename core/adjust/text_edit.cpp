@@ -23,16 +23,14 @@ std::string_view bare(std::string_view line) {
 
 std::string commented(std::string_view line) { return "# " + std::string(line); }
 
-std::string added(std::string_view line) {
-    std::string out(line);
-    if (out.empty() || out.back() != '\n') out += '\n';
-    return out;
+void add_line(std::string& text, std::string_view line) {
+    if (!text.empty() && text.back() != '\n') text += '\n';
+    if (text.ends_with("\\\n")) text += '\n';  // or the line would be the rest of one that goes on
+    text += line;
+    text += '\n';
 }
 
-std::string trailer(std::string_view text, std::string_view date) {
-    const bool is_open = !text.empty() && text.back() != '\n';
-    return std::string(is_open ? "\n" : "") + "# Modified by p2v " + std::string(date) + "\n";
-}
+void add_trailer(std::string& text, std::string_view date) { add_line(text, "# Modified by p2v " + std::string(date)); }
 
 EditedText comment_out(std::string_view text, std::string_view date,
                        const std::function<bool(std::string_view)>& is_off) {
@@ -43,7 +41,7 @@ EditedText comment_out(std::string_view text, std::string_view date,
         edited.text += is_kept ? std::string(line) : commented(line);
         if (!is_kept) ++edited.lines;
     }
-    if (edited.lines > 0) edited.text += trailer(edited.text, date);
+    if (edited.lines > 0) add_trailer(edited.text, date);
     return edited;
 }
 

@@ -14,8 +14,8 @@ std::vector<std::string_view> lines_with_ends(std::string_view text);
 std::string_view bare(std::string_view line);
 // "# " in front.
 std::string commented(std::string_view line);
-// Ends with a newline, whatever the line that it follows or stands for.
-std::string added(std::string_view line);
+// A line put behind text, which may end without a newline.
+void add_line(std::string& text, std::string_view line);
 
 struct EditedText {
     std::string text;
@@ -27,8 +27,8 @@ struct EditedText {
 EditedText comment_out(std::string_view text, std::string_view date,
                        const std::function<bool(std::string_view)>& is_off);
 
-// The last line of an edited file.
-std::string trailer(std::string_view text, std::string_view date);
+// The last line of an edited file: "# Modified by p2v DATE".
+void add_trailer(std::string& text, std::string_view date);
 
 // "1 line", "2 lines".
 std::string count_of(std::size_t number, std::string_view noun);

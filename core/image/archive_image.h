@@ -5,12 +5,12 @@
 // A flash archive's id, if it gives one, must be the MD5 of what follows its header.
 #pragma once
 
+#include "core/image/image_sink.h"
 #include "core/image/progress.h"
-#include "core/image/tree_writer.h"
 
 namespace zoneferry {
 
 // fd: open, read from where it stands to its end; a pipe will do.
-Status unpack_image(int fd, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress);
+Status unpack_image(int fd, ImageSink& sink, InstallReport& report, const InstallProgressCallback& progress);
 
 }  // namespace zoneferry

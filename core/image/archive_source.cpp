@@ -2,11 +2,8 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -23,27 +20,30 @@ std::string text_of(const char* text) { return text == nullptr ? std::string() :
 
 class Unpacker {
 public:
-    Unpacker(ArchiveReader& reader, TreeWriter& writer) : reader_(reader), writer_(writer) {}
+    Unpacker(ArchiveReader& reader, ImageSink& sink) : reader_(reader), sink_(sink) {}
 
     Status entry(archive_entry* entry) {
         ZF_TRY(const std::string path, image_path(text_of(::archive_entry_pathname(entry))));
-        if (is_volatile_path(path)) return {};
+        if (is_volatile_path(path, sink_.package_system())) return {};
+        const bool is_link = ::archive_entry_hardlink(entry) != nullptr;
+        if (path.empty() && (is_link || ::archive_entry_filetype(entry) != AE_IFDIR))
+            return Error(Errc::invalid, "the archive's entry for the root is not a directory: refused");
         ZF_TRY(EntryMetadata metadata, metadata_of(entry, path));
         if (const char* target = ::archive_entry_hardlink(entry); target != nullptr) {
             ZF_TRY(const std::string existing, image_path(target));
-            ZF_TRY_STATUS(writer_.hard_link(path, existing));
+            ZF_TRY_STATUS(sink_.hard_link(path, existing));
             const bool is_cpio = (::archive_format(reader_.get()) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_CPIO;
             const bool is_file = ::archive_entry_filetype(entry) == AE_IFREG && ::archive_entry_size(entry) > 0;
             if (!is_cpio || !is_file) return {};
-            ZF_TRY(UniqueFd file, writer_.reopen_empty_file(path));  // newc: the data come with the last name
-            if (!file) return {};                                    // the others: with each
-            return contents(entry, path, std::move(file), metadata);
+            ZF_TRY(const bool wanted, sink_.reopen_empty_file(path));  // newc: the data come with the last name
+            if (!wanted) return {};                                    // the others: with each
+            return contents(entry, path, metadata);
         }
         switch (::archive_entry_filetype(entry)) {
             case AE_IFREG: return file(entry, path, metadata);
-            case AE_IFDIR: return writer_.directory(path, std::move(metadata));
-            case AE_IFLNK: return writer_.symlink(path, text_of(::archive_entry_symlink(entry)), metadata);
-            case AE_IFIFO: return writer_.fifo(path, metadata);
+            case AE_IFDIR: return sink_.directory(path, std::move(metadata));
+            case AE_IFLNK: return sink_.symlink(path, text_of(::archive_entry_symlink(entry)), metadata);
+            case AE_IFIFO: return sink_.fifo(path, metadata);
             default:
                 return Error(Errc::invalid, "the archive's entry \"" + printable(path) +
                                                 "\" is a device or of an unknown kind: refused");
@@ -53,25 +53,17 @@ public:
     // ACLs that name accounts, once the image's own account files are there.
     Status finish_acls() {
         if (waiting_.empty()) return {};
-        const std::string passwd = account_file("etc/passwd");
-        const std::string group = account_file("etc/group");
+        const std::string passwd = sink_.small_file("etc/passwd");
+        const std::string group = sink_.small_file("etc/group");
         for (const auto& [path, acl] : waiting_) {
             auto value = encode_acl(acl, passwd, group);
             if (!value) return std::move(value).error().during("the archive's entry \"" + printable(path) + "\"");
-            ZF_TRY_STATUS(writer_.set_xattr(path, {acl.xattr, *std::move(value)}));
+            ZF_TRY_STATUS(sink_.set_xattr(path, {acl.xattr, *std::move(value)}));
         }
         return {};
     }
 
 private:
-    // Empty if the image has none that can be read: then no name in it is known.
-    std::string account_file(const std::string& path) const {
-        const auto file = open_beneath(writer_.root(), path, O_RDONLY | O_NONBLOCK);
-        if (!file) return {};
-        auto text = read_to_end(file->get(), kHostFileBytesMax);
-        return text ? *std::move(text) : std::string();
-    }
-
     Result<EntryMetadata> metadata_of(archive_entry* entry, const std::string& path) {
         EntryMetadata metadata;
         metadata.permissions = ::archive_entry_perm(entry) & 07777;
@@ -116,11 +108,11 @@ private:
     }
 
     Status file(archive_entry* entry, const std::string& path, const EntryMetadata& metadata) {
-        ZF_TRY(UniqueFd target, writer_.begin_file(path));
-        return contents(entry, path, std::move(target), metadata);
+        ZF_TRY_STATUS(sink_.begin_file(path));
+        return contents(entry, path, metadata);
     }
 
-    Status contents(archive_entry* entry, const std::string& path, UniqueFd target, const EntryMetadata& metadata) {
+    Status contents(archive_entry* entry, const std::string& path, const EntryMetadata& metadata) {
         const std::int64_t size = ::archive_entry_size(entry);
         if (size < 0) return Error(Errc::invalid, "the archive's entry \"" + printable(path) + "\" has no size");
         while (true) {
@@ -134,16 +126,14 @@ private:
                 return Error(Errc::corrupt, "the archive's entry \"" + printable(path) + "\" is larger than it says");
             }
             if (length == 0) continue;
-            ZF_TRY_STATUS(writer_.spend(path, length));
-            if (::lseek(target.get(), offset, SEEK_SET) < 0) return system_error("seek in " + printable(path), errno);
-            ZF_TRY_STATUS(write_all(target.get(), ConstBytes(static_cast<const std::byte*>(data), length)));
+            ZF_TRY_STATUS(sink_.write(static_cast<std::uint64_t>(offset),
+                                      ConstBytes(static_cast<const std::byte*>(data), length)));
         }
-        if (::ftruncate(target.get(), size) != 0) return system_error("set the size of " + printable(path), errno);
-        return writer_.finish_file(path, std::move(target), metadata);
+        return sink_.finish_file(static_cast<std::uint64_t>(size), metadata);
     }
 
     ArchiveReader& reader_;
-    TreeWriter& writer_;
+    ImageSink& sink_;
     std::vector<std::pair<std::string, ArchiveAcl>> waiting_;
 };
 
@@ -162,12 +152,12 @@ Status check_end(ArchiveReader& reader, PeekSource& source) {
 
 }  // namespace
 
-Status unpack_archive(PeekSource& source, TreeWriter& writer, const InstallProgressCallback& progress) {
+Status unpack_archive(PeekSource& source, ImageSink& sink, const InstallProgressCallback& progress) {
     ArchiveReader reader(source);
     ::archive_read_support_format_tar(reader.get());
     ::archive_read_support_format_cpio(reader.get());
     ZF_TRY_STATUS(reader.open());
-    Unpacker unpacker(reader, writer);
+    Unpacker unpacker(reader, sink);
     std::uint64_t entries = 0;
     while (true) {
         archive_entry* entry = nullptr;
@@ -176,7 +166,7 @@ Status unpack_archive(PeekSource& source, TreeWriter& writer, const InstallProgr
         if (got != ARCHIVE_OK && got != ARCHIVE_WARN) return reader.error();
         ZF_TRY_STATUS(unpacker.entry(entry));
         ++entries;
-        if (progress && entries % kProgressEveryFiles == 0) progress({"unpacking", writer.files(), writer.bytes()});
+        if (progress && entries % kProgressEveryFiles == 0) progress({"unpacking", sink.files(), sink.bytes()});
     }
     if (entries == 0) return Error(Errc::invalid, "the archive is empty");
     ZF_TRY_STATUS(unpacker.finish_acls());

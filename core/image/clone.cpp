@@ -53,7 +53,7 @@ Result<InstallReport> clone_zone(const ZoneStore& store, const ZoneLock& target,
                                          printable(mounts.front()) + "; nothing was changed")
             .remedy("umount " + printable(mounts.back()));
     }
-    return install_zone(store, target, ZoneTree{from.zonepath}, progress);
+    return install_zone(store, target, ZoneTree{from.zonepath}, {progress, {}, {}});
 }
 
 }  // namespace zoneferry

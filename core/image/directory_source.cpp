@@ -15,20 +15,21 @@ namespace {
 
 class DirectoryCopy {
 public:
-    DirectoryCopy(TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress, dev_t device,
-                  CopyScope scope)
+    DirectoryCopy(ImageWriter& writer, InstallReport& report, const InstallProgressCallback& progress, dev_t device,
+                  CopyScope scope, PackageSystem system)
         : writer_(writer),
           copier_(writer, scope),
           report_(report),
           progress_(progress),
           device_(device),
-          scope_(scope) {}
+          scope_(scope),
+          system_(system) {}
 
     Status copy_children(int directory, const std::string& path) {
         ZF_TRY(const std::vector<std::string> names, list_directory_fd(directory));
         for (const std::string& name : names) {
             ZF_TRY(const std::string child, image_path(path.empty() ? name : path + "/" + name));
-            if (scope_ == CopyScope::system && is_volatile_path(child)) continue;
+            if (scope_ == CopyScope::system && is_volatile_path(child, system_)) continue;
             ZF_TRY_STATUS(copy_child(directory, name, child));
             if (progress_ && ++copied_ % kProgressEveryFiles == 0) {
                 progress_({"copying", writer_.files(), writer_.bytes()});
@@ -63,24 +64,25 @@ private:
         if (report_.warnings.size() < kWarningsMax) report_.warnings.push_back(std::move(sentence));
     }
 
-    TreeWriter& writer_;
+    ImageWriter& writer_;
     FileCopier copier_;
     InstallReport& report_;
     const InstallProgressCallback& progress_;
     dev_t device_;
     CopyScope scope_;
+    PackageSystem system_;
     std::uint64_t copied_ = 0;
 };
 
 }  // namespace
 
-Status copy_directory(int source, TreeWriter& writer, InstallReport& report, const InstallProgressCallback& progress,
-                      CopyScope scope) {
+Status copy_directory(int source, ImageWriter& writer, InstallReport& report, const InstallProgressCallback& progress,
+                      CopyScope scope, PackageSystem system) {
     ZF_TRY(const struct stat info, stat_fd(source));
     if (!S_ISDIR(info.st_mode)) return Error(Errc::invalid, "the image is not a directory");
     ZF_TRY(EntryMetadata metadata, read_metadata(source, info, scope));
     ZF_TRY_STATUS(writer.directory("", std::move(metadata)));
-    return DirectoryCopy(writer, report, progress, info.st_dev, scope).copy_children(source, "");
+    return DirectoryCopy(writer, report, progress, info.st_dev, scope, system).copy_children(source, "");
 }
 
 }  // namespace zoneferry

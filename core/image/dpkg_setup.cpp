@@ -29,14 +29,14 @@ UniqueFd database_directory(int host_root, const std::string& name) {
     return opened ? *std::move(opened) : UniqueFd();
 }
 
-Status write_status(const HostPackagesPlan& plan, TreeWriter& writer) {
+Status write_status(const HostPackagesPlan& plan, ImageWriter& writer) {
     std::string status;
     for (const DpkgPackage* package : plan.packages) status += package->stanza + "\n";
     ZF_TRY_STATUS(writer.text_file(kDpkg + "/status", status, 0644));
     return writer.text_file(kDpkg + "/available", "", 0644);
 }
 
-Status copy_info(const DpkgDatabase& database, const HostPackagesPlan& plan, TreeWriter& writer) {
+Status copy_info(const DpkgDatabase& database, const HostPackagesPlan& plan, ImageWriter& writer) {
     std::set<std::string, std::less<>> wanted;
     for (const DpkgPackage* package : plan.packages) wanted.insert(package->info_name());
     FileCopier copier(writer);
@@ -53,7 +53,7 @@ Status copy_info(const DpkgDatabase& database, const HostPackagesPlan& plan, Tre
     return {};
 }
 
-Status copy_triggers(int host_root, const HostPackagesPlan& plan, TreeWriter& writer) {
+Status copy_triggers(int host_root, const HostPackagesPlan& plan, ImageWriter& writer) {
     const UniqueFd triggers = database_directory(host_root, "triggers");
     ZF_TRY_STATUS(writer.directory(kDpkg + "/triggers", {}));
     // Without it dpkg takes the database for one from before there were triggers, and pulls every one of them.
@@ -70,7 +70,7 @@ Status copy_triggers(int host_root, const HostPackagesPlan& plan, TreeWriter& wr
 }
 
 // Small files of the database that hold for every root with the same packages.
-Status copy_plain_files(int host_root, TreeWriter& writer) {
+Status copy_plain_files(int host_root, ImageWriter& writer) {
     const UniqueFd database = database_directory(host_root, "");
     for (const char* name : {"arch", "diversions", "statoverride"}) {
         auto text = read_below(database.get(), name);
@@ -86,7 +86,7 @@ Status copy_plain_files(int host_root, TreeWriter& writer) {
 }  // namespace
 
 Status write_dpkg_database(int host_root, const DpkgDatabase& database, const HostPackagesPlan& plan,
-                           TreeWriter& writer) {
+                           ImageWriter& writer) {
     if (!writer.contains(kDpkg)) ZF_TRY_STATUS(writer.directory(kDpkg, {}));
     for (const char* name : {"info", "updates", "parts", "alternatives"}) {
         if (!writer.contains(kDpkg + "/" + name)) ZF_TRY_STATUS(writer.directory(kDpkg + "/" + name, {}));
@@ -126,7 +126,7 @@ Alternative parse_alternative(const std::string& name, std::string_view text) {
 namespace {
 
 // Makes /etc/alternatives/NAME and the link to it, as they are on the host.
-Status write_links(int host_root, const Alternative& alternative, const HostPackagesPlan& plan, TreeWriter& writer) {
+Status write_links(int host_root, const Alternative& alternative, const HostPackagesPlan& plan, ImageWriter& writer) {
     for (const auto& [name, link] : alternative.links) {
         for (const std::string& path : {"etc/alternatives/" + name, zone_path(plan, link)}) {
             std::string target(kImagePathBytesMax, '\0');
@@ -144,7 +144,7 @@ Status write_links(int host_root, const Alternative& alternative, const HostPack
 }
 
 // The zone has the program that the alternative points to now.
-bool is_choice_there(int host_root, const std::string& name, const HostPackagesPlan& plan, const TreeWriter& writer) {
+bool is_choice_there(int host_root, const std::string& name, const HostPackagesPlan& plan, const ImageWriter& writer) {
     const auto directory = open_in_root(host_root, "/etc/alternatives", O_RDONLY | O_DIRECTORY);
     std::string target(kImagePathBytesMax, '\0');
     const ssize_t length =
@@ -157,7 +157,7 @@ bool is_choice_there(int host_root, const std::string& name, const HostPackagesP
 
 }  // namespace
 
-Status write_alternatives(int host_root, const HostPackagesPlan& plan, TreeWriter& writer) {
+Status write_alternatives(int host_root, const HostPackagesPlan& plan, ImageWriter& writer) {
     if (!writer.contains("etc/alternatives")) ZF_TRY_STATUS(writer.directory("etc/alternatives", {}));
     const UniqueFd records = database_directory(host_root, "alternatives");
     if (!records) return {};

@@ -8,10 +8,10 @@
 namespace zoneferry {
 
 Status write_dpkg_database(int host_root, const DpkgDatabase& database, const HostPackagesPlan& plan,
-                           TreeWriter& writer);
+                           ImageWriter& writer);
 
 // An alternative whose present choice the zone does not have is left out.
-Status write_alternatives(int host_root, const HostPackagesPlan& plan, TreeWriter& writer);
+Status write_alternatives(int host_root, const HostPackagesPlan& plan, ImageWriter& writer);
 
 // The lines of a trigger file ("PATH PACKAGE[/noawait]" or "PACKAGE[/noawait]") whose package is in the zone. Pure.
 std::string filter_triggers(std::string_view text, const HostPackagesPlan& plan);

@@ -170,7 +170,7 @@ std::string_view xattr_prefix(unsigned index) {
 
 }  // namespace
 
-Result<std::vector<Xattr>> parse_dump_xattrs(ConstBytes data) {
+Result<std::vector<ImageXattr>> parse_dump_xattrs(ConstBytes data) {
     constexpr std::uint32_t kBlockMagic = 0xea020000;
     constexpr std::uint32_t kInodeMagic = 0xea020001;
     if (data.size() < 4) return damaged("extended attributes are cut off");
@@ -178,7 +178,7 @@ Result<std::vector<Xattr>> parse_dump_xattrs(ConstBytes data) {
     if (magic != kBlockMagic && magic != kInodeMagic) return damaged("extended attributes are of an unknown form");
     std::size_t at = magic == kBlockMagic ? 32 : 4;
     const std::size_t values_at = magic == kBlockMagic ? 0 : 4;
-    std::vector<Xattr> found;
+    std::vector<ImageXattr> found;
     while (data.size() >= at + 4 && load<std::uint32_t>(data, at, false) != 0) {
         if (data.size() - at < kXattrEntryBytes) return damaged("extended attributes are cut off");
         const std::size_t name_bytes = std::to_integer<std::size_t>(data[at]);

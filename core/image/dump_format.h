@@ -21,7 +21,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/image/tree_writer.h"
+#include "core/image/image_writer.h"
 
 namespace zoneferry {
 
@@ -75,6 +75,6 @@ private:
 
 // The extended attributes in the record that Linux' dump writes behind an inode: ext2's block (magic 0xea020000) or
 // in-inode (0xea020001) form; ACLs are given as the kernel takes them. Errc::corrupt.
-Result<std::vector<Xattr>> parse_dump_xattrs(ConstBytes data);
+Result<std::vector<ImageXattr>> parse_dump_xattrs(ConstBytes data);
 
 }  // namespace zoneferry

@@ -36,10 +36,10 @@ Status DumpNames::add_data(ConstBytes bytes) {
     return {};
 }
 
-void DumpNames::add_xattr(std::uint32_t inode, const Xattr& xattr) {
+void DumpNames::add_xattr(std::uint32_t inode, const ImageXattr& xattr) {
     const auto found = index_.find(inode);
     if (found == index_.end()) return;
-    std::vector<Xattr>& kept = directories_[found->second].metadata.xattrs;
+    std::vector<ImageXattr>& kept = directories_[found->second].metadata.xattrs;
     if (kept.size() < kImageXattrsMax) kept.push_back(xattr);
 }
 
@@ -50,7 +50,7 @@ Status DumpNames::place(std::size_t index, const DumpParser& parser, std::vector
     ZF_TRY(const std::vector<DumpParser::Entry> entries, parser.entries(bytes));
     for (const DumpParser::Entry& entry : entries) {
         ZF_TRY(std::string path, image_path(below(directory.path, entry.name)));
-        if (is_volatile_path(path)) continue;
+        if (is_volatile_path(path, system_)) continue;
         if (const auto found = index_.find(entry.inode); found != index_.end()) {
             Directory& child = directories_[found->second];
             if (child.is_placed)

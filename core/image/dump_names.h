@@ -9,15 +9,19 @@
 #include <vector>
 
 #include "core/image/dump_format.h"
+#include "core/packages/package.h"
 
 namespace zoneferry {
 
 class DumpNames {
 public:
+    // system: as path_rules.h's is_volatile_path() wants it.
+    explicit DumpNames(PackageSystem system = PackageSystem::dpkg) : system_(system) {}
+
     // A directory's inode and then its data. Errc::corrupt: twice, or too much.
     Status begin_directory(std::uint32_t inode, EntryMetadata metadata);
     Status add_data(ConstBytes bytes);
-    void add_xattr(std::uint32_t inode, const Xattr& xattr);
+    void add_xattr(std::uint32_t inode, const ImageXattr& xattr);
 
     // All directories are there: gives make() each below the root, parents first, and the root as "". What lies in
     // the volatile directories (path_rules.h) is left out. Errc::corrupt: no root; Errc::invalid: a directory with two
@@ -52,6 +56,7 @@ private:
     std::string path_of(const Name& name) const;
     Status place(std::size_t index, const DumpParser& parser, std::vector<std::size_t>& next);
 
+    PackageSystem system_;
     std::vector<Directory> directories_;
     std::unordered_map<std::uint32_t, std::size_t> index_;  // by inode
     ByteVector data_;

@@ -1,9 +1,6 @@
 #include "core/image/dump_source.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <map>
 #include <optional>
 
@@ -32,8 +29,13 @@ EntryMetadata metadata_of(const DumpHeader& header) {
 
 class Unpacker {
 public:
-    Unpacker(ByteSource& source, DumpParser parser, TreeWriter& writer, InstallReport& report)
-        : source_(source), parser_(parser), writer_(writer), report_(report), record_(kDumpRecordBytes) {}
+    Unpacker(ByteSource& source, DumpParser parser, ImageSink& sink, InstallReport& report)
+        : source_(source),
+          parser_(parser),
+          sink_(sink),
+          report_(report),
+          record_(kDumpRecordBytes),
+          names_(sink.package_system()) {}
 
     Status run(const InstallProgressCallback& progress) {
         ZF_TRY(DumpHeader header, next());
@@ -46,7 +48,7 @@ public:
             if (header.type == DumpRecord::inode) {
                 ZF_TRY(header, inode(header));
                 if (progress && ++inodes % kProgressEveryFiles == 0)
-                    progress({"unpacking", writer_.files(), writer_.bytes()});
+                    progress({"unpacking", sink_.files(), sink_.bytes()});
                 continue;
             }
             ZF_TRY_STATUS(skip(header));
@@ -98,7 +100,7 @@ private:
         const std::vector<std::string> paths = names_.take(header.inode);
         if (paths.empty()) return data(header, [](std::uint64_t, ConstBytes) { return Status(); });
         ZF_TRY(DumpHeader behind, entry(header, paths.front()));
-        for (std::size_t i = 1; i < paths.size(); ++i) ZF_TRY_STATUS(writer_.hard_link(paths[i], paths.front()));
+        for (std::size_t i = 1; i < paths.size(); ++i) ZF_TRY_STATUS(sink_.hard_link(paths[i], paths.front()));
         if (S_ISREG(header.mode)) last_path_ = paths.front();
         return behind;
     }
@@ -107,7 +109,7 @@ private:
         if (S_ISREG(header.mode)) return file(header, path);
         if (S_ISLNK(header.mode)) return link(header, path);
         if (S_ISFIFO(header.mode)) {
-            ZF_TRY_STATUS(writer_.fifo(path, metadata_of(header)));
+            ZF_TRY_STATUS(sink_.fifo(path, metadata_of(header)));
         } else if (!S_ISSOCK(header.mode)) {
             return Error(Errc::invalid,
                          "the dump's entry \"" + printable(path) + "\" is a device or of an unknown kind: refused");
@@ -124,22 +126,19 @@ private:
     Status make_directories() {
         last_path_.reset();
         return names_.complete(parser_, [&](const std::string& path, EntryMetadata metadata) {
-            return writer_.directory(path, std::move(metadata));
+            return sink_.directory(path, std::move(metadata));
         });
     }
 
     Result<DumpHeader> file(const DumpHeader& header, const std::string& path) {
         constexpr std::size_t kWriteBytes = 1 << 18;
-        ZF_TRY(UniqueFd target, writer_.begin_file(path));
+        ZF_TRY_STATUS(sink_.begin_file(path));
         if (header.size > std::uint64_t{INT64_MAX}) return damaged("a file has an impossible size");
         ByteVector waiting;
         std::uint64_t begin = 0;
         const auto flush = [&]() -> Status {
             if (waiting.empty()) return {};
-            ZF_TRY_STATUS(writer_.spend(path, waiting.size()));
-            if (::lseek(target.get(), static_cast<off_t>(begin), SEEK_SET) < 0)
-                return system_error("seek in \"" + printable(path) + "\"", errno);
-            ZF_TRY_STATUS(write_all(target.get(), waiting));
+            ZF_TRY_STATUS(sink_.write(begin, waiting));
             waiting.clear();
             return {};
         };
@@ -151,9 +150,7 @@ private:
         });
         if (!behind) return std::move(behind).error().during("the dump's entry \"" + printable(path) + "\"");
         ZF_TRY_STATUS(flush());
-        if (::ftruncate(target.get(), static_cast<off_t>(header.size)) != 0)
-            return system_error("set the size of \"" + printable(path) + "\"", errno);
-        ZF_TRY_STATUS(writer_.finish_file(path, std::move(target), metadata_of(header)));
+        ZF_TRY_STATUS(sink_.finish_file(header.size, metadata_of(header)));
         return behind;
     }
 
@@ -164,7 +161,7 @@ private:
                    target += as_text(bytes);
                    return Status();
                }));
-        ZF_TRY_STATUS(writer_.symlink(path, target, metadata_of(header)));
+        ZF_TRY_STATUS(sink_.symlink(path, target, metadata_of(header)));
         return behind;
     }
 
@@ -176,8 +173,8 @@ private:
                    append_bytes(bytes, more);
                    return Status();
                }));
-        ZF_TRY(const std::vector<Xattr> found, parse_dump_xattrs(bytes));
-        for (const Xattr& xattr : found) {
+        ZF_TRY(const std::vector<ImageXattr> found, parse_dump_xattrs(bytes));
+        for (const ImageXattr& xattr : found) {
             if (!is_kept_xattr(xattr.name)) continue;
             if (!names_.is_complete()) {
                 kept_xattr_bytes_ += xattr.name.size() + xattr.value.size();
@@ -185,7 +182,7 @@ private:
                     return Error(Errc::invalid, "the dump's directories have more than 64 MiB of extended attributes");
                 names_.add_xattr(header.inode, xattr);
             } else if (last_path_) {
-                ZF_TRY_STATUS(writer_.set_xattr(*last_path_, xattr));
+                ZF_TRY_STATUS(sink_.set_xattr(*last_path_, xattr));
             }
         }
         return behind;
@@ -206,7 +203,7 @@ private:
 
     ByteSource& source_;
     DumpParser parser_;
-    TreeWriter& writer_;
+    ImageSink& sink_;
     InstallReport& report_;
     ByteVector record_;
     DumpNames names_;
@@ -216,12 +213,12 @@ private:
 
 }  // namespace
 
-Status unpack_dump(ByteSource& source, TreeWriter& writer, InstallReport& report,
+Status unpack_dump(ByteSource& source, ImageSink& sink, InstallReport& report,
                    const InstallProgressCallback& progress) {
     ByteVector first(kDumpRecordBytes);
     ZF_TRY_STATUS(read_whole(source, first));
     ZF_TRY(const DumpParser parser, DumpParser::create(first));
-    return Unpacker(source, parser, writer, report).run(progress);
+    return Unpacker(source, parser, sink, report).run(progress);
 }
 
 }  // namespace zoneferry

@@ -62,7 +62,7 @@ Result<EntryMetadata> read_metadata(int fd, const struct stat& info, CopyScope s
     for (const std::string_view name : split(names, '\0')) {
         if (name.empty() || (scope == CopyScope::system && !is_kept_xattr(name))) continue;
         if (metadata.xattrs.size() == kImageXattrsMax) return Error(Errc::invalid, "too many extended attributes");
-        Xattr xattr{std::string(name), std::string(kImageXattrBytesMax, '\0')};
+        ImageXattr xattr{std::string(name), std::string(kImageXattrBytesMax, '\0')};
         const ssize_t size = ::fgetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size());
         if (size < 0) return system_error("read the attribute " + printable(name), errno);
         xattr.value.resize(static_cast<std::size_t>(size));

@@ -1,4 +1,4 @@
-// Copies one entry of a source directory into a TreeWriter, with everything a zone keeps of it: bytes and holes, hard
+// Copies one entry of a source directory into a ImageWriter, with everything a zone keeps of it: bytes and holes, hard
 // links within the copied set, ids, mode, times, kept extended attributes and ACLs. The source is read by descriptors
 // and never followed through a link.
 #pragma once
@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "core/image/tree_writer.h"
+#include "core/image/image_writer.h"
 
 namespace zoneferry {
 
@@ -23,7 +23,7 @@ enum class CopyOutcome {
 
 class FileCopier {
 public:
-    explicit FileCopier(TreeWriter& writer, CopyScope scope = CopyScope::system) : writer_(writer), scope_(scope) {}
+    explicit FileCopier(ImageWriter& writer, CopyScope scope = CopyScope::system) : writer_(writer), scope_(scope) {}
 
     // name: one component of the open directory `from`; info: its fresh lstat; path: where it goes. A directory is made
     // empty.
@@ -34,7 +34,7 @@ private:
     Status copy_data(int from, int to, std::uint64_t size, const std::string& path);
     Status copy_range(int from, int to, std::uint64_t begin, std::uint64_t end);
 
-    TreeWriter& writer_;
+    ImageWriter& writer_;
     CopyScope scope_;
     std::map<std::pair<dev_t, ino_t>, std::string> first_names_;  // of files with several names
 };

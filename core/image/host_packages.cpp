@@ -46,7 +46,7 @@ void warn(InstallReport& report, std::string sentence) {
 // Copies listed paths of the host's root to the zone, parents before children.
 class PackageCopy {
 public:
-    PackageCopy(int host_root, TreeWriter& writer, InstallReport& report)
+    PackageCopy(int host_root, ImageWriter& writer, InstallReport& report)
         : host_root_(host_root), copier_(writer), report_(report) {}
 
     Status copy(const std::string& path, const Conffile* conffile) {
@@ -188,8 +188,8 @@ Result<std::vector<std::pair<std::string, std::string>>> read_aliases(int root) 
     return aliases;
 }
 
-Status copy_host_packages(int host_root, const DpkgDatabase& database, const HostPackagesPlan& plan, TreeWriter& writer,
-                          InstallReport& report, const InstallProgressCallback& progress) {
+Status copy_host_packages(int host_root, const DpkgDatabase& database, const HostPackagesPlan& plan,
+                          ImageWriter& writer, InstallReport& report, const InstallProgressCallback& progress) {
     ZF_TRY(std::set<std::string> paths, collect_paths(database, plan));
     add_parents(paths);
     ZF_TRY(const auto conffiles, read_conffiles(plan.packages));

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "core/base/host_root.h"
+#include "core/image/image_writer.h"
 #include "core/image/progress.h"
-#include "core/image/tree_writer.h"
 #include "core/packages/dpkg/database.h"
 #include "core/packages/policy.h"
 
@@ -39,8 +39,8 @@ std::string zone_path(const HostPackagesPlan& plan, std::string_view listed);
 bool is_inherited(const HostPackagesPlan& plan, std::string_view path);
 
 // Writes everything but what zone_setup.h does.
-Status copy_host_packages(int host_root, const DpkgDatabase& database, const HostPackagesPlan& plan, TreeWriter& writer,
-                          InstallReport& report, const InstallProgressCallback& progress);
+Status copy_host_packages(int host_root, const DpkgDatabase& database, const HostPackagesPlan& plan,
+                          ImageWriter& writer, InstallReport& report, const InstallProgressCallback& progress);
 
 // The merged-usr links of a root: {"lib", "usr/lib"} for each top-level link into usr.
 Result<std::vector<std::pair<std::string, std::string>>> read_aliases(int root);

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "core/attach/zone_tree.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "core/image/archive_image.h"
@@ -21,9 +22,7 @@ namespace zoneferry {
 namespace {
 
 Status check_source(const InstallSource& source, const ZoneConfig& config) {
-    const bool is_image =
-        std::holds_alternative<ImageDirectory>(source) || std::holds_alternative<ImageArchive>(source);
-    if (is_image && !config.inherited_directories.empty()) {
+    if (is_image(source) && !config.inherited_directories.empty()) {
         return Error(Errc::unsupported, "zone " + config.name + " inherits " +
                                             printable(config.inherited_directories.front()) +
                                             "; an image can only fill a whole-root zone")
@@ -40,7 +39,7 @@ Status check_source(const InstallSource& source, const ZoneConfig& config) {
 }
 
 // An image that holds no system would fail only at boot.
-Status check_image(const TreeWriter& writer) {
+Status check_image(const ImageWriter& writer) {
     for (const char* wanted : {"etc", "usr"}) {
         if (!writer.contains(wanted)) {
             return Error(Errc::invalid, "the image is no system's root: it has no /" + std::string(wanted))
@@ -56,21 +55,27 @@ Status check_image(const TreeWriter& writer) {
 
 class Installer {
 public:
-    Installer(const ZoneStore& store, const ZoneConfig& config, const InstallProgressCallback& progress)
-        : store_(store), config_(config), progress_(progress) {}
+    Installer(const ZoneStore& store, const ZoneConfig& config, const InstallSteps& steps)
+        : store_(store), config_(config), steps_(steps), progress_(steps.progress) {}
 
     Result<InstallReport> run(UniqueFd root, const InstallSource& source) {
-        ZF_TRY(TreeWriter writer, TreeWriter::create(std::move(root)));
+        ZF_TRY(ImageWriter writer, ImageWriter::create(std::move(root)));
         Status done;
         if (const auto* directory = std::get_if<ImageDirectory>(&source)) {
             done = from_directory(store_.root().at(directory->path), writer);
         } else if (const auto* archive = std::get_if<ImageArchive>(&source)) {
             done = from_archive(store_.root().at(archive->path), writer);
+        } else if (const auto* stream = std::get_if<ImageStream>(&source)) {
+            done = from_stream(stream->fd, writer);
+        } else if (std::holds_alternative<ImageInPlace>(source)) {
+            done = finish_image(writer);
         } else if (const auto* zone = std::get_if<ZoneTree>(&source)) {
             done = from_zone(zone->zonepath, writer);
         } else {
             done = from_host(writer);
         }
+        if (done && steps_.after) done = steps_.after(writer.root());
+        if (done) done = writer.sync();
         if (!done) return std::move(done).error();
         report_.files = writer.files();
         report_.bytes = writer.bytes();
@@ -78,43 +83,46 @@ public:
     }
 
 private:
-    void tell(const char* step, const TreeWriter& writer) {
+    void tell(const char* step, const ImageWriter& writer) {
         if (progress_) progress_({step, writer.files(), writer.bytes()});
     }
 
-    Status from_directory(const std::string& path, TreeWriter& writer) {
+    Status from_directory(const std::string& path, ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd source, open_file(path, O_RDONLY | O_DIRECTORY));
-        ZF_TRY_STATUS(copy_directory(source.get(), writer, report_, progress_));
+        ZF_TRY_STATUS(copy_directory(source.get(), writer, report_, progress_, CopyScope::system, steps_.system));
         return finish_image(writer);
     }
 
-    Status from_archive(const std::string& path, TreeWriter& writer) {
+    Status from_archive(const std::string& path, ImageWriter& writer) {
+        ZF_TRY(const UniqueFd archive, open_file(path, O_RDONLY | O_NOCTTY));
+        return from_stream(archive.get(), writer);
+    }
+
+    Status from_stream(int archive, ImageWriter& writer) {
         tell("unpacking", writer);
-        ZF_TRY(const UniqueFd archive, open_file(path, O_RDONLY));
-        ZF_TRY_STATUS(unpack_image(archive.get(), writer, report_, progress_));
+        ImageTreeSink sink(writer, steps_.system);
+        ZF_TRY_STATUS(unpack_image(archive, sink, report_, progress_));
         return finish_image(writer);
     }
 
-    Status from_zone(const std::string& zonepath, TreeWriter& writer) {
+    Status from_zone(const std::string& zonepath, ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd tree, open_zone_root(store_.root(), zonepath));
         ZF_TRY_STATUS(copy_directory(tree.get(), writer, report_, progress_));
         ZF_TRY_STATUS(add_mount_points(writer));
         ZF_TRY_STATUS(writer.finish());
-        ZF_TRY_STATUS(give_new_identity(writer.root(), config_.name, report_.warnings));
-        return writer.sync();
+        return give_new_identity(writer.root(), config_.name, report_.warnings);
     }
 
-    Status finish_image(TreeWriter& writer) {
+    Status finish_image(ImageWriter& writer) {
         ZF_TRY_STATUS(check_image(writer));
         ZF_TRY_STATUS(add_mount_points(writer));
         tell("setting up", writer);
-        ZF_TRY_STATUS(writer.finish());
-        return writer.sync();
+        return writer.finish();
     }
 
-    Status from_host(TreeWriter& writer) {
+    Status from_host(ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd host, open_directory(store_.root().directory()));
         ZF_TRY(const DpkgDatabase database, DpkgDatabase::open(host.get()));
@@ -126,19 +134,19 @@ private:
         tell("setting up", writer);
         ZF_TRY_STATUS(write_zone_setup(host.get(), database, plan, config_.name, writer));
         ZF_TRY_STATUS(writer.finish());
-        ZF_TRY_STATUS(run_setup_programs(host.get(), plan, store_.root().at(config_.zonepath) + "/root"));
-        return writer.sync();
+        return run_setup_programs(host.get(), plan, store_.root().at(config_.zonepath) + "/root");
     }
 
     const ZoneStore& store_;
     const ZoneConfig& config_;
+    const InstallSteps& steps_;
     const InstallProgressCallback& progress_;
     InstallReport report_;
 };
 
 // Back to configured with an empty zonepath; what failed first is what the user is told.
-Error undo(ZoneStore& store, const ZoneLock& lock, int zonepath, Error failure) {
-    Status removed = remove_tree_at(zonepath, "root");
+Error undo(ZoneStore& store, const ZoneLock& lock, int zonepath, bool keeps_root, Error failure) {
+    Status removed = keeps_root ? Status() : remove_tree_at(zonepath, "root");
     Status state = removed ? store.change_state(lock, ZoneState::incomplete, ZoneState::configured) : Status();
     if (removed && state) return failure;
     const Error& second = removed ? state.error() : removed.error();
@@ -146,10 +154,31 @@ Error undo(ZoneStore& store, const ZoneLock& lock, int zonepath, Error failure) 
         .remedy("zoneadm -z " + lock.name().str() + " uninstall -F");
 }
 
+// Exactly root/, and nothing mounted in it.
+Result<UniqueFd> open_image_in_place(const HostRoot& root, const std::string& zonepath) {
+    ZF_TRY(UniqueFd fd, open_zone_tree(root, zonepath));
+    ZF_TRY(const std::vector<std::string> names, list_directory_fd(fd.get()));
+    for (const std::string& name : names) {
+        if (name == "root") continue;
+        return Error(Errc::conflict,
+                     "the zonepath " + zonepath + " holds \"" + printable(name) + "\" beside root; nothing was changed")
+            .remedy("move it away");
+    }
+    ZF_TRY(const std::vector<std::string> mounts, mounts_below(fd.get()));
+    if (mounts.empty()) return fd;
+    return Error(Errc::conflict,
+                 "a file system is mounted in the image, at " + printable(mounts.front()) + "; nothing was changed")
+        .remedy("umount " + printable(mounts.back()));
+}
+
 }  // namespace
 
+bool is_image(const InstallSource& source) {
+    return !std::holds_alternative<HostPackages>(source) && !std::holds_alternative<ZoneTree>(source);
+}
+
 Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock& lock, const InstallSource& source,
-                                   const InstallProgressCallback& progress) {
+                                   const InstallSteps& steps) {
     ZoneStore store = shared_store;
     const ZoneName& name = lock.name();
     ZF_TRY(const ZoneEntry entry, store.find(name));
@@ -164,17 +193,21 @@ Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock
     if (Status ours = may_boot(store.root(), name, config.zonepath); !ours) {
         return std::move(ours).error().during("installing is refused");
     }
-    ZF_TRY(const UniqueFd zonepath, make_empty_zonepath(store.root(), config.zonepath, name));
+    const bool in_place = std::holds_alternative<ImageInPlace>(source);
+    ZF_TRY(const UniqueFd zonepath, in_place ? open_image_in_place(store.root(), config.zonepath)
+                                             : make_empty_zonepath(store.root(), config.zonepath, name));
+    if (steps.before) ZF_TRY_STATUS(steps.before(zonepath.get()));
     ZF_TRY_STATUS(store.change_state(lock, ZoneState::configured, ZoneState::incomplete));
     const auto fill = [&]() -> Result<InstallReport> {
-        if (::mkdirat(zonepath.get(), "root", 0755) != 0) return system_error("make the zone's root", errno);
+        if (!in_place && ::mkdirat(zonepath.get(), "root", 0755) != 0)
+            return system_error("make the zone's root", errno);
         ZF_TRY(UniqueFd root, open_beneath(zonepath.get(), "root", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-        return Installer(store, config, progress).run(std::move(root), source);
+        return Installer(store, config, steps).run(std::move(root), source);
     };
     auto report = fill();
-    if (!report) return undo(store, lock, zonepath.get(), std::move(report).error());
+    if (!report) return undo(store, lock, zonepath.get(), in_place, std::move(report).error());
     if (Status state = store.change_state(lock, ZoneState::incomplete, ZoneState::installed); !state) {
-        return undo(store, lock, zonepath.get(), std::move(state).error());
+        return undo(store, lock, zonepath.get(), in_place, std::move(state).error());
     }
     return report;
 }

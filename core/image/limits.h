@@ -15,7 +15,10 @@ inline constexpr std::size_t kImageKeptXattrBytesMax = 64U << 20U;   // of a dum
 inline constexpr std::uint64_t kImageTrailingBytesMax = 16U << 20U;  // behind the end of an archive
 inline constexpr std::size_t kImageNamedAclsMax = 1'000'000;         // kept until the account files are there
 inline constexpr std::uint64_t kImageFilesMax = 100'000'000;
-inline constexpr std::uint64_t kImageReserveBytes = 64ULL << 20;  // left free on the zonepath's file system
-inline constexpr std::uint64_t kHostFileBytesMax = 16ULL << 20;   // passwd, triggers, ... of the global zone
+inline constexpr std::uint64_t kImageReserveBytes = 64ULL << 20;    // left free on the zonepath's file system
+inline constexpr std::uint64_t kSurveyBlockBytes = 4096;            // what a file's last piece takes on the disk
+inline constexpr std::uint64_t kSurveyKeptBytesMax = 512ULL << 20;  // a package database; real ones have 20 MiB
+inline constexpr std::size_t kSurveyEmptyFilesMax = 1'000'000;      // remembered, for cpio's hard links
+inline constexpr std::uint64_t kHostFileBytesMax = 16ULL << 20;     // passwd, triggers, ... of the global zone
 
 }  // namespace zoneferry

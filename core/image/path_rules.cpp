@@ -9,6 +9,7 @@ namespace zoneferry {
 namespace {
 
 constexpr std::string_view kVolatileDirectories[] = {"dev/", "proc/", "sys/", "run/", "tmp/"};
+constexpr std::string_view kSolarisVolatile[] = {"devices/", "system/contract/", "system/object/", "var/run/"};
 
 Error refused(std::string_view name, std::string_view why) {
     constexpr std::size_t kShownBytesMax = 200;
@@ -37,9 +38,11 @@ Result<std::string> image_path(std::string_view member_name) {
     return std::string(rest);
 }
 
-bool is_volatile_path(std::string_view path) {
-    return std::any_of(std::begin(kVolatileDirectories), std::end(kVolatileDirectories),
-                       [&](std::string_view directory) { return path.starts_with(directory); });
+bool is_volatile_path(std::string_view path, PackageSystem system) {
+    const auto is_below = [&](std::string_view directory) { return path.starts_with(directory); };
+    if (std::any_of(std::begin(kVolatileDirectories), std::end(kVolatileDirectories), is_below)) return true;
+    return system == PackageSystem::svr4 &&
+           std::any_of(std::begin(kSolarisVolatile), std::end(kSolarisVolatile), is_below);
 }
 
 bool is_kept_xattr(std::string_view name) {

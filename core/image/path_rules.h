@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/base/result.h"
+#include "core/packages/package.h"
 
 namespace zoneferry {
 
@@ -12,9 +13,10 @@ namespace zoneferry {
 // with the name: an absolute path, an empty or ".." part, a part over 255 bytes, a NUL, too long, too deep.
 Result<std::string> image_path(std::string_view member_name);
 
-// True for what a running system makes anew and an image must not bring: all below dev, proc, sys, run and tmp (the
-// directories themselves stay).
-bool is_volatile_path(std::string_view path);
+// True for what a running system makes anew and an image must not bring: all below dev, proc, sys, run and tmp, of a
+// Solaris system (svr4) also below devices, system/contract, system/object and var/run (the directories themselves
+// stay).
+bool is_volatile_path(std::string_view path, PackageSystem system = PackageSystem::dpkg);
 
 // True for extended attributes that a zone may hold: user.*, file capabilities and ACLs.
 bool is_kept_xattr(std::string_view name);

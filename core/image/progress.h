@@ -9,9 +9,11 @@
 namespace zoneferry {
 
 struct InstallProgress {
-    std::string step;  // "copying", "unpacking", "setting up"
+    std::string step;  // "checking", "copying", "unpacking", "setting up", "updating", "adjusting"
     std::uint64_t files = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t done = 0;   // of the step, in a unit of its own
+    std::uint64_t total = 0;  // 0: not known
 };
 // Called from the installing thread, about every thousand files and at each step. May be empty.
 using InstallProgressCallback = std::function<void(const InstallProgress&)>;

@@ -40,12 +40,12 @@ public:
         ZF_TRY(EntryMetadata left, read_metadata(a, ours, CopyScope::everything));
         ZF_TRY(EntryMetadata right, read_metadata(b, theirs, CopyScope::everything));
         if (left.attributes != right.attributes) return differs(path, "file attributes (lsattr)");
-        const auto by_name = [](const Xattr& x, const Xattr& y) { return x.name < y.name; };
+        const auto by_name = [](const ImageXattr& x, const ImageXattr& y) { return x.name < y.name; };
         std::sort(left.xattrs.begin(), left.xattrs.end(), by_name);
         std::sort(right.xattrs.begin(), right.xattrs.end(), by_name);
         const bool same =
             std::equal(left.xattrs.begin(), left.xattrs.end(), right.xattrs.begin(), right.xattrs.end(),
-                       [](const Xattr& x, const Xattr& y) { return x.name == y.name && x.value == y.value; });
+                       [](const ImageXattr& x, const ImageXattr& y) { return x.name == y.name && x.value == y.value; });
         return same ? Status() : differs(path, "extended attributes");
     }
 

@@ -35,7 +35,7 @@ Result<std::string> read_host_file(int host_root, const std::string& path) {
     return read_to_end(file->get(), kHostFileBytesMax);
 }
 
-Status add_directories(TreeWriter& writer, const EmptyDirectory* begin, const EmptyDirectory* end) {
+Status add_directories(ImageWriter& writer, const EmptyDirectory* begin, const EmptyDirectory* end) {
     for (const EmptyDirectory* wanted = begin; wanted != end; ++wanted) {
         if (writer.contains(wanted->path)) continue;
         EntryMetadata metadata;
@@ -45,7 +45,7 @@ Status add_directories(TreeWriter& writer, const EmptyDirectory* begin, const Em
     return {};
 }
 
-Status write_accounts(int host_root, TreeWriter& writer) {
+Status write_accounts(int host_root, ImageWriter& writer) {
     for (const bool is_group : {false, true}) {
         const std::string name = is_group ? "group" : "passwd";
         ZF_TRY(const std::string master, read_host_file(host_root, "usr/share/base-passwd/" + name + ".master"));
@@ -58,7 +58,7 @@ Status write_accounts(int host_root, TreeWriter& writer) {
     return {};
 }
 
-Status write_identity(int host_root, const std::string& zone_name, TreeWriter& writer) {
+Status write_identity(int host_root, const std::string& zone_name, ImageWriter& writer) {
     if (!writer.contains("etc/machine-id")) ZF_TRY_STATUS(writer.text_file("etc/machine-id", "", 0444));
     ZF_TRY_STATUS(writer.text_file("etc/hostname", zone_name + "\n", 0644));
     ZF_TRY_STATUS(writer.text_file(
@@ -75,7 +75,7 @@ bool has_unit(int host_root, const std::string& name) {
 }
 
 // One record file holds the links of a unit, one absolute path a line.
-Status enable_unit(int host_root, const std::string& unit, std::string_view links, TreeWriter& writer) {
+Status enable_unit(int host_root, const std::string& unit, std::string_view links, ImageWriter& writer) {
     constexpr std::string_view kUnitDirectory = "/etc/systemd/system/";
     // An instance ("getty@tty1.service") is a link to its template, which the record is named after.
     if (!has_unit(host_root, unit)) return {};
@@ -88,7 +88,7 @@ Status enable_unit(int host_root, const std::string& unit, std::string_view link
     return {};
 }
 
-Status enable_units(int host_root, TreeWriter& writer) {
+Status enable_units(int host_root, ImageWriter& writer) {
     constexpr std::string_view kSuffix = ".dsh-also";
     auto records = open_in_root(host_root, "/" + std::string(kUnitRecords), O_RDONLY | O_DIRECTORY);
     if (!records) return {};  // a host whose packages never enabled anything
@@ -103,7 +103,7 @@ Status enable_units(int host_root, TreeWriter& writer) {
 
 }  // namespace
 
-Status add_mount_points(TreeWriter& writer) {
+Status add_mount_points(ImageWriter& writer) {
     return add_directories(writer, kMountPoints.data(), kMountPoints.data() + kMountPoints.size());
 }
 
@@ -144,7 +144,7 @@ std::string locked_shadow(std::string_view accounts, bool is_group) {
 }
 
 Status write_zone_setup(int host_root, const DpkgDatabase& database, const HostPackagesPlan& plan,
-                        const std::string& zone_name, TreeWriter& writer) {
+                        const std::string& zone_name, ImageWriter& writer) {
     ZF_TRY_STATUS(write_dpkg_database(host_root, database, plan, writer));
     ZF_TRY_STATUS(write_alternatives(host_root, plan, writer));
     ZF_TRY_STATUS(write_accounts(host_root, writer));

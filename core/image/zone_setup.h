@@ -19,13 +19,13 @@ namespace zoneferry {
 
 // The part that is written entry by entry; before writer.finish().
 Status write_zone_setup(int host_root, const DpkgDatabase& database, const HostPackagesPlan& plan,
-                        const std::string& zone_name, TreeWriter& writer);
+                        const std::string& zone_name, ImageWriter& writer);
 
 // The part that needs programs (systemd-sysusers, ldconfig), on the finished tree. zone_root is a path of ours.
 Status run_setup_programs(int host_root, const HostPackagesPlan& plan, const std::string& zone_root);
 
 // For any kind of image: the directories that the runtime mounts on, where they are missing.
-Status add_mount_points(TreeWriter& writer);
+Status add_mount_points(ImageWriter& writer);
 
 // Pure parts.
 // base-passwd's lines ("passwd.master", "group.master") and the host's system accounts, without passwords and members.

@@ -136,7 +136,7 @@ Status copy_root(int zonepath, int work, const UpdateHooks& hooks) {
     ZF_TRY(const UniqueFd source, open_beneath(zonepath, "root", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     if (::mkdirat(work, "root", 0755) != 0) return system_error("make the working copy", errno);
     ZF_TRY(UniqueFd target, open_beneath(work, "root", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
-    ZF_TRY(TreeWriter writer, TreeWriter::create(std::move(target)));
+    ZF_TRY(ImageWriter writer, ImageWriter::create(std::move(target)));
     InstallReport report;
     const InstallProgressCallback told = [&](const InstallProgress& progress) {
         UpdateProgress shown;

@@ -39,9 +39,12 @@ Result<UniqueFd> zone_directory(int zone_root, const std::string& path) {
 
 }  // namespace
 
-Result<UpdateLog> UpdateLog::open(const HostRoot& root, const std::string& zone) {
+Result<UpdateLog> UpdateLog::open(const HostRoot& root, const std::string& zone, Kind kind,
+                                  std::function<void(std::string_view)> echo) {
     UpdateLog log;
-    log.host_path_ = "/var/log/zoneferry/zones/" + zone + ".update.log";
+    log.kind_ = kind;
+    log.echo_ = std::move(echo);
+    log.host_path_ = "/var/log/zoneferry/zones/" + zone + (kind == Kind::install ? ".install.log" : ".update.log");
     ZF_TRY_STATUS(make_directories(root.at("/var/log/zoneferry/zones"), 0755));
     ZF_TRY(log.file_, open_file(root.at(log.host_path_), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
     return log;
@@ -54,15 +57,18 @@ void UpdateLog::add(std::string_view text) {
 }
 
 void UpdateLog::add_always(std::string_view text) {
+    if (echo_) echo_(text);
     const std::string line = now_as("%Y-%m-%dT%H:%M:%SZ ") + std::string(text) + (text.ends_with('\n') ? "" : "\n");
     (void)write_all(file_.get(), as_bytes(line));
     text_ += line;
 }
 
 Status UpdateLog::write_into_zone(int zone_root, PackageSystem system) const {
-    if (system == PackageSystem::dpkg) {
+    if (system == PackageSystem::dpkg || kind_ == Kind::install) {
         ZF_TRY(const UniqueFd directory, zone_directory(zone_root, "var/log"));
-        return replace_file_at(directory.get(), "zoneferry-update.log", text_, 0644);
+        const bool installs = kind_ == Kind::install;
+        return replace_file_at(directory.get(), installs ? "zoneferry-install.log" : "zoneferry-update.log", text_,
+                               0644);
     }
     ZF_TRY(const UniqueFd directory, zone_directory(zone_root, "var/sadm/system/logs"));
     const std::string older = "update_log." + now_as("%y%m%d-%H:%M:%S");

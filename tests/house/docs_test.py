@@ -24,18 +24,23 @@ def codes_in_code():
         for severity, code in re.findall(r'\.(block|warn|info)\(\s*"([A-Z_]+)"', part):
             found.add((code, side, severity))
     attach = text_of("core/attach/attach.cpp") + text_of("core/packages/update_plan_text.cpp")
+    attach += text_of("core/p2v/image_check.cpp")
     found |= {(code, "target", "block") for code in re.findall(r'\bblock\(\s*"([A-Z_]+)"', attach)}
     found |= {(code, "target", severity)
               for code, severity in re.findall(r'make_finding\(\s*"([A-Z_]+)", Severity::(\w+)', attach)}
     for ending in re.findall(r'what \+ "(_[A-Z_]+)"', text_of("core/packages/compare.cpp")):
         found |= {(what + ending, "target", "block") for what in ("PKG", "PATCH")}
+    scan = text_of("core/p2v/scan.cpp")
+    found |= {(code, "source", severity)
+              for severity, code in re.findall(r'\badd\(\s*Severity::(\w+),\s*"([A-Z0-9_]+)"', scan)}
+    found |= {("P2V_SOFTWARE", "source", severity) for severity in re.findall(r'Software\{"[^"]+", Severity::(\w+)', scan)}
     for line in re.findall(r"finding\.code = ([^;]*);", text_of("agent/start_move.cpp")):
         found |= {(code, "target", "block") for code in re.findall(r'"([A-Z_]+)"', line)}
     return found
 
 
 def codes_in_docs():
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (\w+) \| (\w+) \|", text_of("docs/findings.md"), flags=re.M)
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (\w+) \| (\w+) \|", text_of("docs/findings.md"), flags=re.M)
     return set(rows)
 
 
@@ -54,7 +59,8 @@ class DocsTest(unittest.TestCase):
         makers = {path.relative_to(ROOT).as_posix() for room in ("core", "agent")
                   for path in (ROOT / room).rglob("*.cpp") if "Finding finding;" in path.read_text(encoding="utf8")}
         self.assertEqual(makers, {"agent/preflight.cpp", "agent/start_move.cpp", "core/attach/attach.cpp",
-                                  "core/packages/compare.cpp", "core/packages/update_plan_text.cpp"})
+                                  "core/packages/compare.cpp", "core/packages/update_plan_text.cpp",
+                                  "core/p2v/image_check.cpp"})
 
     def test_exit_statuses(self):
         in_code = set(re.findall(r"= (\d+),", text_of("agent/exit_codes.h")))

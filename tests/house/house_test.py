@@ -10,7 +10,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOMS = ("core", "transfer", "certs", "wire", "agent")
 README_PLACES = ("core", "core/base", "core/zone", "core/packages", "core/attach", "core/adjust", "core/image",
-                 "core/update", "transfer", "wire", "certs",
+                 "core/update", "core/p2v", "transfer", "wire", "certs",
                  "agent", "tests", "tests/support", "packaging", "docs")
 LINE_MOST = 120
 FILE_LINES_MOST = 500
@@ -110,6 +110,18 @@ class HouseTest(unittest.TestCase):
                             yield f"{name}:{number}: core/base uses OpenSSL's EVP and RAND only"
                     if included.endswith(".capnp.h") and not name.startswith("wire/codec"):
                         yield f"{name}:{number}: generated headers stay in wire's codec"
+        self.expect_none(problems())
+
+    def test_types_have_names_of_their_own(self):
+        """All rooms share one namespace and are linked together: two types of one name would share their inline code."""
+        def problems():
+            seen = {}
+            for path in files(".h", places=ROOMS):
+                for name in re.findall(r"^(?:struct|class|enum class) (\w+)(?: final)?(?: :[^;{]*)? ?\{", code_of(path),
+                                       flags=re.M):
+                    if name in seen:
+                        yield f"{name_of(path)}: {name} is also a type of {seen[name]}"
+                    seen[name] = name_of(path)
         self.expect_none(problems())
 
     def test_banned_calls(self):

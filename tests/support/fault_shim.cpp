@@ -8,7 +8,7 @@
 //     u64 at            the number of the call where it happens; 0: never
 //     u64 until         errors: all calls from `at` and before this one
 //     u32 action        1 SIGKILL before the call, 2 SIGSTOP before it, 3 the call fails with `error`, 4 SIGKILL after
-//     i32 error
+//     i32 error         0: the call is left out, and says that all is well
 //     u32 classes       1 names (rename, unlink, mkdir, create ...), 2 file data, 4 sync, 8 socket, 16 mount and spawn
 //     u32 fired
 //     i64 clock_s       added to what CLOCK_REALTIME says
@@ -103,11 +103,11 @@ bool is_disk_or_socket(int fd, uint32_t& kind) {
 }  // namespace
 
 #define REAL(name) static auto* const real = reinterpret_cast<decltype(&name)>(dlsym(RTLD_NEXT, #name))
-#define COUNTED(name, kind, result, call)                \
-    bool kill_after = false;                             \
-    if (counted(#name, kind, kill_after)) return result; \
-    const auto done = call;                              \
-    if (kill_after) kill(getpid(), SIGKILL);             \
+#define COUNTED(name, kind, result, call)                                 \
+    bool kill_after = false;                                              \
+    if (counted(#name, kind, kill_after)) return errno == 0 ? 0 : result; \
+    const auto done = call;                                               \
+    if (kill_after) kill(getpid(), SIGKILL);                              \
     return done
 
 #define WRAP(kind, type, name, declared, passed) \

@@ -187,7 +187,9 @@ class Host:
             subprocess.run(["ip", "link", "add", inside, "netns", str(self.pid), "type", "veth", "peer", "name", port,
                             "netns", str(self._hosts.client_pid)], check=True)
             self._hosts.client_run(["ip", "link", "set", port, "master", "switch", "up"])
-        for command in (f"addr add {self.address}/{PREFIX_LENGTH} dev san0", "link set san0 up",
+        for command in (f"link set san0 address 02:5a:46:00:00:{self._number:02x}",  # the same after a reboot
+                        f"link set up0 address 02:5a:46:00:01:{self._number:02x}",  # and br0, which takes it from up0
+                        f"addr add {self.address}/{PREFIX_LENGTH} dev san0", "link set san0 up",
                         "link add br0 type bridge forward_delay 0", "link set up0 master br0 up", "link set br0 up"):
             self.run(["ip", *command.split()])
 
@@ -222,6 +224,22 @@ class Host:
         if check and process.returncode != 0:
             raise RuntimeError(f"{self.name}: {argv} ended with {process.returncode}\n{stdout}{stderr}")
         return result
+
+    def mount_disk(self, inside, size_bytes=4 << 30):
+        """Mounts an empty ext4 of its own there, kept in one file: many files on it go in one deletion. Returns the
+        directory as seen from outside, which is valid while the host runs."""
+        disk = self._hosts.directory / f"{self.name}{str(inside).replace('/', '-')}.disk"
+        with open(disk, "wb") as file:
+            os.truncate(file.fileno(), size_bytes)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", disk], check=True)
+        device = subprocess.run(["losetup", "-f", "--show", disk], check=True, capture_output=True, text=True).stdout.strip()
+        try:
+            number = os.minor(os.stat(device).st_rdev)
+            self.run(["mknod", device, "b", "7", str(number)])
+            self.run(["mount", "--mkdir", device, inside])
+        finally:
+            subprocess.run(["losetup", "-d", device], check=True)  # as soon as it is unmounted, with the host
+        return pathlib.Path(f"/proc/{self.pid}/root{inside}")
 
     def crash(self):
         """Every process of the host dies at once; what it had written stays, what it had mounted is gone."""

@@ -268,7 +268,7 @@ TEST(AdjustTexts, HostsAndShadowAreEditedByLine) {
               "root:*::0:99999:7:::\nwww:*:1::::::\n");
     EXPECT_EQ(shadow_with_root_password("rooty:x:1\nroot:x\n", "*"), "rooty:x:1\nroot:*\n");
     EXPECT_EQ(asking_getty("[Unit]\nX=y\n[Service]\nExecStart=-/sbin/agetty - $TERM\n"),
-              "[Service]\nExecStart=\nExecStart=-/etc/zoneferry/first-boot /sbin/agetty - $TERM\n");
+              "[Service]\nExecStart=\nExecStart=-/etc/zoneferry/first-boot /sbin/agetty - $TERM\nKillMode=mixed\n");
     EXPECT_EQ(asking_getty("[Service]\nType=idle\n"), "");
 }
 

@@ -58,7 +58,7 @@ TEST_P(CloneCopy, TakesNoSpace) {
     ASSERT_TRUE(make_directories(top() + "/copy", 0755));
     const std::uint64_t before_bytes = free_bytes();
     const UniqueFd source = *open_directory(top() + "/zone");
-    auto writer = TreeWriter::create(*open_directory(top() + "/copy"));
+    auto writer = ImageWriter::create(*open_directory(top() + "/copy"));
     ASSERT_TRUE(writer);
     InstallReport report;
     const Status copied = copy_directory(source.get(), *writer, report, nullptr, CopyScope::everything);

@@ -8,8 +8,8 @@
 #include "core/base/files.h"
 #include "core/base/process.h"
 #include "core/image/archive_acl.h"
+#include "core/image/image_writer.h"
 #include "core/image/install.h"
-#include "core/image/tree_writer.h"
 #include "tests/support/image_tree.h"
 #include "tests/support/tar_builder.h"
 #include "tests/support/temp_directory.h"
@@ -185,7 +185,7 @@ TEST(TreeWriterTest, RefusesMoreThanTheFileSystemHasRoomFor) {
     const TempDirectory directory;
     auto root = open_directory(directory.path());
     ASSERT_TRUE(root);
-    auto writer = TreeWriter::create(*std::move(root));
+    auto writer = ImageWriter::create(*std::move(root));
     ASSERT_TRUE(writer);
     EXPECT_TRUE(writer->spend("small", 4096));
     const Status bomb = writer->spend("bomb", std::uint64_t{1} << 62U);

@@ -20,7 +20,7 @@
 
 namespace zoneferry {
 
-struct Xattr {
+struct ImageXattr {
     std::string name;
     std::string value;
 };
@@ -30,14 +30,14 @@ struct EntryMetadata {
     uid_t uid = 0;
     gid_t gid = 0;
     timespec modified = {};
-    std::vector<Xattr> xattrs;
+    std::vector<ImageXattr> xattrs;
     FileAttributes attributes;  // of files and directories
 };
 
-class TreeWriter {
+class ImageWriter {
 public:
     // root: an open directory, empty or with what the caller put there. The space budget is measured now.
-    static Result<TreeWriter> create(UniqueFd root);
+    static Result<ImageWriter> create(UniqueFd root);
 
     // A directory may come after entries below it, but only once. "" is the root.
     Status directory(const std::string& path, EntryMetadata metadata);
@@ -61,7 +61,7 @@ public:
     Status text_file(const std::string& path, std::string_view content, mode_t permissions);
 
     // Adds or replaces an attribute of an entry that was written before.
-    Status set_xattr(const std::string& path, const Xattr& xattr);
+    Status set_xattr(const std::string& path, const ImageXattr& xattr);
 
     // Sets what directories must have. The tree is not durable before sync().
     Status finish();
@@ -72,7 +72,7 @@ public:
     int root() const { return root_.get(); }
 
 private:
-    TreeWriter(UniqueFd root, std::uint64_t budget_bytes) : root_(std::move(root)), budget_bytes_(budget_bytes) {}
+    ImageWriter(UniqueFd root, std::uint64_t budget_bytes) : root_(std::move(root)), budget_bytes_(budget_bytes) {}
     Result<int> parent_of(const std::string& path);
     Result<UniqueFd> open_or_make_directory(const std::string& path);
     Status freeze_files();

@@ -1,4 +1,4 @@
-#include "core/image/tree_writer.h"
+#include "core/image/image_writer.h"
 
 #include <fcntl.h>
 #include <sys/statvfs.h>
@@ -27,7 +27,7 @@ Status apply_attributes(int fd, const FileAttributes& wanted) {
 Status apply(int fd, const EntryMetadata& metadata) {
     if (::fchown(fd, metadata.uid, metadata.gid) != 0) return system_error("set the owner", errno);
     if (::fchmod(fd, metadata.permissions & 07777) != 0) return system_error("set the mode", errno);
-    for (const Xattr& xattr : metadata.xattrs) {
+    for (const ImageXattr& xattr : metadata.xattrs) {
         if (::fsetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0) {
             return system_error("set the attribute " + printable(xattr.name), errno);
         }
@@ -52,14 +52,14 @@ Status apply_to_name(int parent, const std::string& name, const EntryMetadata& m
 
 }  // namespace
 
-Result<TreeWriter> TreeWriter::create(UniqueFd root) {
+Result<ImageWriter> ImageWriter::create(UniqueFd root) {
     struct statvfs space {};
     if (::fstatvfs(root.get(), &space) != 0) return system_error("measure the free space of the zonepath", errno);
     const std::uint64_t free_bytes = std::uint64_t{space.f_bavail} * space.f_frsize;
-    return TreeWriter(std::move(root), free_bytes > kImageReserveBytes ? free_bytes - kImageReserveBytes : 0);
+    return ImageWriter(std::move(root), free_bytes > kImageReserveBytes ? free_bytes - kImageReserveBytes : 0);
 }
 
-Error TreeWriter::refused(const std::string& path, std::string_view doing, int error_number) const {
+Error ImageWriter::refused(const std::string& path, std::string_view doing, int error_number) const {
     const std::string shown = "the entry \"" + printable(path) + "\"";
     if (error_number == EEXIST) return Error(Errc::invalid, shown + " comes twice: refused");
     if (error_number == ELOOP || error_number == ENOTDIR || error_number == EXDEV) {
@@ -71,12 +71,12 @@ Error TreeWriter::refused(const std::string& path, std::string_view doing, int e
     return system_error(std::string(doing) + " " + shown, error_number);
 }
 
-Status TreeWriter::count_entry(const std::string& path) {
+Status ImageWriter::count_entry(const std::string& path) {
     if (++files_ > kImageFilesMax) return Error(Errc::invalid, "too many entries, at \"" + printable(path) + "\"");
     return {};
 }
 
-Result<UniqueFd> TreeWriter::open_or_make_directory(const std::string& path) {
+Result<UniqueFd> ImageWriter::open_or_make_directory(const std::string& path) {
     if (path.empty()) {
         UniqueFd root(::openat(root_.get(), ".", kDirectoryFlags | O_CLOEXEC));
         if (!root) return system_error("open the zone's root", errno);
@@ -94,7 +94,7 @@ Result<UniqueFd> TreeWriter::open_or_make_directory(const std::string& path) {
     return open_beneath(root_.get(), path, kDirectoryFlags);
 }
 
-Result<int> TreeWriter::parent_of(const std::string& path) {
+Result<int> ImageWriter::parent_of(const std::string& path) {
     const std::string_view wanted = parent_path(path);
     if (!parent_ || wanted != parent_path_) {
         ZF_TRY(parent_, open_or_make_directory(std::string(wanted)));
@@ -103,7 +103,7 @@ Result<int> TreeWriter::parent_of(const std::string& path) {
     return parent_.get();
 }
 
-Status TreeWriter::directory(const std::string& path, EntryMetadata metadata) {
+Status ImageWriter::directory(const std::string& path, EntryMetadata metadata) {
     ZF_TRY_STATUS(count_entry(path));
     ZF_TRY(const UniqueFd made, open_or_make_directory(path));
     DirectoryRecord& record = directories_[path];
@@ -112,7 +112,7 @@ Status TreeWriter::directory(const std::string& path, EntryMetadata metadata) {
     return {};
 }
 
-Result<UniqueFd> TreeWriter::begin_file(const std::string& path) {
+Result<UniqueFd> ImageWriter::begin_file(const std::string& path) {
     ZF_TRY_STATUS(count_entry(path));
     ZF_TRY(const int parent, parent_of(path));
     UniqueFd file(::openat(parent, std::string(last_part(path)).c_str(),
@@ -121,7 +121,7 @@ Result<UniqueFd> TreeWriter::begin_file(const std::string& path) {
     return file;
 }
 
-Result<UniqueFd> TreeWriter::reopen_empty_file(const std::string& path) {
+Result<UniqueFd> ImageWriter::reopen_empty_file(const std::string& path) {
     auto file = open_beneath(root_.get(), path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!file) return refused(path, "open", file.error().system_error());
     ZF_TRY(const struct stat info, stat_fd(file->get()));
@@ -129,7 +129,7 @@ Result<UniqueFd> TreeWriter::reopen_empty_file(const std::string& path) {
     return info.st_size == 0 ? *std::move(file) : UniqueFd();
 }
 
-Status TreeWriter::spend(const std::string& path, std::uint64_t bytes) {
+Status ImageWriter::spend(const std::string& path, std::uint64_t bytes) {
     if (bytes > budget_bytes_) {
         return Error(Errc::no_space,
                      "the zonepath's file system has no room for the image, at entry \"" + printable(path) + "\"")
@@ -140,7 +140,7 @@ Status TreeWriter::spend(const std::string& path, std::uint64_t bytes) {
     return {};
 }
 
-Status TreeWriter::finish_file(const std::string& path, UniqueFd file, const EntryMetadata& metadata) {
+Status ImageWriter::finish_file(const std::string& path, UniqueFd file, const EntryMetadata& metadata) {
     EntryMetadata now = metadata;
     if ((metadata.attributes.flags & kFileFlagsFreezing) != 0) {
         to_freeze_.emplace_back(path, metadata.attributes);
@@ -151,7 +151,7 @@ Status TreeWriter::finish_file(const std::string& path, UniqueFd file, const Ent
     return {};
 }
 
-Status TreeWriter::symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) {
+Status ImageWriter::symlink(const std::string& path, const std::string& target, const EntryMetadata& metadata) {
     ZF_TRY_STATUS(count_entry(path));
     if (target.empty() || target.size() > kImagePathBytesMax || target.find('\0') != std::string::npos) {
         return Error(Errc::invalid, "the link \"" + printable(path) + "\" has an impossible target: refused");
@@ -162,7 +162,7 @@ Status TreeWriter::symlink(const std::string& path, const std::string& target, c
     return apply_to_name(parent, name, metadata, true);
 }
 
-Status TreeWriter::hard_link(const std::string& path, const std::string& existing) {
+Status ImageWriter::hard_link(const std::string& path, const std::string& existing) {
     ZF_TRY_STATUS(count_entry(path));
     const auto refuse = [&] {
         return Error(Errc::invalid, "the entry \"" + printable(path) + "\" is a hard link to \"" + printable(existing) +
@@ -189,7 +189,7 @@ Status TreeWriter::hard_link(const std::string& path, const std::string& existin
     return {};
 }
 
-Status TreeWriter::fifo(const std::string& path, const EntryMetadata& metadata) {
+Status ImageWriter::fifo(const std::string& path, const EntryMetadata& metadata) {
     ZF_TRY_STATUS(count_entry(path));
     ZF_TRY(const int parent, parent_of(path));
     const std::string name(last_part(path));
@@ -197,7 +197,7 @@ Status TreeWriter::fifo(const std::string& path, const EntryMetadata& metadata) 
     return apply_to_name(parent, name, metadata, false);
 }
 
-Status TreeWriter::special(const std::string& path, mode_t type, dev_t device, const EntryMetadata& metadata) {
+Status ImageWriter::special(const std::string& path, mode_t type, dev_t device, const EntryMetadata& metadata) {
     ZF_TRY_STATUS(count_entry(path));
     ZF_TRY(const int parent, parent_of(path));
     const std::string name(last_part(path));
@@ -206,12 +206,12 @@ Status TreeWriter::special(const std::string& path, mode_t type, dev_t device, c
     return apply_to_name(parent, name, metadata, false);
 }
 
-bool TreeWriter::contains(const std::string& path) const {
+bool ImageWriter::contains(const std::string& path) const {
     if (path.empty()) return true;
     return open_beneath(root_.get(), path, O_PATH | O_NOFOLLOW).has_value();
 }
 
-Status TreeWriter::text_file(const std::string& path, std::string_view content, mode_t permissions) {
+Status ImageWriter::text_file(const std::string& path, std::string_view content, mode_t permissions) {
     ZF_TRY_STATUS(spend(path, content.size()));
     ZF_TRY(UniqueFd file, begin_file(path));
     ZF_TRY_STATUS(write_all(file.get(), as_bytes(content)));
@@ -222,7 +222,7 @@ Status TreeWriter::text_file(const std::string& path, std::string_view content, 
 }
 
 // A frozen file can be given no further name, so this waits for all of them.
-Status TreeWriter::freeze_files() {
+Status ImageWriter::freeze_files() {
     for (const auto& [path, attributes] : to_freeze_) {
         auto file = open_beneath(root_.get(), path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
         if (!file) return refused(path, "open", file.error().system_error());
@@ -233,7 +233,7 @@ Status TreeWriter::freeze_files() {
     return {};
 }
 
-Status TreeWriter::finish() {
+Status ImageWriter::finish() {
     parent_.reset();
     ZF_TRY_STATUS(freeze_files());
     timespec now{};
@@ -249,7 +249,7 @@ Status TreeWriter::finish() {
     return {};
 }
 
-Status TreeWriter::set_xattr(const std::string& path, const Xattr& xattr) {
+Status ImageWriter::set_xattr(const std::string& path, const ImageXattr& xattr) {
     auto entry = open_beneath(root_.get(), path.empty() ? "." : path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (!entry) return refused(path, "open", entry.error().system_error());
     if (::fsetxattr(entry->get(), xattr.name.c_str(), xattr.value.data(), xattr.value.size(), 0) != 0) {
@@ -258,7 +258,7 @@ Status TreeWriter::set_xattr(const std::string& path, const Xattr& xattr) {
     return {};
 }
 
-Status TreeWriter::sync() const {
+Status ImageWriter::sync() const {
     if (::syncfs(root_.get()) != 0) return system_error("sync the zonepath's file system", errno);
     return {};
 }
