@@ -15,6 +15,9 @@ std::string beside(const HostRoot& root, const std::string& zonepath, const std:
 std::string move_directory(const HostRoot& root, const std::string& move_id) {
     return root.state_directory() + "/moves/" + move_id;
 }
+std::string digests_path(const HostRoot& root, const std::string& move_id, bool contents) {
+    return move_directory(root, move_id) + (contents ? "/digests" : "/digests-meta");
+}
 std::string staging_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
     return beside(root, zonepath, "incoming", move_id);
 }

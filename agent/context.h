@@ -29,6 +29,8 @@ struct AgentContext {
 
 // Where a move keeps its catalogs: ROOT/var/lib/zoneferry/moves/ID.
 std::string move_directory(const HostRoot& root, const std::string& move_id);
+// The file of digests of this side (tree_digest.h); another one where contents do not count.
+std::string digests_path(const HostRoot& root, const std::string& move_id, bool contents);
 // The hidden places of a move beside the zonepath, on the same file system so that one rename moves them.
 std::string staging_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
 std::string kept_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);

@@ -59,6 +59,8 @@ Json history_json(const MoveRecord& record, const std::vector<JournalEntry>& eve
               {"passes", record.passes},
               {"raw_bytes", record.raw_bytes},
               {"wire_bytes", record.wire_bytes},
+              {"verify", verify_mode_name(record.verify)},
+              {"repairs", record.repairs},
               {"expected_down_ms", record.expected_down_ms},
               {"problem", record.problem}};
     const bool was_down = record.role == Role::source && record.was_running && record.halt_began_unix_ms != 0;

@@ -11,6 +11,7 @@ using Condition = bool (*)(const MoveRecord&);
 
 bool always(const MoveRecord&) { return true; }
 bool does_not_hold(const MoveRecord& record) { return !record.hold; }
+bool was_never_repaired(const MoveRecord& record) { return record.repairs == 0; }
 bool sends_tree(const MoveRecord& record) { return !brings_no_bytes(record); }
 bool shall_return(const MoveRecord& record) {
     return record.rollback_on_failure && record.returned_by.empty() && !awaits_probe(record) && !is_healthy(record);
@@ -52,6 +53,7 @@ constexpr std::array kTransitions{
     source(Phase::quiesced, EventKind::sent, Phase::sent, sends_tree),
     source(Phase::quiesced, EventKind::staged, Phase::staged, brings_no_bytes),
     source(Phase::sent, EventKind::verified, Phase::verified),
+    source(Phase::sent, EventKind::repairing, Phase::quiesced, was_never_repaired),
     source(Phase::verified, EventKind::staged, Phase::staged),
     source(Phase::staged, EventKind::released, Phase::released),
     source(Phase::released, EventKind::owned, Phase::owned),
@@ -187,6 +189,9 @@ void take_over_way(MoveRecord& record, const MoveEvent& event) {
             record.digest = event.text;
             record.promise_asked = true;
             break;
+        case EventKind::repairing:
+            record.repairs += static_cast<std::uint64_t>(std::max<std::int64_t>(1, event.number));
+            break;
         case EventKind::ready:
             record.manifest = event.text;
             record.nonce = event.code;
@@ -216,10 +221,10 @@ SourceStep step_of_activated(const MoveRecord& record) {
 
 std::string_view event_name(EventKind kind) {
     constexpr std::array<std::string_view, kEventCount> kNames{
-        "begun",     "pass-begun", "prepared",   "running-pass-done", "quiesced",  "sent",    "verified",  "staged",
-        "released",  "owned",      "activated",  "aborting",          "aborted",   "ready",   "discarded", "returned",
-        "finalized", "pass-done",  "waiting",    "switching",         "paused",    "resumed", "quiescing", "probed",
-        "returning", "adopted",    "reclaiming", "reclaimed",         "superseded"};
+        "begun",     "pass-begun", "prepared",   "running-pass-done", "quiesced",   "sent",     "verified",  "staged",
+        "released",  "owned",      "activated",  "aborting",          "aborted",    "ready",    "discarded", "returned",
+        "finalized", "pass-done",  "waiting",    "switching",         "paused",     "resumed",  "quiescing", "probed",
+        "returning", "adopted",    "reclaiming", "reclaimed",         "superseded", "repairing"};
     const auto index = static_cast<std::size_t>(kind);
     return index < kNames.size() ? kNames[index] : "unknown";
 }

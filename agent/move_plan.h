@@ -17,6 +17,7 @@
 //               sent -> sent                     not when nothing travels
 //               staged -> staged                 only when nothing travels: `uses_kept_copy`, or shared storage
 //   sent        verified -> verified
+//               repairing -> quiesced            once: what differs is sent again
 //   verified    staged -> staged
 //   staged      released -> released             THE COMMIT POINT
 //   released    owned -> owned
@@ -93,8 +94,9 @@ enum class EventKind {
     reclaiming,  // number: the new epoch; text: who said so
     reclaimed,   // flag: the zone runs here; text: why it could not be started, if so
     superseded,  // number: the higher epoch; text: who holds it
+    repairing,   // number: how many entries differ, at least 1; text: the first of them
 };
-constexpr int kEventCount = 29;
+constexpr int kEventCount = 30;
 
 struct MoveEvent {
     EventKind kind = EventKind::begun;

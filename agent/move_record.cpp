@@ -27,4 +27,10 @@ std::string_view probe_state_name(ProbeState state) {
     return index < kNames.size() ? kNames[index] : "unknown";
 }
 
+std::string_view verify_mode_name(VerifyMode mode) {
+    constexpr std::array<std::string_view, 3> kNames{"full", "meta", "off"};
+    const auto index = static_cast<std::size_t>(mode);
+    return index < kNames.size() ? kNames[index] : "unknown";
+}
+
 }  // namespace zoneferry

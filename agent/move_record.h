@@ -51,6 +51,9 @@ enum class SharedKind {
     lun = 2,        // a block device that both see: unmounted here, mounted there
 };
 
+// What is compared after the last pass.
+enum class VerifyMode { full = 0, meta = 1, off = 2 };
+
 // What the probe after the activation has said.
 enum class ProbeState { none = 0, healthy = 1, failed = 2 };
 
@@ -102,6 +105,8 @@ struct MoveRecord {
         SharedKind::none;  // source and target have one and the same tree: nothing of it is ever deleted
     std::string storage;   // of a LUN: core/zone/storage.h
     std::string nonce;     // in the owner record beside the tree while it is handed over
+    VerifyMode verify = VerifyMode::full;
+    std::uint64_t repairs = 0;  // entries that differed after the last pass and were sent again
 
     bool operator==(const MoveRecord&) const = default;
 };
@@ -110,6 +115,7 @@ std::string_view role_name(Role role);
 std::string_view phase_name(Phase phase);
 std::string_view shared_kind_name(SharedKind kind);
 std::string_view probe_state_name(ProbeState state);
+std::string_view verify_mode_name(VerifyMode mode);
 
 // Calls visit("column", field) for every field, in a fixed order; enumerations as they are. The journal's
 // columns and the reports come from this one list.
@@ -159,6 +165,8 @@ void for_each_field(Record& record, Visit&& visit) {
     visit("shared", record.shared);
     visit("storage", record.storage);
     visit("nonce", record.nonce);
+    visit("verify", record.verify);
+    visit("repairs", record.repairs);
 }
 
 }  // namespace zoneferry

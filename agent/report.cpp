@@ -43,6 +43,8 @@ Json move_json(const MoveRecord& record) {
             json[name] = probe_state_name(field);
         } else if constexpr (std::is_same_v<Field, SharedKind>) {
             json[name] = shared_kind_name(field);
+        } else if constexpr (std::is_same_v<Field, VerifyMode>) {
+            json[name] = verify_mode_name(field);
         } else if constexpr (std::is_same_v<Field, KeepSource>) {
             json[name] = field == KeepSource::keep ? "keep" : "remove";
         } else {

@@ -6,6 +6,7 @@
 #include <malloc.h>
 
 #include <atomic>
+#include <chrono>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -41,7 +42,10 @@ Status produce(Connection& connection, TreeSender& sender, std::uint32_t pass,
     while (true) {
         ZF_TRY_STATUS(before_each());
         if (const auto use = connection.use()) {
-            sender.note_link({use->acknowledged_bytes, use->busy_us, use->receiver_limited_us, use->waiting_bytes});
+            const auto now = std::chrono::steady_clock::now().time_since_epoch();
+            const auto at_us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+            sender.note_link({use->acknowledged_bytes, use->busy_us, use->receiver_limited_us, use->waiting_bytes,
+                              static_cast<std::uint64_t>(at_us)});
         }
         ZF_TRY(std::optional<TreeSegment> segment, sender.next());
         if (!segment) break;

@@ -17,7 +17,8 @@
 // grant is repeated until the target answers; nobody else may run the zone meanwhile.
 //
 // source_move.cpp is the frame: steps, requests of people, failures, telling. source_sync.cpp has the steps before the
-// release, source_handover.cpp those after it and the undo, source_transfer.cpp one pass over the link.
+// release, source_handover.cpp those after it and the undo, source_transfer.cpp one pass over the link,
+// source_verify.cpp all that is compared.
 #pragma once
 
 #include <atomic>
@@ -37,6 +38,7 @@
 #include "agent/peer_session.h"
 #include "agent/rate_window.h"
 #include "core/zone/store.h"
+#include "transfer/comparison.h"
 #include "transfer/tree_digest.h"
 
 namespace zoneferry {
@@ -107,8 +109,21 @@ private:
     void arm_budget();
     Status run_pass(bool is_final, PassTime& took);
     Status pump(TreeSender& sender, std::uint32_t pass);
+    // source_verify.cpp
+    struct Reading {
+        bool tolerate_changes = false;
+        bool contents = true;
+        bool wants_list = false;  // the digests of all entries of the target
+    };
     Status digest_while_running();
-    Result<std::pair<TreeDigest, VerifyReply>> digest_both_sides(bool tolerate_changes);
+    Result<std::pair<TreeDigest, VerifyReply>> digest_both_sides(Reading reading);
+    Status receive_list();
+    Result<TreeComparison> compare_with_target(Reading reading);
+    Status find_out_what_is_there(bool is_final);
+    Status repair(const Reading& reading, const Digest& here, const Digest& there);
+    std::string list_path() const;
+    std::string catalog_prefix() const { return move_directory(context_.root, record_.id) + "/catalog"; }
+
     Status detach_here();
     Status note_activated();
     Status park_if_adopted();
@@ -138,6 +153,7 @@ private:
     std::optional<PeerSession> session_;
     bool session_is_prepared_ = false;
     bool staging_is_fresh_ = true;
+    bool target_has_copy_ = false;  // of an earlier move; staging may become that
     std::vector<PassTime> pass_times_;
     int failures_ = 0;
     std::int64_t failing_since_ms_ = 0;

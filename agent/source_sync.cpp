@@ -79,6 +79,7 @@ Status SourceMove::ensure_prepared() {
         return Error(Errc::conflict, record_.peer + " has lost what it had received of this move");
     }
     staging_is_fresh_ = reply.staging_is_fresh;
+    target_has_copy_ = reply.has_copy;
     session_is_prepared_ = true;
     return {};
 }
@@ -117,41 +118,6 @@ Status SourceMove::running_pass() {
     }
     ZF_TRY_STATUS(digest_while_running());
     return journal(MoveEvent{.kind = EventKind::running_pass_done});
-}
-
-// Both sides read all that they have and note the digest of every entry, so that after the halt only what changed since
-// is read again. What the zone changed meanwhile is sent now, not while it is down.
-Status SourceMove::digest_while_running() {
-    constexpr std::int64_t kLongMs = 1'000;
-    const std::int64_t began_ms = context_.clock.monotonic_ms();
-    tell_phase("reading both sides once, so that little is left to compare after the halt");
-    ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(true));
-    if (context_.clock.monotonic_ms() - began_ms < kLongMs) return {};
-    ZF_TRY_STATUS(pass_and_note(false));
-    return check_undisturbed();
-}
-
-Result<std::pair<TreeDigest, VerifyReply>> SourceMove::digest_both_sides(bool tolerate_changes) {
-    DigestOptions options;
-    options.excluded = excluded_names();
-    options.threads = std::max(1U, std::thread::hardware_concurrency());
-    options.digests_path = move_directory(context_.root, record_.id) + "/digests";
-    options.tolerate_changes = tolerate_changes;
-    if (tolerate_changes) {
-        {
-            const std::lock_guard guard(interrupt_mutex_);
-            digesting_ = std::stop_source();
-            options.stop = digesting_.get_token();
-        }
-        ZF_TRY_STATUS(check_undisturbed());
-    }
-    VerifyRequest request;
-    request.move_id = record_.id;
-    ZF_TRY_STATUS(session_->connection().send(std::move(request)));
-    ZF_TRY(UniqueFd tree, open_directory(zone_tree()));
-    ZF_TRY(TreeDigest here, digest_tree(std::move(tree), options));
-    ZF_TRY(VerifyReply there, session_->expect<VerifyReply>(kWorkTimeoutMs));
-    return std::pair(here, there);
 }
 
 FixedCosts SourceMove::costs() {
@@ -256,22 +222,6 @@ Status SourceMove::final_pass() {
     ZF_TRY_STATUS(ensure_prepared());
     ZF_TRY_STATUS(pass_and_note(true));
     return journal(MoveEvent{.kind = EventKind::sent});
-}
-
-Status SourceMove::verify() {
-    arm_budget();
-    ZF_TRY_STATUS(ensure_prepared());
-    const std::int64_t began_ms = context_.clock.monotonic_ms();
-    tell_phase("comparing the digests of both sides");
-    ZF_TRY(const auto both, digest_both_sides(false));
-    const auto& [here, there] = both;
-    if (here.digest != there.digest) {
-        return Error(Errc::verify_failed, "the tree on " + record_.peer + " differs from the zone: digest " +
-                                              to_hex(there.digest).substr(0, 16) + " there, " +
-                                              to_hex(here.digest).substr(0, 16) + " here");
-    }
-    times_ms_.emplace_back("verify", context_.clock.monotonic_ms() - began_ms);
-    return journal(MoveEvent{.kind = EventKind::verified, .text = to_hex(here.digest)});
 }
 
 Status SourceMove::stage() {

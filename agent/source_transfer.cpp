@@ -15,6 +15,7 @@ constexpr std::int64_t kTellEveryMs = 200;
 }  // namespace
 
 Status SourceMove::run_pass(bool is_final, PassTime& took) {
+    ZF_TRY_STATUS(find_out_what_is_there(is_final));
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::pass_begun}));
     tell_phase("pass " + std::to_string(record_.passes) + (is_final ? ", the zone is halted" : ", the zone runs"));
@@ -26,7 +27,7 @@ Status SourceMove::run_pass(bool is_final, PassTime& took) {
 
     ZF_TRY(UniqueFd tree, open_directory(zone_tree()));
     SendOptions options;
-    options.catalog_path_prefix = move_directory(context_.root, record_.id) + "/catalog";
+    options.catalog_path_prefix = catalog_prefix();
     options.forget = std::exchange(staging_is_fresh_, false);
     options.tolerate_changes = !is_final;
     options.in_background = !is_final;

@@ -72,6 +72,7 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     all.peer_host_id = session.hello().host_id;
     if (!wish.probe.empty()) ZF_TRY_STATUS(session.need("probe"));
     if (wish.use_kept_copy) ZF_TRY_STATUS(session.need("kept-return"));
+    if (wish.verify == VerifyMode::meta) ZF_TRY_STATUS(session.need("tree-lists"));
     std::optional<StorageOffer> offer;
     const bool may_share = wish.shared != SharedWish::never && session.need("shared-storage");
     if (may_share) offer.emplace(context, demand.config, move_id);
@@ -188,6 +189,7 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     record.shared = all.report.shared;
     record.storage = all.report.storage;
     if (is_shared(record)) record.nonce = to_hex(random_bytes(kNonceBytes));
+    record.verify = wish.verify;
     record.peer_host_id = all.peer_host_id;
     record.was_running = all.report.running;
     record.tree_bytes = all.report.tree_bytes;

@@ -30,6 +30,7 @@ struct MoveWish {
     std::int64_t probe_limit_ms = 0;
     bool rollback_on_failure = false;
     SharedWish shared = SharedWish::detect;  // --shared
+    VerifyMode verify = VerifyMode::full;
 };
 
 struct CheckReport {

@@ -1,8 +1,11 @@
 #include "agent/target_session.h"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 #include <utility>
 
@@ -10,6 +13,7 @@
 #include "agent/finish.h"
 #include "agent/guarded.h"
 #include "agent/join.h"
+#include "agent/kept_base.h"
 #include "agent/move_history.h"
 #include "agent/outgoing.h"
 #include "agent/peer_session.h"
@@ -22,6 +26,7 @@
 #include "core/base/text.h"
 #include "transfer/tree_digest.h"
 #include "wire/features.h"
+#include "wire/limits.h"
 
 namespace zoneferry {
 namespace {
@@ -170,6 +175,7 @@ Status TargetSession::on(const PrepareRequest& request) {
     tell(reservation.record, "name, space and staging are reserved for " + request.zone + " from " + peer_);
     PrepareReply reply;
     reply.staging_is_fresh = reservation.staging_is_fresh;
+    reply.has_copy = reservation.staging_is_fresh && has_copy_as_base(context_, reservation.record);
     return connection_->send(fitted(std::move(reply)));
 }
 
@@ -252,22 +258,45 @@ Status TargetSession::on(const PassEnd& request) {
 Status TargetSession::on(const VerifyRequest& request) {
     ZF_TRY(const MoveRecord record, own_record(request.move_id));
     pass_.reset();  // what is compared now is not written any more
+    ZF_TRY_STATUS(make_directories(move_directory(context_.root, record.id), 0700));
+    if (request.wants_list) ZF_TRY_STATUS(take_copy_as_base(context_, record));
     ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
     DigestOptions options;
     options.excluded = excluded_names();
     options.threads = std::max(1U, std::thread::hardware_concurrency());
     // Asked for twice: while the zone still runs, and when nothing comes any more. What did not change in between is
     // not read again.
-    const std::string directory = move_directory(context_.root, record.id);
-    ZF_TRY_STATUS(make_directories(directory, 0700));
-    options.digests_path = directory + "/digests";
+    options.digests_path = digests_path(context_.root, record.id, !request.metadata_only);
+    options.contents = !request.metadata_only;
     tell(record, "computing the digest of what was received");
     ZF_TRY(const TreeDigest digest, digest_tree(std::move(staging), options));
+    if (request.wants_list) ZF_TRY_STATUS(send_list(options.digests_path));
     VerifyReply reply;
     reply.digest = digest.digest;
     reply.entries = digest.entries;
     reply.bytes = digest.bytes;
     return connection_->send(fitted(std::move(reply)));
+}
+
+// The file of digests in parts; an empty one ends it.
+Status TargetSession::send_list(const std::string& path) {
+    ZF_TRY(const UniqueFd file, open_file(path, O_RDONLY));
+    while (true) {
+        VerifyReply part;
+        part.is_list_part = true;
+        part.list_part.resize(kListPartBytesMax);
+        std::size_t filled = 0;
+        while (filled < part.list_part.size()) {
+            const ssize_t got = ::read(file.get(), part.list_part.data() + filled, part.list_part.size() - filled);
+            if (got < 0 && errno == EINTR) continue;
+            if (got < 0) return system_error("read the list of digests", errno);
+            if (got == 0) break;
+            filled += static_cast<std::size_t>(got);
+        }
+        part.list_part.resize(filled);
+        ZF_TRY_STATUS(connection_->send(std::move(part)));
+        if (filled == 0) return {};
+    }
 }
 
 Status TargetSession::on(const StageRequest& request) {

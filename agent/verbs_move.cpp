@@ -26,6 +26,9 @@ MoveWish wish_of(const VerbRequest& request) {
     wish.probe = request.text("probe");
     wish.probe_limit_ms = static_cast<std::int64_t>(request.number("probe_limit_ms"));
     wish.rollback_on_failure = request.flag("rollback_on_failed_probe");
+    for (const VerifyMode mode : {VerifyMode::meta, VerifyMode::off}) {
+        if (request.text("verify") == verify_mode_name(mode)) wish.verify = mode;
+    }
     return wish;
 }
 

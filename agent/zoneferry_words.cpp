@@ -37,6 +37,8 @@ void add_move_words(CLI::App& verb, Words& words) {
         ->check(CLI::IsMember({"auto", "require", "never"}));
     update->excludes(all)->excludes(force);
     all->excludes(force);
+    verb.add_option("--verify", words.verify, "what is compared after the last pass: full, meta or off")
+        ->check(CLI::IsMember({"full", "meta", "off"}));
 }
 
 // The invitation is a secret: it is read from stdin, never taken from the command line where ps shows it.
@@ -138,6 +140,7 @@ Result<Json> request_of(const CLI::App& app, const Words& words) {
                                               : words.update   ? UpdateScope::dependent
                                                                : UpdateScope::none)},
                  {"cold", words.cold},
+                 {"verify", words.verify},
                  {"remove_source", words.remove}};
     if (!words.bwlimit.empty()) {
         const auto rate = parse_rate(words.bwlimit);

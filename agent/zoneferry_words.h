@@ -19,7 +19,7 @@ struct Words {
     bool quiet = false;
     std::string zone, host, move, peer, bwlimit;
     std::string shared = "auto";
-    std::string max_downtime, probe = "none", probe_limit = "30s", may_send, may_receive;
+    std::string max_downtime, verify = "full", probe = "none", probe_limit = "30s", may_send, may_receive;
     bool dry_run = false, update = false, update_all = false, force = false, cold = false, keep = false, remove = false;
     bool no_switch = false, rollback_on_failed_probe = false, discard = false, both = false;
     std::string place;  // HOST:ZONE of p2v push

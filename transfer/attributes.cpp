@@ -167,10 +167,22 @@ Result<FileAttributes> apply_metadata(int fd, const Metadata& metadata, bool may
     if (::fchown(fd, metadata.uid, metadata.gid) != 0) return system_error("change the owner", errno);
     ZF_TRY_STATUS(set_xattrs({fd, {}}, metadata, may_have_some));
     if (::fchmod(fd, metadata.mode) != 0) return system_error("change the mode", errno);
-    if (::futimens(fd, times_of(metadata).data()) != 0) return system_error("set the times", errno);
+    ZF_TRY_STATUS(set_mtime(fd, metadata));
     const FileAttributes wanted{metadata.flags, metadata.project};
     if (!may_have_some && wanted == FileAttributes{}) return wanted;
     return apply_file_attributes(fd, wanted);
+}
+
+Status make_uncopied(int fd, const Metadata& metadata) {
+    constexpr auto kNoCow = static_cast<std::uint32_t>(FileFlag::no_cow);
+    if ((metadata.flags & kNoCow) == 0) return {};
+    ZF_TRY([[maybe_unused]] const FileAttributes left, apply_file_attributes(fd, {kNoCow, 0}));
+    return {};
+}
+
+Status set_mtime(int fd, const Metadata& metadata) {
+    if (::futimens(fd, times_of(metadata).data()) != 0) return system_error("set the times", errno);
+    return {};
 }
 
 Status apply_metadata_at(int directory, const std::string& name, std::uint32_t format, const Metadata& metadata) {

@@ -50,6 +50,9 @@ Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs, const F
 // changes the mode, everything changes times, and nothing changes what is immutable. Xattrs and attributes that are
 // there but not in metadata go away if may_have_some. Returns the attributes that the file system does not have.
 Result<FileAttributes> apply_metadata(int fd, const Metadata& metadata, bool may_have_some);
+// Of an empty file that shall be written in place: copy-on-write can be switched off only then.
+Status make_uncopied(int fd, const Metadata& metadata);
+Status set_mtime(int fd, const Metadata& metadata);
 Status apply_metadata_at(int directory, const std::string& name, std::uint32_t format, const Metadata& metadata);
 
 }  // namespace zoneferry

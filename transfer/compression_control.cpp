@@ -10,6 +10,8 @@ constexpr double kIncompressibleRatio = 0.97;
 constexpr double kWorthChanging = 1.05;        // a dearer mode must promise so much more
 constexpr double kGoodEnough = 0.99;           // a cheaper one that brings so much of it is taken
 constexpr std::uint64_t kLookBusyUs = 20'000;  // of sending, before its rate means something
+constexpr std::uint64_t kLookIdleUs = 50'000;  // and if hardly any of so long a time was spent in sending
+constexpr std::uint64_t kIdleTimes = 4;        // ... that many times the sending
 constexpr double kUnlimited = 1e12;
 constexpr double kBacklogBytes = 512.0 * 1024;
 constexpr double kMostlyLimited = 0.4;  // share of the busy time
@@ -83,7 +85,15 @@ void CompressionControl::note_link(const LinkCounters& counters) {
     const std::lock_guard lock(mutex_);
     waiting_bytes_ += kNewWeight * (static_cast<double>(counters.waiting_bytes) - waiting_bytes_);
     const std::uint64_t busy_us = counters.busy_us - counted_.busy_us;
-    if (counters.busy_us < counted_.busy_us + kLookBusyUs) return;
+    if (counters.busy_us < counted_.busy_us + kLookBusyUs) {
+        if (counted_.at_us == 0) counted_.at_us = counters.at_us;
+        const std::uint64_t elapsed_us = counters.at_us - counted_.at_us;
+        const bool is_idle = elapsed_us >= kLookIdleUs && kIdleTimes * busy_us < elapsed_us;
+        if (!is_idle || waiting_bytes_ >= kBacklogBytes) return;
+        measured_link_ = kUnlimited;  // it waits for us: what we make is taken at once
+        counted_ = counters;
+        return choose();
+    }
     const auto busy = static_cast<double>(busy_us);
     const double limited = static_cast<double>(counters.receiver_limited_us - counted_.receiver_limited_us) / busy;
     const double rate = static_cast<double>(counters.acknowledged_bytes - counted_.acknowledged_bytes) / busy * 1e6;

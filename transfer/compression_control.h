@@ -59,6 +59,7 @@ struct LinkCounters {
     std::uint64_t busy_us = 0;              // something was under way
     std::uint64_t receiver_limited_us = 0;  // of this, the time that the peer was slower than the network
     std::size_t waiting_bytes = 0;          // now, before the network: none when it takes all we make
+    std::uint64_t at_us = 0;                // when this was counted, by a clock that only goes forward; 0: not known
 };
 
 // The memory around the two functions. Thread-safe.

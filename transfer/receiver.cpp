@@ -11,7 +11,7 @@ namespace zoneferry {
 
 struct TreeReceiver::State {
     State(UniqueFd staging, const ReceiveOptions& options)
-        : writer(std::move(staging), options.devices, options.preserved),
+        : writer(std::move(staging), options.devices, options.preserved, options.writers),
           decoder(writer, {options.entries_max, options.bytes_max, options.preserved}) {}
     RecordWriter writer;
     TreeDecoder decoder;
@@ -40,7 +40,10 @@ Status TreeReceiver::accept_raw(std::uint64_t number, ConstBytes raw) {
         return Error(Errc::protocol, "segment " + std::to_string(number) + " of the stream came where segment " +
                                          std::to_string(state_->accepted) + " was due");
     }
-    ZF_TRY_STATUS(state_->decoder.decode(raw));
+    Status decoded = state_->decoder.decode(raw);
+    Status written = state_->writer.flush();  // also after an error: the bytes go
+    if (!decoded) return decoded;
+    if (!written) return written;
     ++state_->accepted;
     return {};
 }

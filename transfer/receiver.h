@@ -18,6 +18,7 @@ struct ReceiveOptions {
     DevicePolicy devices = DevicePolicy::known;
     std::uint64_t entries_max = DecodeLimits{}.entries_max;
     std::uint64_t bytes_max = DecodeLimits{}.bytes_max;  // of data in one pass
+    unsigned writers = 2;                                // threads that write
 };
 
 struct ReceiveSummary {

@@ -113,6 +113,12 @@ TreeSender::~TreeSender() {
     if (state_) cancel();
 }
 
+Result<bool> TreeSender::knows_target(const std::string& catalog_path_prefix) {
+    const CatalogPaths paths(catalog_path_prefix);
+    ZF_TRY(BlockStore blocks, BlockStore::open(paths.blocks));
+    return settle_catalogs(paths, blocks);
+}
+
 Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions options) {
     const CatalogPaths paths(options.catalog_path_prefix);
     if (options.forget) ZF_TRY_STATUS(forget_catalogs(paths));

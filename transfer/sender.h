@@ -59,6 +59,8 @@ class TreeSender {
 public:
     static Result<std::unique_ptr<TreeSender>> start(UniqueFd tree, SendOptions options);
     ~TreeSender();
+    // Is anything known of what the target has? What is damaged is forgotten: start() would have it drop all.
+    static Result<bool> knows_target(const std::string& catalog_path_prefix);
 
     // The next segment, in order; waits for it. nullopt: the pass is all produced. One thread at a time.
     Result<std::optional<TreeSegment>> next();

@@ -24,8 +24,8 @@ class Visitor {
 public:
     virtual ~Visitor() = default;
     virtual Status entry(int directory, const std::string& name, const EntryStat& stat) = 0;
-    // Around a directory's content; before entry() is called for what is in it.
-    virtual Status enter(const std::string& name) = 0;
+    // Around a directory's content; before entry() is called for what is in it. The root has no name.
+    virtual Status enter(const std::string& name, const EntryStat& stat) = 0;
     virtual Status leave(int directory, const EntryStat& stat) = 0;
 };
 
@@ -35,6 +35,7 @@ Error naming(Error error, const std::string& path) {
 
 Status walk(int directory, const std::string& path, std::size_t depth, const DigestOptions& options, Visitor& visitor) {
     ZF_TRY(const EntryStat own, stat_entry(directory, ""));
+    ZF_TRY_STATUS(visitor.enter(path.substr(path.rfind('/') + 1), own));
     auto names = list_directory_fd(directory);
     if (!names) return naming(std::move(names).error(), path);
     const std::vector<std::string>& excluded = options.excluded;
@@ -58,7 +59,6 @@ Status walk(int directory, const std::string& path, std::size_t depth, const Dig
         auto fd = open_to_read(directory, name, O_DIRECTORY);
         if (!fd && may_be_left_out(fd.error())) continue;
         if (!fd) return naming(std::move(fd).error(), below);
-        ZF_TRY_STATUS(visitor.enter(name));
         ZF_TRY_STATUS(walk(fd->get(), below, depth + 1, options, visitor));
     }
     if (auto done = visitor.leave(directory, own); !done) return naming(std::move(done).error(), path);
@@ -118,8 +118,8 @@ private:
 class Digester final : public Visitor {
 public:
     // keeps: what is found is for later, so that a change from now on must be seen.
-    Digester(ContentHasher& contents, KnownDigests known, bool keeps)
-        : contents_(contents), known_(std::move(known)), keeps_(keeps) {}
+    Digester(ContentHasher& contents, KnownDigests known, bool keeps, bool reads_contents)
+        : contents_(contents), known_(std::move(known)), keeps_(keeps), reads_contents_(reads_contents) {}
 
     Status entry(int directory, const std::string& name, const EntryStat& stat) override {
         HashItem item = begin('e', name);
@@ -130,6 +130,7 @@ public:
             append_little_endian(item.head, first->second);
             if (!is_new) {
                 ++count_;
+                item.note.kind = CatalogKind::leaf;
                 return contents_.add(std::move(item));
             }
         }
@@ -140,10 +141,11 @@ public:
         if (!item.known) ZF_TRY_STATUS(read(item, directory, name, stat));
         return contents_.add(std::move(item));
     }
-    Status enter(const std::string& name) override {
+    Status enter(const std::string& name, const EntryStat& stat) override {
         ZF_TRY_STATUS(known_.enter(name));
         HashItem item = begin('d', name);
         item.note.kind = CatalogKind::directory;
+        item.note.identity.inode = stat.inode;
         return contents_.add(std::move(item));
     }
     Status leave(int directory, const EntryStat& stat) override {
@@ -153,6 +155,7 @@ public:
         item.facts.emplace();
         append_entry(*item.facts, stat, xattrs);
         item.note.kind = CatalogKind::directory_end;
+        item.note.identity = identity_of(stat);
         ++count_;
         return contents_.add(std::move(item));
     }
@@ -164,7 +167,7 @@ private:
         const std::int64_t read_at_ns = file_clock_ns();
         bool is_settled = true;
         OwnedXattrs xattrs;
-        if (S_ISREG(stat.mode)) {
+        if (S_ISREG(stat.mode) && reads_contents_) {
             ZF_TRY(item.file, open_to_read(directory, name, 0));
             ZF_TRY(const EntryStat opened, stat_entry(item.file.get(), ""));
             if (opened.inode != stat.inode || !S_ISREG(opened.mode)) {
@@ -219,6 +222,7 @@ private:
     ContentHasher& contents_;
     KnownDigests known_;
     bool keeps_;
+    bool reads_contents_;
     std::unordered_map<std::uint64_t, std::uint64_t> first_seen_;
     std::uint64_t count_ = 0;
     std::uint64_t bytes_ = 0;
@@ -233,7 +237,7 @@ public:
         if (S_ISREG(stat.mode)) totals.bytes += stat.size;
         return {};
     }
-    Status enter(const std::string& /*name*/) override { return {}; }
+    Status enter(const std::string& /*name*/, const EntryStat& /*stat*/) override { return {}; }
     Status leave(int /*directory*/, const EntryStat& stat) override {
         ++totals.entries;
         totals.allocated_bytes += stat.allocated_bytes;
@@ -257,14 +261,13 @@ Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options) {
         ZF_TRY(fresh, CatalogWriter::create(fresh_path, id));
     }
     const auto note = [&fresh](CatalogEntry entry, const std::optional<Digest>& digest) -> Status {
-        if (!fresh || entry.kind == CatalogKind::complete || entry.again) return {};
-        if (entry.kind == CatalogKind::leaf) entry.digest = digest;
+        if (!fresh || entry.again) return {};
+        entry.digest = digest;
         fresh->add(entry);
         return fresh->flush_if_large();
     };
     ContentHasher contents(options.threads, options.tolerate_changes, note);
-    Digester digester(contents, std::move(known), fresh.has_value());
-    ZF_TRY_STATUS(digester.enter(""));
+    Digester digester(contents, std::move(known), fresh.has_value(), options.contents);
     ZF_TRY_STATUS(walk(tree.get(), "", 0, options, digester));
     TreeDigest result;
     ZF_TRY(result.digest, contents.finish());

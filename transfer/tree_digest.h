@@ -1,10 +1,11 @@
 // One digest of all that a tree holds, read from the disk: equal on both sides means the tree arrived.
 //
 // It may be computed twice: first while the zone still runs, which leaves the digest of every entry in a file of
-// digests (a catalog: F name identity digest), then when nothing changes any more. The second time an entry is read
-// only if its identity (inode, ctime, size, owner, mode) is not that of the first time; all entries are still looked
-// at. So every byte was read after it was last written, if the kernel's change times are true. A file of digests of
-// another boot is not used, nor what was written within a clock tick of the reading.
+// digests (a catalog: D name inode, F name identity digest, E identity digest; a second name of an inode is an F
+// without either), then when nothing changes any more. The second time an entry is read only if its identity (inode,
+// ctime, size, owner, mode) is not that of the first time; all entries are still looked at. So every byte was read
+// after it was last written, if the kernel's change times are true. A file of digests of another boot is not used, nor
+// what was written within a clock tick of the reading.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,7 @@ struct DigestOptions {
     std::stop_token stop;
     std::string digests_path;       // of the file of digests, used and written again; empty: read everything
     bool tolerate_changes = false;  // what vanishes or changes is left out: only the file of digests is of use then
+    bool contents = true;           // false: of a file its size and times count, its bytes are not read
 };
 
 struct TreeDigest {

@@ -9,26 +9,40 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "core/base/files.h"
 #include "core/base/text.h"
 
 namespace zoneferry {
 
-RecordWriter::RecordWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved)
-    : devices_(devices), preserved_(std::move(preserved)) {
+namespace {
+
+// Might a new entry of this directory begin with something that its record does not know of?
+bool hands_something_down(int directory) {
+    const auto attributes = read_file_attributes(directory);
+    if (!attributes || *attributes != FileAttributes{}) return true;
+    const auto xattrs = read_xattrs(directory);
+    return !xattrs || !xattrs->empty();
+}
+
+}  // namespace
+
+RecordWriter::RecordWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved, unsigned threads)
+    : devices_(devices), preserved_(std::move(preserved)), crew_(std::max(threads, 1U) - 1) {
     root_ = UniqueFd(::fcntl(staging.get(), F_DUPFD_CLOEXEC, 3));
     ZF_CHECK(root_.get() >= 0);
     thaw(root_.get());
-    levels_.push_back({std::move(staging), {}, false});
+    auto root = std::make_shared<HeldDirectory>();
+    root->fd = std::move(staging);
+    root->hands_down = hands_something_down(root->fd.get());
+    struct stat info {};
+    root->gid = ::fstat(root->fd.get(), &info) == 0 ? info.st_gid : static_cast<gid_t>(-1);
+    levels_.push_back(std::move(root));
 }
 
 Error RecordWriter::naming(Error error, std::string_view name) const {
-    std::string path;
-    for (const Level& level : levels_) {
-        if (!level.name.empty()) path += level.name + "/";
-    }
-    path += name;
+    const std::string path = levels_.back()->path_of(name);
     return Error(std::move(error).during("writing " + printable(path.empty() ? "." : path)));
 }
 
@@ -45,7 +59,7 @@ Status RecordWriter::begin(const BeginRecord& record) {
 
 // Frees the name; what has it, goes.
 Status RecordWriter::make_place(const std::string& name) {
-    if (levels_.back().is_new) return {};
+    if (levels_.back()->is_new) return {};
     auto gone = remove_tree_at(top(), name);
     if (!gone) return naming(std::move(gone).error(), name);
     return {};
@@ -66,14 +80,21 @@ Status RecordWriter::enter(const EnterRecord& record) {
                       name);
     }
     if (!is_fresh) thaw(fd->get());
-    levels_.push_back({*std::move(fd), std::move(name), is_fresh});
+    ZF_TRY(const struct stat info, stat_fd(fd->get()));
+    auto level = std::make_shared<HeldDirectory>();
+    level->fd = *std::move(fd);
+    level->name = std::move(name);
+    level->parent = levels_.back();
+    level->is_new = is_fresh;
+    level->gid = info.st_gid;
+    // What its parent has handed down to it, it hands down in turn.
+    level->hands_down = (!is_fresh || level->parent->hands_down) && hands_something_down(level->fd.get());
+    levels_.push_back(std::move(level));
     return {};
 }
 
 Status RecordWriter::leave(const LeaveRecord& record) {
-    auto done = apply_metadata(top(), record.metadata, true);
-    if (!done) return naming(std::move(done).error(), "");
-    note_left(*done, "");
+    crew_.leave(levels_.back(), record.metadata);
     if (levels_.size() > 1) levels_.pop_back();
     return {};
 }
@@ -149,6 +170,7 @@ Status RecordWriter::remove_stash() {
 }
 
 Status RecordWriter::end() {
+    ZF_TRY_STATUS(crew_.wait());
     if (!stash_) return {};
     stash_.reset();
     return remove_stash();
@@ -156,7 +178,7 @@ Status RecordWriter::end() {
 
 // ---- files ----
 
-Status RecordWriter::copy_metadata(const Metadata& metadata) {
+void RecordWriter::copy_metadata(const Metadata& metadata) {
     file_metadata_ = metadata;
     file_xattrs_.clear();
     file_xattrs_.reserve(metadata.xattrs.size());
@@ -165,31 +187,52 @@ Status RecordWriter::copy_metadata(const Metadata& metadata) {
         file_xattrs_.emplace_back(xattr.name, ByteVector(xattr.value.begin(), xattr.value.end()));
         file_metadata_.xattrs[i] = {file_xattrs_[i].first, file_xattrs_[i].second};
     }
-    return {};
 }
 
 Status RecordWriter::file(const FileRecord& record) {
+    if (!record.origin.is_fresh()) return begin_file(record);
+    file_name_ = record.name;
+    ZF_TRY_STATUS(make_place(file_name_));
+    new_file_.emplace(NewFile{record.name, record.size, record.metadata, {}});
+    return {};
+}
+
+// A file that goes on in the next segment, or that the target has already.
+Status RecordWriter::begin_file(const FileRecord& record) {
     file_name_ = record.name;
     file_size_ = record.size;
-    file_written_to_ = 0;
-    ZF_TRY_STATUS(copy_metadata(record.metadata));
+    copy_metadata(record.metadata);
     file_is_new_ = record.origin.is_fresh();
-    if (record.origin.kind != Origin::Kind::here) ZF_TRY_STATUS(make_place(file_name_));
-    if (record.origin.kind == Origin::Kind::path) ZF_TRY_STATUS(take_from_path(record.origin, file_name_, false));
-    if (record.origin.kind == Origin::Kind::stash) ZF_TRY_STATUS(take_from_stash(record.origin, file_name_));
     if (!file_is_new_) {
+        if (record.origin.kind != Origin::Kind::here) ZF_TRY_STATUS(make_place(file_name_));
+        if (record.origin.kind == Origin::Kind::path) ZF_TRY_STATUS(take_from_path(record.origin, file_name_, false));
+        if (record.origin.kind == Origin::Kind::stash) ZF_TRY_STATUS(take_from_stash(record.origin, file_name_));
         ZF_TRY(file_, open_file_here(file_name_));
         return {};
     }
     file_ = UniqueFd(::openat(top(), file_name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file_) return naming(system_error("make file", errno), file_name_);
-    // Copy-on-write can be switched off only while a file is empty.
-    constexpr auto kNoCow = static_cast<std::uint32_t>(FileFlag::no_cow);
-    if ((file_metadata_.flags & kNoCow) != 0) {
-        auto set = apply_file_attributes(file_.get(), {kNoCow, 0});
-        if (!set) return naming(std::move(set).error(), file_name_);
+    auto set = make_uncopied(file_.get(), file_metadata_);
+    if (!set) return naming(std::move(set).error(), file_name_);
+    // First of all, so that what is a hole stays one (new_files.cpp).
+    if (::ftruncate(file_.get(), static_cast<off_t>(file_size_)) != 0) {
+        return naming(system_error("set the size", errno), file_name_);
     }
     return {};
+}
+
+Status RecordWriter::go_on_by_itself() {
+    if (!new_file_) return {};
+    const NewFile begun = *std::exchange(new_file_, std::nullopt);
+    ZF_TRY_STATUS(begin_file({Origin{}, begun.size, begun.metadata, begun.name}));
+    for (const DataRecord& record : begun.data) ZF_TRY_STATUS(data(record));
+    return {};
+}
+
+Status RecordWriter::flush() {
+    Status kept = go_on_by_itself();
+    Status written = crew_.wait();
+    return written ? kept : written;
 }
 
 Result<UniqueFd> RecordWriter::open_file_here(const std::string& name) {
@@ -206,16 +249,11 @@ Result<UniqueFd> RecordWriter::open_file_here(const std::string& name) {
 }
 
 Status RecordWriter::data(const DataRecord& record) {
-    ConstBytes bytes = record.bytes;
-    auto offset = static_cast<off_t>(record.offset);
-    while (!bytes.empty()) {
-        const ssize_t wrote = ::pwrite(file_.get(), bytes.data(), bytes.size(), offset);
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return naming(system_error("write", errno), file_name_);
-        bytes = bytes.subspan(static_cast<std::size_t>(wrote));
-        offset += wrote;
+    if (new_file_) {
+        new_file_->data.push_back(record);
+        return {};
     }
-    file_written_to_ = static_cast<std::uint64_t>(offset);
+    if (Status done = write_data(file_.get(), record); !done) return naming(std::move(done).error(), file_name_);
     return {};
 }
 
@@ -239,12 +277,15 @@ Status RecordWriter::hole(const HoleRecord& record) {
 }
 
 Status RecordWriter::file_end() {
+    if (new_file_) {
+        crew_.add(levels_.back(), *std::exchange(new_file_, std::nullopt));
+        return {};
+    }
     const UniqueFd fd = std::move(file_);
-    const bool has_its_size = file_is_new_ && file_written_to_ == file_size_;
-    if (!has_its_size && ::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
+    if (!file_is_new_ && ::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
         return naming(system_error("set the size", errno), file_name_);
     }
-    auto done = apply_metadata(fd.get(), file_metadata_, !file_is_new_ || !levels_.back().is_new);
+    auto done = apply_metadata(fd.get(), file_metadata_, !file_is_new_ || levels_.back()->hands_down);
     if (!done) return naming(std::move(done).error(), file_name_);
     note_left(*done, file_name_);
     return {};
@@ -252,24 +293,24 @@ Status RecordWriter::file_end() {
 
 void RecordWriter::note_left(const FileAttributes& left, std::string_view name) {
     if (left == FileAttributes{}) return;
-    if (left_count_++ > 0) return;
-    for (const Level& level : levels_) {
-        if (!level.name.empty()) left_first_ += level.name + "/";
-    }
-    left_first_ += name;
+    if (left_count_++ == 0) left_first_ = levels_.back()->path_of(name);
 }
 
 std::vector<std::string> RecordWriter::notes() const {
-    if (left_count_ == 0) return {};
+    const FileCrew::Left& crews = crew_.left();
+    const std::uint64_t count = left_count_ + crews.count;
+    if (count == 0) return {};
+    const std::string& first = left_count_ > 0 ? left_first_ : crews.first;
     return {
         "file attributes (immutable, append-only, project ...) that this file system does not have were left out, " +
-        std::to_string(left_count_) + " times; first: " + printable(left_first_.empty() ? "." : left_first_)};
+        std::to_string(count) + " times; first: " + printable(first.empty() ? "." : first)};
 }
 
 // To anything but a directory: what linkat would follow or not matters for symlinks only, and without
 // AT_SYMLINK_FOLLOW it links the symlink itself.
 Status RecordWriter::link(const LinkRecord& record) {
     const std::string name(record.name);
+    ZF_TRY_STATUS(crew_.wait());  // what it is a name of may be under way
     auto from = directory_of(record.target);
     if (!from) return naming(std::move(from).error().during("linking"), name);
     ZF_TRY_STATUS(make_place(name));

@@ -19,6 +19,8 @@
 // a mount, and metadata goes to the held descriptor.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,12 +28,14 @@
 #include "transfer/attributes.h"
 #include "transfer/decoder.h"
 #include "transfer/devices.h"
+#include "transfer/new_files.h"
 
 namespace zoneferry {
 
 class RecordWriter final : public TreeSink {
 public:
-    RecordWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved);
+    // threads: that write, the caller's among them.
+    RecordWriter(UniqueFd staging, DevicePolicy devices, std::vector<std::string> preserved, unsigned threads);
 
     Status begin(const BeginRecord& record) override;
     Status enter(const EnterRecord& record) override;
@@ -47,17 +51,15 @@ public:
     Status hole(const HoleRecord& record) override;
     Status end() override;
 
+    // What the segment at hand has brought is written when it returns; call it before those bytes go, also after an
+    // error.
+    Status flush();
     Status sync();  // everything written so far is on the disk when it returns
     // What could not be made as it is at the source, one sentence each, with the first entry named.
     std::vector<std::string> notes() const;
 
 private:
-    struct Level {
-        UniqueFd fd;
-        std::string name;
-        bool is_new = false;  // made in this pass: holds nothing and has no ACL to inherit
-    };
-    int top() const { return levels_.back().fd.get(); }
+    int top() const { return levels_.back()->fd.get(); }
     Error naming(Error error, std::string_view name) const;
     Status make_place(const std::string& name);
     Status remove_stash();
@@ -65,7 +67,9 @@ private:
     Status take_from_path(const Origin& origin, const std::string& name, bool is_directory);
     Status take_from_stash(const Origin& origin, const std::string& name);
     Result<UniqueFd> open_file_here(const std::string& name);
-    Status copy_metadata(const Metadata& metadata);
+    Status begin_file(const FileRecord& record);
+    Status go_on_by_itself();
+    void copy_metadata(const Metadata& metadata);
     void note_left(const FileAttributes& left, std::string_view name);
 
     DevicePolicy devices_;
@@ -73,16 +77,17 @@ private:
     UniqueFd root_;   // a second descriptor of staging, for links and sync
     UniqueFd stash_;  // made when the first thing is put aside
     std::uint32_t stashed_ = 0;
-    std::vector<Level> levels_;
-    UniqueFd file_;
+    std::vector<std::shared_ptr<HeldDirectory>> levels_;
+    std::optional<NewFile> new_file_;  // begun in this segment: the crew's if it ends there
+    UniqueFd file_;                    // otherwise
     std::string file_name_;
     std::uint64_t file_size_ = 0;
-    std::uint64_t file_written_to_ = 0;  // the end of the last data
     Metadata file_metadata_;
     OwnedXattrs file_xattrs_;  // what file_metadata_ points into: its record is gone when the file ends
     bool file_is_new_ = true;
     std::uint64_t left_count_ = 0;  // entries whose attributes this file system does not have
     std::string left_first_;
+    FileCrew crew_;  // last: it uses what is held above
 };
 
 }  // namespace zoneferry

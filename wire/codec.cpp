@@ -110,6 +110,7 @@ void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequ
 }
 void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
     to.setStagingIsFresh(from.staging_is_fresh);
+    to.setHasCopy(from.has_copy);
 }
 void write(Checker& check, schema::PassBegin::Builder to, const PassBegin& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
@@ -128,11 +129,15 @@ void write(Checker&, schema::PassEnd::Builder to, const PassEnd& from) {
 void write(Checker&, schema::PassDone::Builder to, const PassDone& from) { to.setPass(from.pass); }
 void write(Checker& check, schema::VerifyRequest::Builder to, const VerifyRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+    to.setMetadataOnly(from.metadata_only);
+    to.setWantsList(from.wants_list);
 }
-void write(Checker&, schema::VerifyReply::Builder to, const VerifyReply& from) {
+void write(Checker& check, schema::VerifyReply::Builder to, const VerifyReply& from) {
     to.setDigest(data_of(from.digest));
     to.setEntries(from.entries);
     to.setBytes(from.bytes);
+    to.setListPart(check.data(from.list_part, kListPartBytesMax, "list_part"));
+    to.setIsListPart(from.is_list_part);
 }
 void write(Checker& check, schema::StageRequest::Builder to, const StageRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
@@ -242,6 +247,7 @@ void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& t
 }
 void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
     to.staging_is_fresh = from.getStagingIsFresh();
+    to.has_copy = from.getHasCopy();
 }
 void read(Checker& check, schema::PassBegin::Reader from, PassBegin& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
@@ -260,11 +266,15 @@ void read(Checker&, schema::PassEnd::Reader from, PassEnd& to) {
 void read(Checker&, schema::PassDone::Reader from, PassDone& to) { to.pass = from.getPass(); }
 void read(Checker& check, schema::VerifyRequest::Reader from, VerifyRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+    to.metadata_only = from.getMetadataOnly();
+    to.wants_list = from.getWantsList();
 }
 void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
     to.digest = check.digest(from.getDigest());
     to.entries = from.getEntries();
     to.bytes = from.getBytes();
+    to.list_part = check.data(from.getListPart(), kListPartBytesMax, "list_part");
+    to.is_list_part = from.getIsListPart();
 }
 void read(Checker& check, schema::StageRequest::Reader from, StageRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");

@@ -23,11 +23,12 @@ inline constexpr std::size_t kWireManifestBytesMax = 4U << 20U;  // the XML read
 inline constexpr std::size_t kFindingsMax = 10'000;              // two package sets of thousands, all different
 inline constexpr std::uint64_t kEpochMax = 1ULL << 32U;          // a zone that moves every second needs 136 years
 inline constexpr std::size_t kFeaturesMax = 64;
-inline constexpr std::size_t kClaimsMax = 4096;          // zones of one host
-inline constexpr std::size_t kPastEventsMax = 2000;      // of one move: the newest ones, a few hundred bytes each
-inline constexpr std::size_t kPushWarningsMax = 1000;    // of one install, as core keeps them
-inline constexpr std::size_t kPemBytesMax = 16U << 10U;  // one certificate or request
-inline constexpr std::size_t kProofBytesMax = 64;        // an HMAC-SHA256 is 32
+inline constexpr std::size_t kClaimsMax = 4096;              // zones of one host
+inline constexpr std::size_t kPastEventsMax = 2000;          // of one move: the newest ones, a few hundred bytes each
+inline constexpr std::size_t kPushWarningsMax = 1000;        // of one install, as core keeps them
+inline constexpr std::size_t kListPartBytesMax = 1U << 20U;  // a tree's digests come in parts of that size
+inline constexpr std::size_t kPemBytesMax = 16U << 10U;      // one certificate or request
+inline constexpr std::size_t kProofBytesMax = 64;            // an HMAC-SHA256 is 32
 
 // --- Cap'n Proto --------------------------------------------------------------------------------------------
 // A pointer read twice counts twice; we read each once, so this leaves slack without allowing amplification.
@@ -37,7 +38,7 @@ inline constexpr int kNestingMax = 8;  // message -> reply -> list -> finding ->
 // --- connections --------------------------------------------------------------------------------------------
 // Sockets that have not proven who they are: a scan must not eat our descriptors.
 inline constexpr std::size_t kUnauthenticatedMax = 64;
-inline constexpr std::size_t kConnectionsMax = 256;       // accepted ones in all: each has a thread
+inline constexpr std::size_t kConnectionsMax = 256;  // accepted ones in all: each has a thread
 // Of one peer: its moves, each with one, and questions beside them. Others must still get in.
 inline constexpr std::size_t kConnectionsOfPeerMax = 32;
 inline constexpr int kTlsTimeoutMs = 5'000;               // from accept to the end of the handshake

@@ -1,11 +1,8 @@
 #include "wire/link.h"
 
 #include <algorithm>
-#include <array>
-#include <asio/buffer.hpp>
 #include <asio/post.hpp>
 #include <asio/ssl/error.hpp>
-#include <asio/write.hpp>
 
 #include "core/base/text.h"
 
@@ -31,7 +28,7 @@ bool fits_behind(const Outgoing& buffer, const Outgoing& next) {
 Link::Link(std::shared_ptr<asio::io_context> context, asio::ip::tcp::socket socket, SSL* ssl, ConnectionOptions options)
     : options_(options),
       context_(std::move(context)),
-      stream_(std::move(socket), ssl),
+      stream_(std::make_shared<TlsStream>(std::move(socket), ssl)),
       timer_(*context_),
       read_buffer_(kWriteBytes) {}
 
@@ -120,7 +117,7 @@ void Link::reject(Error why) {
 std::optional<LinkUse> Link::use() {
     const std::lock_guard lock(mutex_);
     if (is_finished_) return std::nullopt;
-    std::optional<LinkUse> used = read_link_use(stream_.next_layer().native_handle());
+    std::optional<LinkUse> used = read_link_use(stream_->socket().native_handle());
     if (used) used->waiting_bytes = outbound_bytes_;
     return used;
 }
@@ -138,9 +135,9 @@ void Link::read() {
     if (is_reading_ || is_finished()) return;
     is_reading_ = true;
     heard_at_ = now();  // silence counts only while we listen
-    stream_.async_read_some(
-        asio::buffer(read_buffer_),
-        [self = shared_from_this()](std::error_code error, std::size_t bytes) { self->on_read(error, bytes); });
+    stream_->read_some(read_buffer_, [self = shared_from_this()](std::error_code error, std::size_t bytes) {
+        self->on_read(error, bytes);
+    });
 }
 
 void Link::on_read(std::error_code error, std::size_t bytes) {
@@ -196,10 +193,10 @@ void Link::on_stream_end(std::error_code error) {
     const std::string name = peer_name();
     if (is_goodbye_read_ || is_goodbye_written_) return finish(Error(Errc::peer_lost, "closed the connection"));
     if (error.category() == asio::error::get_ssl_category()) {
-        return finish(explain_tls_failure(stream_.native_handle(), static_cast<unsigned long>(error.value()), name,
-                                          error.message()));
+        return finish(
+            explain_tls_failure(stream_->ssl(), static_cast<unsigned long>(error.value()), name, error.message()));
     }
-    if (!was_heard_ && !SSL_is_server(stream_.native_handle())) {
+    if (!was_heard_ && !SSL_is_server(stream_->ssl())) {
         return finish(Error(Errc::peer_lost, name + " ended the connection before its first answer: does it refuse " +
                                                  "this host's certificate?")
                           .remedy("zoneferry trust list, on both hosts"));
@@ -214,9 +211,8 @@ void Link::write() {
     if (is_writing_ || is_finished() || is_goodbye_written_) return;
     if (!fill_write_buffer()) return;
     is_writing_ = true;
-    const std::array<asio::const_buffer, 2> buffers{asio::buffer(write_buffer_.head), asio::buffer(write_buffer_.body)};
-    asio::async_write(stream_, buffers,
-                      [self = shared_from_this()](std::error_code error, std::size_t) { self->on_written(error); });
+    stream_->write(write_buffer_.head, write_buffer_.body,
+                   [self = shared_from_this()](std::error_code error) { self->on_written(error); });
 }
 
 // False if there is nothing to write.
@@ -252,7 +248,7 @@ void Link::on_written(std::error_code error) {
     if (!is_goodbye_written_) return write();
     if (is_goodbye_read_) return finish(Error(Errc::peer_lost, "closed the connection"));
     std::error_code ignored;
-    stream_.next_layer().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+    stream_->socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
 }
 
 // --- parting, time ------------------------------------------------------------------------------------------
@@ -282,7 +278,7 @@ void Link::finish(Error why) {
     }
     timer_.cancel();
     std::error_code ignored;
-    stream_.next_layer().close(ignored);
+    stream_->socket().close(ignored);
     slot_.reset();
 }
 

@@ -12,7 +12,6 @@
 
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/ssl/stream.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -26,6 +25,7 @@
 #include "wire/connection.h"
 #include "wire/frame.h"
 #include "wire/tls_peer.h"
+#include "wire/tls_stream.h"
 
 namespace zoneferry {
 
@@ -38,14 +38,13 @@ struct Outgoing {
 
 class Link : public std::enable_shared_from_this<Link> {
 public:
-    using Stream = asio::ssl::stream<asio::ip::tcp::socket>;
     using SteadyTime = std::chrono::steady_clock::time_point;
 
     // ssl is taken over. The io_context is shared because a Connection may outlive its Network.
     Link(std::shared_ptr<asio::io_context> context, asio::ip::tcp::socket socket, SSL* ssl, ConnectionOptions options);
 
     // --- network thread ---
-    Stream& stream() { return stream_; }
+    TlsStream& stream() { return *stream_; }
     ServerChoice& server_choice() { return choice_; }
     asio::steady_timer& timer() { return timer_; }
     // After the handshake. slot is given back when the link is finished.
@@ -86,7 +85,7 @@ private:
 
     const ConnectionOptions options_;
     const std::shared_ptr<asio::io_context> context_;
-    Stream stream_;
+    const std::shared_ptr<TlsStream> stream_;
     asio::steady_timer timer_;
     ServerChoice choice_;
     PeerIdentity peer_;

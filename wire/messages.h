@@ -6,7 +6,8 @@
 //     PassBegin           -->   <-- PassReady         once for every pass
 //     Segment ...         -->   <-- SegmentAck ...    durable at the target through that number
 //     PassEnd             -->   <-- PassDone
-//     VerifyRequest       -->   <-- VerifyReply       digest of what lies on the target's disk
+//     VerifyRequest       -->   <-- VerifyReply       digest of what lies on the target's disk; if a list was asked
+//                               for: parts of it (is_list_part), an empty part, then the digest
 //     StageRequest        -->   <-- StageReply        READY (durable) or the findings that forbid it
 //     Grant               -->   <-- Owned             after the source's durable RELEASED: the commit point
 //                               <-- Activated         attached, and booted if it ran
@@ -97,6 +98,7 @@ struct PrepareRequest {
 };
 struct PrepareReply {
     PrepareReply() {}
+    bool has_copy = false;         // of an earlier move: compare before sending
     bool staging_is_fresh = true;  // false: an earlier try's staging is there, what was acknowledged counts
 };
 
@@ -136,12 +138,16 @@ struct PassDone {
 struct VerifyRequest {
     VerifyRequest() {}
     std::string move_id;
+    bool metadata_only = false;
+    bool wants_list = false;
 };
 struct VerifyReply {
     VerifyReply() {}
     Digest digest{};
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;
+    ByteVector list_part;  // a piece of the target's file of digests
+    bool is_list_part = false;
 };
 
 struct StageRequest {

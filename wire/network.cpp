@@ -8,7 +8,6 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
 #include <asio/ssl/error.hpp>
-#include <asio/ssl/stream_base.hpp>
 #include <atomic>
 #include <future>
 #include <list>
@@ -301,21 +300,19 @@ void Network::Impl::welcome(const std::shared_ptr<Listener>& listener, Tcp::sock
     link->timer().async_wait([link](std::error_code error) {
         if (!error) link->finish(Error(Errc::timed_out, "the TLS handshake took too long"));
     });
-    link->stream().async_handshake(asio::ssl::stream_base::server,
-                                   [this, listener, link, address, slot, join = contexts.join](std::error_code error) {
-                                       std::error_code ignored;
-                                       link->timer().cancel();
-                                       link->server_choice().join = nullptr;
-                                       if (error || link->is_finished())
-                                           return link->finish(Error(Errc::untrusted, "the TLS handshake failed"));
-                                       on_accepted(listener, link, address, slot);
-                                   });
+    link->stream().handshake(true, [this, listener, link, address, slot, join = contexts.join](std::error_code error) {
+        std::error_code ignored;
+        link->timer().cancel();
+        link->server_choice().join = nullptr;
+        if (error || link->is_finished()) return link->finish(Error(Errc::untrusted, "the TLS handshake failed"));
+        on_accepted(listener, link, address, slot);
+    });
 }
 
 void Network::Impl::on_accepted(const std::shared_ptr<Listener>& listener, const std::shared_ptr<Link>& link,
                                 const std::string& address, std::shared_ptr<void> slot) {
     if (is_stopping_) return link->finish(Error(Errc::cancelled, "this agent's network was shut down"));
-    SSL* ssl = link->stream().native_handle();
+    SSL* ssl = link->stream().ssl();
     const bool is_join = link->server_choice().is_join;
     if (Status session = check_session(ssl, is_join); !session) return link->finish(session.error());
     Result<ByteVector> exporter = read_exporter(ssl);
@@ -390,11 +387,11 @@ void Network::Impl::on_tcp_connected(const AttemptPtr& attempt) {
     tune(attempt->socket);
     attempt->link = new_link(std::move(attempt->socket), ssl);
     if (Status ready = prepare_client(ssl, target.is_join); !ready) return attempt->end(ready.error());
-    attempt->link->stream().async_handshake(asio::ssl::stream_base::client, [this, attempt](std::error_code error) {
+    attempt->link->stream().handshake(false, [this, attempt](std::error_code error) {
         if (attempt->is_over) return;
         if (!error) return attempt->end(on_tls_connected(*attempt));
         const bool is_tls = error.category() == asio::error::get_ssl_category();
-        attempt->end(explain_tls_failure(attempt->link->stream().native_handle(),
+        attempt->end(explain_tls_failure(attempt->link->stream().ssl(),
                                          is_tls ? static_cast<unsigned long>(error.value()) : 0, attempt->name(),
                                          error.message()));
     });
@@ -402,7 +399,7 @@ void Network::Impl::on_tcp_connected(const AttemptPtr& attempt) {
 
 Result<ConnectionPtr> Network::Impl::on_tls_connected(Attempt& attempt) {
     const Target& target = attempt.target;
-    SSL* ssl = attempt.link->stream().native_handle();
+    SSL* ssl = attempt.link->stream().ssl();
     ZF_TRY_STATUS(check_session(ssl, target.is_join));
     PeerIdentity peer;
     if (target.is_join) {
@@ -422,7 +419,7 @@ Result<ConnectionPtr> Network::Impl::on_tls_connected(Attempt& attempt) {
         }
     }
     ZF_TRY(ByteVector exporter, read_exporter(ssl));
-    peer.address = remote_address(attempt.link->stream().next_layer());
+    peer.address = remote_address(attempt.link->stream().socket());
     attempt.link->start(std::move(peer), target.is_join, std::move(exporter), nullptr);
     return std::make_shared<Connection>(attempt.link);
 }

@@ -152,6 +152,7 @@ struct PrepareRequest {  # lock the name, make the staging directory
 
 struct PrepareReply {  # ready to receive
   stagingIsFresh @0 :Bool;
+  hasCopy @1 :Bool;  # feature tree-lists: of an earlier move; the source does well to compare before it sends
 }
 
 struct PassBegin {  # segments of this pass follow once PassReady is read
@@ -180,12 +181,16 @@ struct PassDone {  # all of them are on disk
 
 struct VerifyRequest {  # read the tree back
   moveId @0 :Text;
+  metadataOnly @1 :Bool;  # feature tree-lists: sizes and times instead of contents
+  wantsList @2 :Bool;  # feature tree-lists: the digest of every entry, too
 }
 
-struct VerifyReply {  # its digest (32 bytes) and counts
+struct VerifyReply {  # its digest (32 bytes) and counts; after the parts of the list, if one was asked for
   digest @0 :Data;
   entries @1 :UInt64;
   bytes @2 :UInt64;
+  listPart @3 :Data;
+  isListPart @4 :Bool;  # nothing but that; more follows
 }
 
 struct StageRequest {  # validate the attach of the halted zone

@@ -103,6 +103,7 @@ TEST(MovePlan, TheSourcesTableIsExactlyThis) {
         {quiesced, E::sent, sent},
         {quiesced, E::staged, staged},
         {sent, E::verified, verified},
+        {sent, E::repairing, quiesced},
         {verified, E::staged, staged},
         {staged, E::released, released},
         {released, E::owned, owned},
@@ -123,6 +124,20 @@ TEST(MovePlan, TheSourcesTableIsExactlyThis) {
         expected.insert({phase, E::reclaiming, reclaiming});
     }
     EXPECT_EQ(rows_of(Role::source), expected);
+}
+
+// What still differs after it was sent again is an error of a disk or a memory: it is not tried for ever.
+TEST(MovePlan, WhatDiffersIsSentAgainOnce) {
+    MoveRecord record;
+    record.role = Role::source;
+    record.phase = Phase::sent;
+    const auto repaired = fold(record, {.kind = EventKind::repairing, .text = "etc/passwd", .number = 0});
+    ASSERT_TRUE(repaired);
+    EXPECT_EQ(repaired->repairs, 1U);
+    EXPECT_EQ(next_source_step(*repaired), SourceStep::final_pass);
+    MoveRecord again = *repaired;
+    again.phase = Phase::sent;
+    EXPECT_FALSE(allows(again, EventKind::repairing));
 }
 
 TEST(MovePlan, TheTargetsTableIsExactlyThis) {

@@ -101,6 +101,19 @@ TEST(CompressionControl, FollowsALinkThatBecomesSlow) {
     EXPECT_EQ(run(kFast, 0), kCompressionModes.size() - 1) << "a limit is a slow link";
 }
 
+// On a fast link sending hardly shows: the packing of the first segments must not go on until 20 ms of it are counted.
+TEST(CompressionControl, ALinkThatWaitsForUsIsSeenBeforeItWasEverBusy) {
+    CompressionControl fast(2, std::nullopt);
+    CompressionControl slow(2, std::nullopt);
+    for (std::uint64_t ms = 1; ms <= 60; ms += 10) {
+        EXPECT_EQ(fast.mode(), kFirstMode);
+        fast.note_link({1'000 * ms, 100 * ms, 0, 0, 1'000 * ms});
+        slow.note_link({1'000 * ms, 300 * ms, 0, 0, 1'000 * ms});
+    }
+    EXPECT_EQ(fast.mode(), kRawMode);
+    EXPECT_EQ(slow.mode(), kFirstMode);
+}
+
 TEST(CompressionControl, AFixedLevelStays) {
     CompressionControl control(2, 0);
     EXPECT_EQ(control.mode(), kRawMode);

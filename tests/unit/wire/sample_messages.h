@@ -95,6 +95,7 @@ inline std::vector<Message> sample_messages() {
     all.emplace_back(prepare);
     PrepareReply prepare_reply;
     prepare_reply.staging_is_fresh = true;
+    prepare_reply.has_copy = true;
     all.emplace_back(prepare_reply);
     PassBegin pass_begin;
     pass_begin.move_id = "m1";
@@ -124,11 +125,15 @@ inline std::vector<Message> sample_messages() {
     all.emplace_back(pass_done);
     VerifyRequest verify;
     verify.move_id = "m1";
+    verify.metadata_only = true;
+    verify.wants_list = true;
     all.emplace_back(verify);
     VerifyReply verify_reply;
     verify_reply.digest.fill(std::byte{0xd1});
     verify_reply.entries = 5;
     verify_reply.bytes = 6;
+    verify_reply.list_part = sample::proof();
+    verify_reply.is_list_part = true;
     all.emplace_back(verify_reply);
     StageRequest stage;
     stage.move_id = "m1";

@@ -1,0 +1,211 @@
+// What two files of digests say about two trees, and what a pass sends after that; copies within a host.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <random>
+
+#include "core/base/files.h"
+#include "tests/support/temp_directory.h"
+#include "tests/support/torture_tree.h"
+#include "tests/support/tree_facts.h"
+#include "tests/support/tree_pass.h"
+#include "transfer/comparison.h"
+
+namespace zoneferry {
+namespace {
+
+using ::testing::Contains;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+class Comparison : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0) GTEST_SKIP() << "needs root: owners, file flags";
+        ASSERT_TRUE(make_directories(paths.source, 0755));
+        ASSERT_TRUE(make_directories(paths.staging, 0700));
+    }
+    static void settle() { ::usleep(60'000); }
+    static void write(const std::string& path, const std::string& content) {
+        std::ofstream(path, std::ios::binary) << content;
+    }
+    void full_pass() const {
+        settle();
+        const auto done = run_pass(paths, {.send = {.forget = true}});
+        ASSERT_TRUE(done) << done.error().text();
+    }
+    // Changes a byte and leaves the times as they were, as a bad disk would.
+    void damage(const std::string& name) const {
+        const std::string path = paths.staging + "/" + name;
+        struct stat before {};
+        ASSERT_EQ(::stat(path.c_str(), &before), 0);
+        const UniqueFd fd(::open(path.c_str(), O_RDWR));
+        char byte = 0;
+        ASSERT_EQ(::pread(fd.get(), &byte, 1, before.st_size / 2), 1);
+        byte = static_cast<char>(byte ^ 1);
+        ASSERT_EQ(::pwrite(fd.get(), &byte, 1, before.st_size / 2), 1);
+        const timespec times[2] = {before.st_atim, before.st_mtim};
+        ASSERT_EQ(::futimens(fd.get(), times), 0);
+    }
+    TreeComparison compare() const {
+        settle();
+        DigestOptions here;
+        here.digests_path = temp.path() + "/here";
+        DigestOptions there;
+        there.digests_path = temp.path() + "/there";
+        EXPECT_TRUE(digest_path(paths.source, here));
+        EXPECT_TRUE(digest_path(paths.staging, there));
+        auto found = adopt_comparison(here.digests_path, there.digests_path, paths.catalog);
+        EXPECT_TRUE(found) << found.error().text();
+        return found ? *std::move(found) : TreeComparison{};
+    }
+    PassSummary pass() const {
+        const auto known = TreeSender::knows_target(paths.catalog);
+        EXPECT_TRUE(known && *known);
+        const auto done = run_pass(paths, {});
+        EXPECT_TRUE(done) << done.error().text();
+        EXPECT_EQ(tree_differences(paths.source, paths.staging), "");
+        EXPECT_TRUE(digests_equal(paths));
+        return done ? *done : PassSummary{};
+    }
+
+    TempDirectory temp;
+    const PassPaths paths{temp.path() + "/source", temp.path() + "/staging", temp.path() + "/catalog"};
+};
+
+TEST_F(Comparison, OfEqualTreesLeavesNothingToSend) {
+    build_torture_tree(paths.source);
+    full_pass();
+    const TreeComparison found = compare();
+    EXPECT_TRUE(found.is_equal()) << ::testing::PrintToString(found.first);
+    EXPECT_GT(found.equal, 10U);
+    const PassSummary delta = pass();
+    EXPECT_EQ(delta.data_bytes_sent, 0U);
+    EXPECT_EQ(delta.files_sent, 0U);
+}
+
+TEST_F(Comparison, NamesWhatDiffersAndOnlyThatIsSentAgain) {
+    for (const char* name : {"good", "bad", "mode", "gone", "linked", "large"}) {
+        write(paths.source + "/" + name, std::string(name == std::string("large") ? 3U << 20U : 5000, *name));
+    }
+    ASSERT_EQ(::link((paths.source + "/linked").c_str(), (paths.source + "/other").c_str()), 0);
+    full_pass();
+    damage("bad");
+    ASSERT_EQ(::chmod((paths.staging + "/mode").c_str(), 0777), 0);
+    ASSERT_TRUE(remove_file(paths.staging + "/gone"));
+    write(paths.staging + "/stranger", "x");
+    const TreeComparison found = compare();
+    EXPECT_EQ(found.differing, 3U);  // the directory's time, too
+    EXPECT_EQ(found.missing, 1U);
+    EXPECT_EQ(found.extra, 1U);
+    EXPECT_THAT(found.first, UnorderedElementsAre("bad", "mode", "gone", "stranger", "."));
+    const PassSummary delta = pass();
+    EXPECT_EQ(delta.files_sent, 3U);
+    EXPECT_EQ(delta.data_bytes_sent, 15'000U);
+}
+
+// Files that are linked on one side and not on the other have equal digests each.
+TEST_F(Comparison, HardLinksBecomeThoseOfTheSource) {
+    for (const char* name : {"a", "b", "c", "d", "e"}) write(paths.source + "/" + name, "the same");
+    full_pass();
+    const std::string source = paths.source + "/";
+    const std::string staging = paths.staging + "/";
+    ASSERT_TRUE(remove_file(source + "c"));
+    ASSERT_EQ(::link((source + "a").c_str(), (source + "c").c_str()), 0);
+    ASSERT_TRUE(remove_file(staging + "b"));
+    ASSERT_EQ(::link((staging + "a").c_str(), (staging + "b").c_str()), 0);
+    ASSERT_TRUE(remove_file(staging + "e"));
+    ASSERT_EQ(::link((staging + "d").c_str(), (staging + "e").c_str()), 0);
+    compare();
+    pass();
+}
+
+TEST_F(Comparison, RandomTreesArriveAfterEachOther) {
+    for (std::uint64_t seed = 0; seed < 30; ++seed) {
+        SCOPED_TRACE(seed);
+        RandomTree tree(paths.source, seed);
+        tree.build(30);
+        full_pass();
+        tree.mutate(20);
+        RandomTree(paths.staging, seed + 1000).mutate(5);
+        compare();
+        pass();
+        ASSERT_TRUE(remove_tree(paths.source));
+        ASSERT_TRUE(make_directories(paths.source, 0755));
+    }
+}
+
+TEST_F(Comparison, WhatIsNoListOfDigestsIsRefused) {
+    write(paths.source + "/file", "content");
+    full_pass();
+    DigestOptions options;
+    options.digests_path = temp.path() + "/here";
+    settle();
+    ASSERT_TRUE(digest_path(paths.source, options));
+    const auto whole = read_file(options.digests_path, 1 << 20);
+    ASSERT_TRUE(whole);
+    const std::string there = temp.path() + "/there";
+    for (std::size_t bytes = 0; bytes < whole->size(); bytes += 7) {
+        write(there, whole->substr(0, bytes));
+        const auto cut = adopt_comparison(options.digests_path, there, paths.catalog);
+        ASSERT_FALSE(cut) << bytes;
+        EXPECT_EQ(cut.error().code(), Errc::protocol);
+        std::string flipped = *whole;
+        flipped[bytes] = static_cast<char>(flipped[bytes] ^ 0x10);
+        write(there, flipped);
+        (void)adopt_comparison(options.digests_path, there, paths.catalog);  // sound or refused, never worse
+    }
+}
+
+TEST_F(Comparison, ContentsDoNotCountWhereOnlyMetadataIsAskedFor) {
+    write(paths.source + "/file", std::string(5000, 'x'));
+    full_pass();
+    damage("file");
+    DigestOptions options;
+    options.contents = false;
+    const auto here = digest_path(paths.source, options);
+    auto there = digest_path(paths.staging, options);
+    ASSERT_TRUE(here && there);
+    EXPECT_EQ(here->digest, there->digest);
+    EXPECT_EQ(here->bytes_read, 0U);
+    ASSERT_EQ(::chmod((paths.staging + "/file").c_str(), 0600), 0);
+    there = digest_path(paths.staging, options);
+    ASSERT_TRUE(there);
+    EXPECT_NE(here->digest, there->digest);
+    EXPECT_FALSE(digests_equal(paths));
+}
+
+// What a directory hands down to what is made in it must not stay on what is received there.
+TEST_F(Comparison, DefaultAclsOfTheTargetAreNotInherited) {
+    ASSERT_TRUE(make_directories(paths.source + "/old", 0755));
+    full_pass();
+    const unsigned char acl[] = {2, 0, 0,   0,   1,   0,   7,  0, 255, 255, 255, 255, 2,   0,  7,
+                                 0, 5, 0,   0,   0,   4,   0,  5, 0,   255, 255, 255, 255, 16, 0,
+                                 7, 0, 255, 255, 255, 255, 32, 0, 5,   0,   255, 255, 255, 255};
+    const std::string directory = paths.source + "/old";
+    if (::setxattr(directory.c_str(), "system.posix_acl_default", acl, sizeof acl, 0) != 0) {
+        GTEST_SKIP() << "this file system has no ACLs";
+    }
+    settle();
+    ASSERT_TRUE(run_pass(paths, {}));
+    ASSERT_TRUE(make_directories(directory + "/plain", 0755));
+    for (const std::string& place : {directory + "/plain", directory}) {
+        write(place + "/file", "x");
+        ASSERT_EQ(::chmod((place + "/file").c_str(), 0644), 0);
+        for (const char* name : {"system.posix_acl_access", "system.posix_acl_default"}) {
+            (void)::removexattr((place + "/file").c_str(), name);
+            if (place != directory) (void)::removexattr(place.c_str(), name);
+        }
+    }
+    settle();
+    ASSERT_TRUE(run_pass(paths, {}));
+    EXPECT_EQ(tree_differences(paths.source, paths.staging), "");
+}
+
+}  // namespace
+}  // namespace zoneferry

@@ -1,0 +1,79 @@
+// The same trees on other file systems than that of the tests' directory: both sides on btrfs, both on xfs.
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "core/base/files.h"
+#include "core/base/process.h"
+#include "tests/support/temp_directory.h"
+#include "tests/support/torture_tree.h"
+#include "tests/support/tree_facts.h"
+#include "tests/support/tree_pass.h"
+
+namespace zoneferry {
+namespace {
+
+class FileSystems : public ::testing::TestWithParam<const char*> {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0) GTEST_SKIP() << "mounting an image needs root";
+        const std::string image = temp.path() + "/image";
+        ASSERT_TRUE(run_checked({"truncate", "-s", "400M", image}));
+        const Status made = run_checked({std::string("mkfs.") + GetParam(), "-q", image});
+        if (!made) GTEST_SKIP() << made.error().text();
+        ASSERT_TRUE(make_directories(top, 0755));
+        const Status mounted = run_checked({"mount", "-o", "loop", image, top});
+        if (!mounted) GTEST_SKIP() << "this kernel does not mount it: " << mounted.error().text();
+        is_mounted_ = true;
+        ASSERT_TRUE(make_directories(paths.source, 0755));
+        ASSERT_TRUE(make_directories(paths.staging, 0700));
+    }
+    void TearDown() override {
+        if (!is_mounted_) return;
+        EXPECT_EQ(::umount2(top.c_str(), 0), 0);
+    }
+    void pass(bool forget = false) const {
+        ::usleep(60'000);
+        const auto done = run_pass(paths, {.send = {.forget = forget}});
+        ASSERT_TRUE(done) << done.error().text();
+        if (holes_are_certain) {
+            EXPECT_EQ(tree_differences(paths.source, paths.staging), "");
+        }
+        EXPECT_TRUE(digests_equal(paths));
+    }
+
+    // Of a file that was written hole by hole xfs says so, and says otherwise when its blocks are on the disk.
+    bool holes_are_certain = true;
+    TempDirectory temp;
+    const std::string top = temp.path() + "/top";
+    const PassPaths paths{top + "/source", top + "/staging", temp.path() + "/catalog"};
+
+private:
+    bool is_mounted_ = false;
+};
+
+TEST_P(FileSystems, TheTortureTreeArrives) {
+    build_torture_tree(paths.source);
+    holes_are_certain = GetParam() != std::string("xfs");
+    pass();
+    pass();
+}
+
+// Holes among it: behind the end of a file that grows xfs allocates more than is written.
+TEST_P(FileSystems, RandomTreesAndTheirChangesArrive) {
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+        SCOPED_TRACE(seed);
+        RandomTree tree(paths.source, seed);
+        tree.build(30);
+        pass(true);
+        tree.mutate(20);
+        pass();
+        ASSERT_TRUE(remove_tree(paths.source));
+        ASSERT_TRUE(make_directories(paths.source, 0755));
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, FileSystems, ::testing::Values("btrfs", "xfs"));
+
+}  // namespace
+}  // namespace zoneferry

@@ -1,0 +1,29 @@
+// Two trees compared by their files of digests (tree_digest.h), entry by entry: what differs is named, and what the
+// target already has becomes the base of the next pass. So a lost catalog, a kept copy of an earlier move or a tree
+// that was damaged on a disk costs only what differs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace zoneferry {
+
+struct TreeComparison {
+    std::uint64_t equal = 0;         // entries
+    std::uint64_t differing = 0;     // on both sides, but not the same
+    std::uint64_t missing = 0;       // not on the target (with all below it)
+    std::uint64_t extra = 0;         // only on the target (with all below it)
+    std::vector<std::string> first;  // paths of some that are not equal
+    bool is_equal() const { return differing + missing + extra == 0; }
+};
+
+// here: our own file of digests, of this boot; there: the target's, which may be anything. The catalogs of this prefix
+// (sender.h) tell afterwards what the target has: an entry counts as unchanged while it stays as it was when its digest
+// was taken here. Errc::protocol: the target's is not such a file.
+Result<TreeComparison> adopt_comparison(const std::string& here, const std::string& there,
+                                        const std::string& catalog_path_prefix);
+
+}  // namespace zoneferry
