@@ -13,6 +13,7 @@
 #include "core/image/directory_source.h"
 #include "core/image/tree_compare.h"
 #include "core/packages/database_file.h"
+#include "core/zone/claim.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/zonepath.h"
 
@@ -130,6 +131,7 @@ Status put_back(ZoneStore& store, const ZoneLock& lock, int zonepath, const Upda
     ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
     if (entry.state == ZoneState::incomplete)
         ZF_TRY_STATUS(store.change_state(lock, ZoneState::incomplete, ZoneState::configured));
+    ZF_TRY_STATUS(give_back_by_hand(store.root(), lock, entry.zonepath));
     return remove_work(zonepath);
 }
 
@@ -265,9 +267,13 @@ private:
         return {};
     }
 
+    Status drop_work() {
+        ZF_TRY_STATUS(give_back_by_hand(root_, lock_, ground_.config.zonepath));
+        return remove_work(zonepath());
+    }
+
     Error undo(Error failure) {
-        const Status back =
-            journal_.inode == 0 ? remove_work(zonepath()) : put_back(store_, lock_, zonepath(), journal_);
+        const Status back = journal_.inode == 0 ? drop_work() : put_back(store_, lock_, zonepath(), journal_);
         if (back) {
             return Error(failure.code(),
                          failure.text() + "; zone " + lock_.name().str() + " is as it was before, at its old level")
@@ -344,7 +350,10 @@ Result<MendedTo> mend_update(const HostRoot& root, const ZoneLock& lock) {
             .remedy("there: zoneadm -z " + lock.name().str() + " attach --undo");
     }
     ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
-    if (entry.state == ZoneState::configured) return drop_stale(zonepath->get(), *journal);
+    if (entry.state == ZoneState::configured) {
+        ZF_TRY_STATUS(give_back_by_hand(root, lock, entry.zonepath));
+        return drop_stale(zonepath->get(), *journal);
+    }
     ZF_TRY(const std::optional<ino_t> now, inode_below(zonepath->get(), "root"));
     if (journal->in_place) {
         if (entry.state == ZoneState::incomplete) {

@@ -90,6 +90,15 @@ Status claim_by_hand(const HostRoot& root, const ZoneLock& lock, const std::stri
     return owners.claim(record, zonepath);
 }
 
+Status give_back_by_hand(const HostRoot& root, const ZoneLock& lock, const std::string& zonepath) {
+    OwnerStore owners(root);
+    ZF_TRY(const std::optional<OwnerRecord> ours, owners.load(lock.name(), ""));
+    if (!ours || ours->state != Ownership::owned || !ours->move_id.empty()) return {};
+    ZF_TRY(const std::optional<OwnerRecord> before, owners.load(lock.name(), zonepath));
+    if (!check_may_boot(before)) return {};
+    return owners.set_free(record_by_hand(before, lock.name(), Ownership::free, ours->host), zonepath);
+}
+
 Result<std::optional<OwnerRecord>> holder_elsewhere(const HostRoot& root, const ZoneName& zone,
                                                     const std::string& zonepath) {
     ZF_TRY(std::optional<OwnerRecord> record, OwnerStore(root).load(zone, zonepath));

@@ -24,6 +24,8 @@ std::string storage_beside(const HostRoot& root, const std::string& zonepath);
 Status give_up_by_hand(const HostRoot& root, const ZoneLock& lock, const ZoneEntry& entry, const std::string& host);
 // Before an attach ends. Nothing to do for a tree without a record, or that is this host's. Errc::not_owner.
 Status claim_by_hand(const HostRoot& root, const ZoneLock& lock, const std::string& zonepath, const std::string& host);
+// The attach that claimed it was undone: anybody may attach it again. Nothing if this host had not claimed it by hand.
+Status give_back_by_hand(const HostRoot& root, const ZoneLock& lock, const std::string& zonepath);
 
 // Who holds it instead of this host; nullopt: nobody does, and nothing needs to be taken over.
 Result<std::optional<OwnerRecord>> holder_elsewhere(const HostRoot& root, const ZoneName& zone,

@@ -74,6 +74,7 @@ byte staging[2];     /* 0: none, 1: empty, else 2 + version */
 bool ran[2];
 bool prepared[2];    /* the source has a session in which the target knows the move: volatile */
 int sent[2];
+bool repaired[2];    /* the digests differed once, and it was sent again */
 bool granted[2];     /* for a seeded bug only */
 
 byte newest = 0;     /* the last version that the zone wrote */
@@ -218,6 +219,9 @@ end: do
     (GOT(m, VERIFIED(VERSION(HERE))) || (BUG(NO_COMPARISON) && (GOT(m, VERIFIED(0)) || GOT(m, VERIFIED(1)))))
     :: atomic { up[HERE] && NEXT_source_verify(S) && CAN_source_verified(S) && prepared[m] && DIGESTS_ARE_EQUAL ->
         S = AFTER_source_verified(S); check() }
+    /* what is on the target's disk may differ although it was right when it was sent: it is sent again, once */
+    :: atomic { up[HERE] && NEXT_source_verify(S) && CAN_source_repairing(S) && prepared[m] && !repaired[m] ->
+        repaired[m] = true; S = AFTER_source_repairing(S); check() }
     :: atomic { up[HERE] && NEXT_source_stage(S) && prepared[m] && !GOT(m, STAGE) -> SEND(m, STAGE) }
 #define IS_PROMISED (BUG(RELEASE_WITHOUT_READY) || GOT(m, READY))
     :: atomic { up[HERE] && NEXT_source_stage(S) && CAN_source_staged(S) && prepared[m] && IS_PROMISED ->

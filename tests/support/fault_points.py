@@ -248,6 +248,8 @@ class Sweep:
         while process.poll() is None and agent.poll() is None:
             select_wait(process, agent)
         call = self.points[victim.name].fired()
+        if call and action == KILL:
+            agent.wait(timeout=20)  # the command may notice the death before nsenter does
         return self.finish(home, away, process, f"{role} killed at {call or 'no call'}", reuse=True)
 
     def fail_at(self, role, number, error, calls=ENDS, classes=DISK):

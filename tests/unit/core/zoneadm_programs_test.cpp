@@ -188,15 +188,20 @@ TEST_F(ZoneadmPrograms, InstallAndCloneLeaveADetachedZoneAlone) {
     make_tree("web02");
     set_state("web02", ZoneState::configured, ZoneState::installed);
     const std::vector<std::vector<std::string>> verbs = {{"install"}, {"clone", "web02"}};
-    for (const bool manifest_only : {false, true}) {
-        if (manifest_only) {
+    enum class Left { everything, no_record, manifest_only };
+    for (const Left left : {Left::everything, Left::no_record, Left::manifest_only}) {
+        if (left == Left::no_record) {
+            ASSERT_TRUE(remove_file(root() + "/zones/web01/.zoneferry-owner"));
+        }
+        if (left == Left::manifest_only) {
             ASSERT_TRUE(remove_tree(root() + "/zones/web01/root"));
         }
         for (auto words : verbs) {
             words.insert(words.begin(), {"-z", "web01"});
             const ProcessResult result = zoneadm(words);
             EXPECT_EQ(result.exit_status, 1);
-            EXPECT_THAT(result.output, HasSubstr("holds a detached zone"));
+            EXPECT_THAT(result.output,
+                        HasSubstr(left == Left::everything ? "was detached on host" : "holds a detached zone"));
             EXPECT_TRUE(path_exists(root() + "/zones/web01/" + kDetachedName));
             EXPECT_EQ(state("web01"), ZoneState::configured);
         }
