@@ -3,6 +3,7 @@
 // of its own.
 //
 //     dump_table > move_table.pml
+#include <array>
 #include <cstdio>
 #include <functional>
 #include <optional>
@@ -110,17 +111,20 @@ void print_steps() {
                 in_phases([](Phase phase) { return can_abort(record_of(Role::source, phase)); }).c_str());
 }
 
+// Those that moves write. `free` is for people, `parked` for what comes after a claim.
+constexpr std::array kOwnerships{Ownership::owned, Ownership::frozen, Ownership::incoming, Ownership::released};
+
 std::optional<OwnerRecord> owner_of(int state, std::uint64_t epoch) {
     if (state == 0) return std::nullopt;
     OwnerRecord record;
     record.zone = "web01";
     record.host = "host1";
-    record.state = static_cast<Ownership>(state - 1);
+    record.state = kOwnerships.at(static_cast<std::size_t>(state) - 1);
     record.epoch = epoch;
     return record;
 }
 
-constexpr int kStates = 5;
+constexpr int kStates = 1 + static_cast<int>(kOwnerships.size());
 using OwnerRule =
     std::function<bool(const std::optional<OwnerRecord>& speaks, const std::optional<OwnerRecord>& of_host)>;
 
@@ -143,7 +147,7 @@ void print_rule(const char* name, const OwnerRule& rule) {
 
 void print_owners() {
     for (int state = 1; state < kStates; ++state) {
-        std::printf("#define O_%s %d\n", std::string(ownership_name(static_cast<Ownership>(state - 1))).c_str(), state);
+        std::printf("#define O_%s %d\n", std::string(ownership_name(owner_of(state, 1)->state)).c_str(), state);
     }
     std::printf("#define O_none 0\n");
     print_rule("MAY_BOOT", [](const auto& speaks, const auto&) { return check_may_boot(speaks).has_value(); });
