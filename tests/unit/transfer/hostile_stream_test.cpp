@@ -350,11 +350,11 @@ TEST_F(HostileStream, SymlinkSwapsWhileWriting) {
     std::jthread racer([&] {
         while (!over) {
             (void)::rename(staging("d").c_str(), staging("moved").c_str());
-            (void)::symlink("../outside", staging("d").c_str());
+            (void)!::symlink("../outside", staging("d").c_str());
             (void)::unlink(staging("d").c_str());
             (void)::rename(staging("moved").c_str(), staging("d").c_str());
             (void)::unlink(staging("d/canary").c_str());
-            (void)::symlink("../../outside/canary", staging("d/canary").c_str());
+            (void)!::symlink("../../outside/canary", staging("d/canary").c_str());
         }
     });
     Metadata wide = plain_metadata();

@@ -111,8 +111,8 @@ TEST_F(LiveTree, DigestSeesEveryKindOfDifference) {
     const std::vector<std::function<void()>> changes = {
         [&] { (void)::chmod((at + "/d/a").c_str(), 0600); },
         [&] { (void)::chmod((at + "/d").c_str(), 0700); },
-        [&] { (void)::chown((at + "/d/a").c_str(), 1, 0); },
-        [&] { (void)::lchown((at + "/d/link").c_str(), 0, 1); },
+        [&] { (void)!::chown((at + "/d/a").c_str(), 1, 0); },
+        [&] { (void)!::lchown((at + "/d/link").c_str(), 0, 1); },
         [&] { touch("/d/a", 2); },
         [&] { touch("/d/link", 2); },
         [&] { touch("/d", 2); },
@@ -125,7 +125,7 @@ TEST_F(LiveTree, DigestSeesEveryKindOfDifference) {
         },
         [&] {
             (void)::unlink((at + "/d/b").c_str());
-            (void)::link((at + "/d/a").c_str(), (at + "/d/b").c_str());
+            (void)!::link((at + "/d/a").c_str(), (at + "/d/b").c_str());
             touch("/d", 1);
         },
         [&] {
@@ -133,7 +133,7 @@ TEST_F(LiveTree, DigestSeesEveryKindOfDifference) {
             touch("/d", 1);
         },
         [&] {
-            (void)::truncate((at + "/d/a").c_str(), 8);  // a zero at the end
+            (void)!::truncate((at + "/d/a").c_str(), 8);  // a zero at the end
             touch("/d/a", 1);
         },
     };
