@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "core/base/digest.h"
+#include "core/base/process.h"
 #include "core/base/text.h"
 
 namespace zoneferry {
@@ -30,9 +31,23 @@ Split split_path(const std::string& path) {
     return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
 }
 
-// The names of temporary files: ".NAME.PID.HEX.tmp". The writer's pid tells whether it still works on it.
+// The names of temporary files: ".NAME.PID-START.HEX.tmp". The writer's pid and start time tell whether it still works
+// on it: after a power cut another process soon has that pid.
 std::string temporary_name(const std::string& name) {
-    return "." + name + "." + std::to_string(::getpid()) + "." + to_hex(random_bytes(6)) + ".tmp";
+    const auto self = identify_process(::getpid());
+    return "." + name + "." + std::to_string(::getpid()) + "-" + std::to_string(self ? self->start_time : 0) + "." +
+           to_hex(random_bytes(6)) + ".tmp";
+}
+
+// Of "PID-START", or of "PID" as earlier versions wrote it.
+bool may_still_write(std::string_view writer) {
+    const std::size_t dash = writer.find('-');
+    const auto pid = parse_number<pid_t>(writer.substr(0, dash));
+    if (!pid || *pid <= 0) return true;  // none of ours
+    if (::kill(*pid, 0) != 0 && errno == ESRCH) return false;
+    const auto start = parse_number<std::uint64_t>(dash == std::string_view::npos ? "0" : writer.substr(dash + 1));
+    const auto now = identify_process(*pid);
+    return !start || *start == 0 || !now || now->start_time == *start;
 }
 
 // Removes what a writer that was killed has left of its new content for `name`; empty: for any name.
@@ -42,10 +57,10 @@ Status remove_stale_at(int directory, const std::string& name) {
         if (!entry.starts_with("." + name) || !entry.ends_with(".tmp")) continue;
         const std::vector<std::string_view> parts = split(entry, '.');
         if (parts.size() < 5 || (!name.empty() && entry.size() < name.size() + 8)) continue;
-        const auto pid = parse_number<pid_t>(parts[parts.size() - 3]);
-        if (!pid || *pid <= 0 || ::kill(*pid, 0) == 0 || errno != ESRCH) continue;
+        const std::string_view writer = parts[parts.size() - 3];
+        if (may_still_write(writer)) continue;
         const std::string_view hex = parts[parts.size() - 2];
-        const std::string expected = "." + name + "." + std::to_string(*pid) + "." + std::string(hex) + ".tmp";
+        const std::string expected = "." + name + "." + std::string(writer) + "." + std::string(hex) + ".tmp";
         if (!name.empty() && entry != expected) continue;
         if (::unlinkat(directory, entry.c_str(), 0) != 0 && errno != ENOENT) {
             return system_error("remove " + printable(entry), errno);

@@ -63,7 +63,7 @@ class MoveTest(unittest.TestCase):
         self.assertEqual(zone_states(self.host2)["torture"], "installed")
         self.assertEqual(zone_states(self.host1)["torture"], "configured")
         self.assertEqual(lines[-1]["type"], "end")
-        self.assertGreater(lines[-1]["raw_bytes"], lines[-1]["wire_bytes"])
+        self.assertGreaterEqual(lines[-1]["raw_bytes"], lines[-1]["wire_bytes"])  # equal where packing would cost time
 
     def test_running_zone_keeps_its_service_and_every_acknowledged_write(self):
         for zone, address, sparse in (("whole", "10.99.1.11", False), ("sparse", "10.99.1.12", True)):

@@ -79,9 +79,12 @@ TEST(Files, WhatAKilledWriterLeftGoesWithTheNextWrite) {
     const std::string dead = directory.path() + "/.f.4194305.0a0b.tmp";
     const std::string alive = directory.path() + "/.f." + std::to_string(::getpid()) + ".0a0b.tmp";
     const std::string of_another = directory.path() + "/.f.g.4194305.0a0b.tmp";
-    for (const std::string& each : {dead, alive, of_another}) ASSERT_TRUE(replace_file(each, "half", 0600));
+    // After a power cut another process has the writer's pid.
+    const std::string earlier = directory.path() + "/.f." + std::to_string(::getpid()) + "-1.0a0b.tmp";
+    for (const std::string& each : {dead, alive, of_another, earlier}) ASSERT_TRUE(replace_file(each, "half", 0600));
     ASSERT_TRUE(replace_file(path, "one", 0600));
     EXPECT_FALSE(path_exists(dead));
+    EXPECT_FALSE(path_exists(earlier));
     EXPECT_TRUE(path_exists(alive));
     EXPECT_TRUE(path_exists(of_another));
     EXPECT_TRUE(remove_stale_temporaries(directory.path()));
