@@ -18,7 +18,6 @@ KILLS = os.environ.get("ZONEFERRY_KILLS", "20")
 class DirectoryFaultTest(fault_table_test.FaultTableTest):
     make_storage = SharedDirectory
     section = "Over a directory that both hosts have"
-    test_the_document_has_every_row = None
 
     def test_killed_at_any_call(self):
         Sweep(self, "plain").kill_at_each(KILLS, fault_table_test.SEED)
