@@ -18,6 +18,9 @@ inline constexpr std::uint32_t kProtocolMax = 2;
 //   p2v-push      a machine becomes a zone
 //   segments-zstd every version has it  shared-storage  a move without the bytes
 //   tree-lists    compare metadata only; the digests of every entry
+//
+// For tests: where the environment has ZONEFERRY_FEATURES ("a,b"), only those of them that are named there, as an older
+// version would have.
 const std::vector<std::string>& own_features();
 
 struct Agreement {

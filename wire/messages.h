@@ -46,6 +46,7 @@ struct Hello {
     std::string version;  // of the program, for people
     std::int64_t clock_unix_ms = 0;
     std::uint32_t listen_port = 0;  // where this agent can be reached itself; 0: nowhere
+    std::string run_id;             // another one at each start of the agent; empty: an older version
 };
 struct HelloAck {
     HelloAck() {}
@@ -55,6 +56,7 @@ struct HelloAck {
     std::string host_id;
     std::string version;
     std::int64_t clock_unix_ms = 0;
+    std::string run_id;
 };
 
 struct CheckRequest {
@@ -154,7 +156,7 @@ struct StageRequest {
     StageRequest() {}
     std::string move_id;
     std::string manifest;  // as of the halted zone
-    std::string nonce;  // shared storage: what the owner record beside the tree says
+    std::string nonce;     // shared storage: what the owner record beside the tree says
 };
 struct StageReply {
     StageReply() {}

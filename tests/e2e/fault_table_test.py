@@ -29,7 +29,9 @@ PHASES = [("source", event) for event in ("begun", "prepared", "quiesced", "sent
          [("target", event) for event in ("begun", "ready", "owned", "activated")]
 PATIENCE_S = 3   # retry_s, quiesced_retry_s and answer_s of these agents
 SHORT_S = 1      # how long a link or a disk is away: shorter than that,
-LONG_S = 10      # and longer than every time-out after another: the answer's, then the patience
+LONG_S = 10      # and longer than the patience;
+LONGEST_S = 20   # longer than every time-out after another: the answer's, the patience, a connection's (10 s)
+ENDS_S = 40      # how long a command is waited for when all is well again; a target looks after its moves every 15 s
 DAY_S = 86_400
 
 
@@ -97,11 +99,11 @@ def well(case):
 FAULTS = [
     Fault("killed", Case.kill, goes_on=False),
     Fault("both agents killed", Case.kill_both, goes_on=False),
-    Fault(f"stopped {LONG_S} s", lambda case: None, lasts_s=LONG_S, goes_on=False),
+    Fault(f"stopped {LONGEST_S} s", lambda case: None, lasts_s=LONGEST_S, goes_on=False),
     Fault(f"link cut {SHORT_S} s", cut, heal_cut, SHORT_S),
-    Fault(f"link cut {LONG_S} s", cut, heal_cut, LONG_S),
+    Fault(f"link cut {LONGEST_S} s", cut, heal_cut, LONGEST_S),
     Fault(f"link cut one way {SHORT_S} s", Case.cut_one_way, Case.heal_one_way, SHORT_S),
-    Fault(f"link cut one way {LONG_S} s", Case.cut_one_way, Case.heal_one_way, LONG_S),
+    Fault(f"link cut one way {LONGEST_S} s", Case.cut_one_way, Case.heal_one_way, LONGEST_S),
     Fault(f"disk full (ENOSPC) {SHORT_S} s", disk(errno.ENOSPC), well, SHORT_S),
     Fault(f"disk full (ENOSPC) {LONG_S} s", disk(errno.ENOSPC), well, LONG_S),
     Fault(f"read-only (EROFS) {LONG_S} s", disk(errno.EROFS), well, LONG_S),
@@ -146,7 +148,7 @@ class FaultTableTest(FaultTest):
         fault.heal(case)
         if agent.poll() is None:
             case.wake()
-            wait_for(lambda: process.poll() is not None, 2 * PATIENCE_S, 0.02)
+            wait_for(lambda: process.poll() is not None, ENDS_S, 0.02)
         where = sweep.finish(home, away, process, f"{fault.name}, {role} {event}")
         self.assertTrue(struck, f"the move was over before: {where}, {process.returncode} {sweep.told}")
         return where, process.returncode
