@@ -258,7 +258,9 @@ void ask_peers_for_claims(AgentContext& context, MoveDesk& desk, int timeout_ms)
     const std::vector<OwnerClaim> claims = own_claims(context);
     const auto peers = context.trust.peers();
     const auto moves = context.journal.all();
-    if (claims.empty() || !peers || !moves) return;
+    const auto zones = ZoneStore(context.root).list_readable();
+    // Also with nothing to claim: a peer may say that this host is there twice.
+    if (!zones || zones->empty() || !peers || !moves) return;
     std::mutex mutex;
     std::vector<Answer> answers;
     std::string doubled;

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""fault_table_test.py and fault_points_test.py over storage that both hosts have, a directory or a LUN: the same faults,
-and the only tree that there is must never be gone, nor a LUN mounted on two hosts.
+"""fault_table_test.py and fault_points_test.py over storage that both hosts have, a directory or a LUN: the same
+faults, and the only tree that there is must never be gone, nor a LUN mounted on two hosts.
 
     ZONEFERRY_FAULT_ROWS=all ZONEFERRY_KILLS=all tests/e2e/fault_shared_test.py      # CI: 2 rows and 20 kills of each
 """

@@ -8,7 +8,6 @@ is asked afterwards.
     ZONEFERRY_FAULT_ROWS=all tests/e2e/fault_table_test.py      # every row, and rewrites its tables in docs/faults.md
     ZONEFERRY_FAULT_ROWS=10 ...                                 # CI: a random part, nothing is written
 """
-import contextlib
 import errno
 import os
 import pathlib
@@ -17,7 +16,7 @@ import signal
 import sys
 
 import faults
-from fault_points import DISK, ERROR, SYNC, Sweep, chosen
+from fault_points import DISK, ERROR, SYNC, Sweep, chosen, is_stopped, wake
 from faults import FaultTest, install_plain, wait_for
 
 ROWS = os.environ.get("ZONEFERRY_FAULT_ROWS", "10")
@@ -52,12 +51,7 @@ class Case:
         self.points = sweep.points[self.victim.name]
 
     def wake(self):
-        """SIGCONT to the agent, and to the nsenter that stops itself when its child stops."""
-        process = self.sweep.test.agents[self.victim.name].process
-        for pid in (process.pid, process.inner_pid):
-            if pid is not None:
-                with contextlib.suppress(ProcessLookupError):  # it may have been killed just now
-                    os.kill(pid, signal.SIGCONT)
+        wake(self.sweep.test.agents[self.victim.name].process)
 
     def kill(self):
         os.kill(self.sweep.test.agents[self.victim.name].process.inner_pid, signal.SIGKILL)
@@ -112,14 +106,6 @@ FAULTS = [
     Fault("clock +30 d", clock(30 * DAY_S), well, SHORT_S),
     Fault("clock -1 d", clock(-DAY_S), well, SHORT_S),
 ]
-
-
-def is_stopped(pid):
-    """The state of a process is T."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
-    except OSError:
-        return False
 
 
 class FaultTableTest(FaultTest):

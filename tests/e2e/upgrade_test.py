@@ -3,11 +3,11 @@
 
     tests/e2e/upgrade_test.py      # CI: the older agent is this one, with the features of the version before only
 
-    git worktree add --detach ../old 22a9423; cd ../old; cmake --preset dev
+    git worktree add --detach ../old c189089; cd ../old; cmake --preset dev
     cmake --build --preset dev --target zoneferryd zoneferry zoneadm zoneadmd zonecfg
-    ZONEFERRY_OLD_BIN=../old/build/dev/bin tests/e2e/upgrade_test.py      # with the oldest agent that speaks our protocol
+    ZONEFERRY_OLD_BIN=../old/build/dev/bin tests/e2e/upgrade_test.py      # with the oldest agent whose digest is ours
 
-22a9423 has protocol 2, version 2 of the journal, and owner records without a seal.
+c189089 has our protocol without `tree-lists`, and a journal that lacks two columns. Journals of version 2: journal_test.
 """
 import os
 
@@ -18,7 +18,7 @@ from hosts import PATH, Hosts
 
 OLD_BIN = os.environ.get("ZONEFERRY_OLD_BIN")
 OLD_PLACE = "/opt/zoneferry/old"
-FEATURES = "kept-return,move-history,owner-claims,probe,segments-zstd"  # of 22a9423
+FEATURES = "kept-return,move-history,owner-claims,p2v-push,probe,segments-zstd,shared-storage"  # of c189089
 
 
 class UpgradeTest(FaultTest):

@@ -9,6 +9,7 @@
 One zone wanders between two hosts. After every fault the agents run again and check() asks: does exactly one host hold
 the zone and may run it, is its tree byte for byte what it was, is nothing left behind, did the command tell the truth?
 """
+import contextlib
 import hashlib
 import json
 import mmap
@@ -314,6 +315,22 @@ class Sweep:
         return self.finish(home, away, process, f"{role}: {os.strerror(error)} at {call or 'no call'}")
 
 
+def is_stopped(pid):
+    """The state of a process is T."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def wake(process):
+    """SIGCONT to an agent, and to the nsenter that stops itself when its child stops."""
+    for pid in (process.pid, process.inner_pid):
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):  # it may have been killed just now
+                os.kill(pid, signal.SIGCONT)
+
+
 def select_wait(*processes):
     """Until one of them ends, or a tenth of a second."""
     deadline = time.monotonic() + 0.1
@@ -321,4 +338,5 @@ def select_wait(*processes):
         time.sleep(0.005)
 
 
-__all__ = ["ALL", "DISK", "ERROR", "KILL", "KILL_AFTER", "Observer", "Points", "STOP", "Sweep", "chosen", "signal"]
+__all__ = ["ALL", "DISK", "ERROR", "KILL", "KILL_AFTER", "Observer", "Points", "STOP", "SYNC", "Sweep", "chosen",
+           "is_stopped", "signal", "wake"]

@@ -76,7 +76,7 @@ protected:
 TEST_F(Clone, OfAHostBootsNothingAndBothAreTold) {
     one.make_zone("web01", "/zones/web01");
     TestHost copy("host1");
-    std::filesystem::copy(one.root().path(), copy.root().path(),
+    std::filesystem::copy(one.path(""), copy.path(""),
                           std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing |
                               std::filesystem::copy_options::copy_symlinks);
     ask(one);
