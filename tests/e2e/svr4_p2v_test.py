@@ -78,8 +78,8 @@ class Svr4P2vTest(unittest.TestCase):
             self.assertEqual(pathlib.Path(root + path).read_bytes(), (self.image / path[1:]).read_bytes(), path)
         self.assertIn("# share -F nfs /export/home", pathlib.Path(root + "/etc/dfs/dfstab").read_text())
         self.assertIn("sol:installed:", self.run_program("zoneadm", "list", "-cp").stdout)
-        log = pathlib.Path(root + "/var/sadm/system/logs/update_log").read_text()
-        self.assertIn("***** add_pkg *****", log)
+        log = pathlib.Path(root + "/var/log/zoneferry-install.log").read_text()
+        self.assertIn("SUNWcore", log)
 
     def test_flar_in_the_shared_stack_unconfigured(self):
         root = self.configure("sys", "add net; set physical=lo; set address=127.0.0.9/8; end")
