@@ -68,7 +68,7 @@ class UpgradeTest(FaultTest):
         ferry(self.host1, "rollback", "there")  # asks the older agent to move it
         self.ends_on("there", self.host1)
         self.zone("here", host=self.host2)
-        ferry(self.host2, "move", "here", "host1")
+        ferry(self.host2, "move", "here", "host1", "--remove-source")
         self.ends_on("here", self.host1)
         ferry(self.host1, "move", "here", "host2")
         self.ends_on("here", self.host2)
