@@ -43,7 +43,10 @@ Status check_not_doubled(const HostRoot& root) {
 }
 
 Status set_doubled(const HostRoot& root, const std::string& sentence) {
-    if (!sentence.empty()) return replace_file(doubled_path(root), sentence + "\n", 0644);
+    if (!sentence.empty()) {
+        ZF_TRY_STATUS(make_directories(root.run_directory(), 0755));
+        return replace_file(doubled_path(root), sentence + "\n", 0644);
+    }
     return path_exists(doubled_path(root)) ? remove_file(doubled_path(root)) : Status();
 }
 
