@@ -90,12 +90,10 @@ TEST_F(Clone, OfAHostBootsNothingAndBothAreTold) {
     ask(one);
     EXPECT_FALSE(one.may_boot_zone("web01", "/zones/web01")) << "who is the copy?";
 
-    MoveWish wish;
-    wish.zone = "web01";
-    wish.peer = "host2";
-    const auto move = start_move(one.context(), one.desk(), wish);
-    ASSERT_FALSE(move);
-    EXPECT_EQ(move.error().code(), Errc::doubled);
+    const auto refusal = session(one, "host2").ask<OwnersReply>(OwnersRequest());
+    ASSERT_FALSE(refusal);
+    EXPECT_EQ(refusal.error().code(), Errc::doubled);
+    EXPECT_TRUE(one.started("web01", "host2").empty()) << "no move begins";
     EXPECT_FALSE(PeerSession::open(two.context(), "host1")) << "and nothing is sent to it";
 
     copy.stop();
