@@ -126,7 +126,28 @@ std::optional<Finding> different_directory(const Result<UniqueFd>& zonepath, con
                 "mount the source's storage at " + path + ", or move what lies there out of the way");
 }
 
-StorageAnswer look_for_lun(const std::string& offer) {
+// May the target take it, and will the storage keep the other host out?
+std::optional<Finding> judge_reservation(AgentContext& context, const std::string& device,
+                                         const std::string& source_host_id) {
+    const auto state = Reservation(device).read();
+    if (state && !state->missing.empty()) {
+        return storage_finding("STORAGE_UNRESERVED", Side::target, Severity::info, device,
+                               device + " has no SCSI reservations (" + state->missing +
+                                   "): no host is kept from writing to it but by Zoneferry's own records",
+                               "nothing; for a disk that has them: apt-get install sg3-utils");
+    }
+    std::string problem = state ? "" : state.error().text();
+    for (const ReservationKey key : state ? state->registered : std::vector<ReservationKey>()) {
+        const bool is_known = is_same_host(key, own_reservation_key(context.root, 0)) ||
+                              is_same_host(key, reservation_key(source_host_id, 0));
+        if (!is_known) problem = "a third host, or another program, is registered to write to " + device;
+    }
+    if (problem.empty()) return std::nullopt;
+    return storage_finding("STORAGE_RESERVED", Side::target, Severity::block, device, problem,
+                           "see which: sg_persist -k " + device + ", sg_persist -r " + device);
+}
+
+StorageAnswer look_for_lun(AgentContext& context, const std::string& offer, const std::string& source_host_id) {
     StorageAnswer answer;
     const auto wanted = parse_lun(offer);
     const auto devices = block_devices();
@@ -134,6 +155,8 @@ StorageAnswer look_for_lun(const std::string& offer) {
     const FoundLun found = find_lun(*wanted, *devices);
     if (found.code.empty()) {
         answer.kind = SharedKind::lun;
+        auto reserved = judge_reservation(context, found.device, source_host_id);
+        if (reserved) answer.findings.push_back(*std::move(reserved));
         return answer;
     }
     const bool is_mounted = found.code == "STORAGE_MOUNTED";
@@ -186,10 +209,10 @@ Finding storage_left(const ZoneConfig& config) {
 }
 
 StorageAnswer answer_offer(AgentContext& context, const ZoneConfig& config, const std::string& move_id,
-                           const std::string& offer) {
+                           const std::string& offer, const std::string& source_host_id) {
     StorageAnswer answer;
     if (offer.empty() || !zonepath_problem(context.root, config.zonepath).empty()) {
-        return is_lun(offer) ? look_for_lun(offer) : answer;
+        return is_lun(offer) ? look_for_lun(context, offer, source_host_id) : answer;
     }
     const auto zonepath = open_zonepath(context.root, config.zonepath);
     auto proof = zonepath ? read_proof(zonepath->get(), proof_name(move_id)) : Result<std::string>(zonepath.error());
@@ -201,7 +224,7 @@ StorageAnswer answer_offer(AgentContext& context, const ZoneConfig& config, cons
         if (!write_proof(zonepath->get(), answer_name(move_id), answer.answer)) answer.answer.clear();
         return answer;
     }
-    if (is_lun(offer)) answer = look_for_lun(offer);
+    if (is_lun(offer)) answer = look_for_lun(context, offer, source_host_id);
     if (answer.kind != SharedKind::none) return answer;
     if (auto different = different_directory(zonepath, config.zonepath)) {
         answer.findings.push_back(*std::move(different));

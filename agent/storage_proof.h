@@ -59,7 +59,7 @@ struct StorageAnswer {
 Finding storage_left(const ZoneConfig& config);
 
 StorageAnswer answer_offer(AgentContext& context, const ZoneConfig& config, const std::string& move_id,
-                           const std::string& offer);
+                           const std::string& offer, const std::string& source_host_id);
 
 // Source, purely: how the zone will be moved, and what of the target's findings stays. `proved`: is_proved_by().
 struct SharedVerdict {
