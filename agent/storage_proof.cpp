@@ -202,6 +202,40 @@ bool StorageOffer::is_proved_by(const CheckReply& reply) const {
     return answer && *answer == reply.answer;
 }
 
+bool must_be_shared(const FsResource& fs) {
+    const auto has = [&](const char* option) {
+        return std::find(fs.options.begin(), fs.options.end(), option) != fs.options.end();
+    };
+    return fs.type == "lofs" && !has("ro") && !has("hostlocal");
+}
+
+FsProofs::FsProofs(AgentContext& context, const ZoneConfig& config, const std::string& move_id)
+    : name_(proof_name(move_id)) {
+    for (const FsResource& fs : config.filesystems) {
+        if (!must_be_shared(fs) || !is_plain_path(fs.special)) continue;
+        auto directory = open_directory(context.root.at(fs.special));
+        if (!directory) continue;
+        const TimesKept times(directory->get());
+        remove_old_proofs(directory->get());
+        // Not written: then nothing is proved, and the target says so.
+        if (write_proof(directory->get(), name_, to_hex(random_bytes(kProofBytes)))) {
+            directories_.push_back(*std::move(directory));
+        }
+    }
+}
+
+FsProofs::~FsProofs() {
+    for (const UniqueFd& directory : directories_) {
+        const TimesKept times(directory.get());
+        (void)::unlinkat(directory.get(), name_.c_str(), 0);
+    }
+}
+
+bool has_fs_proof(AgentContext& context, const std::string& directory, const std::string& move_id) {
+    const auto here = open_directory(context.root.at(directory));
+    return here && read_proof(here->get(), proof_name(move_id));
+}
+
 Finding storage_left(const ZoneConfig& config) {
     return storage_finding("STORAGE_LEFT", Side::source, Severity::warn, config.storage ? config.storage->uuid : "",
                            "the zone's LUN is not handed over: its files travel, and the zone declares no LUN there",

@@ -148,6 +148,7 @@ Status TargetSession::on(const CheckRequest& request) {
     MoveDemand demand{
         manifest.config, request.source, request.tree_bytes, request.tree_entries, !request.return_of.empty(),
         clock_skew_ms_};
+    demand.has_fs_proofs = true;
     demand.shared = storage.kind;
     demand.storage = request.storage;
     demand.updates = manifest.update.has_value();
