@@ -129,7 +129,7 @@ std::optional<Finding> different_directory(const Result<UniqueFd>& zonepath, con
 // May the target take it, and will the storage keep the other host out?
 std::optional<Finding> judge_reservation(AgentContext& context, const std::string& device,
                                          const std::string& source_host_id) {
-    const auto state = Reservation(device).read();
+    const auto state = ScsiReservation(device).read();
     if (state && !state->missing.empty()) {
         return storage_finding("STORAGE_UNRESERVED", Side::target, Severity::info, device,
                                device + " has no SCSI reservations (" + state->missing +

@@ -192,7 +192,7 @@ Status put_lun_away(const HostRoot& root, const ZoneConfig& config) {
     if (const auto lun = declared_lun(config)) return unmount_lun(*lun, key);
     const auto at = mounted_at(config.zonepath);
     if (!at || key == 0 || !lun_problem(*at, config.zonepath, {}).empty()) return {};
-    return Reservation(at->device).give(key);
+    return ScsiReservation(at->device).give(key);
 }
 
 }  // namespace zoneferry

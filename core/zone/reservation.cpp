@@ -192,24 +192,24 @@ std::vector<std::string> step_words(const ReservationStep& step, const std::stri
     return words;
 }
 
-Reservation::Reservation(std::string device, Run run)
+ScsiReservation::ScsiReservation(std::string device, Run run)
     : device_(std::move(device)), run_(run ? std::move(run) : Run(run_sg_persist)) {}
 
-Result<ProcessResult> Reservation::run(const std::vector<std::string>& words) const {
+Result<ProcessResult> ScsiReservation::run(const std::vector<std::string>& words) const {
     for (int tries = 1;; ++tries) {
         auto said = run_(words);
         if (!said || said->exit_status != kUnitAttention || tries == kAttentionsMax) return said;
     }
 }
 
-Result<std::string> Reservation::ask(const char* what) const {
+Result<std::string> ScsiReservation::ask(const char* what) const {
     ZF_TRY(ProcessResult said, run({"--no-inquiry", "--readonly", "--in", what, device_}));
     if (said.exit_status == 0) return std::move(said.output);
     return Error(Errc::io, "sg_persist " + std::string(what) + " " + device_ + " ended with " +
                                std::to_string(said.exit_status) + ": " + last_line(said.output));
 }
 
-Result<ReservationState> Reservation::read() const {
+Result<ReservationState> ScsiReservation::read() const {
     ReservationState state;
     const auto can = ask("--report-capabilities");
     Status understood = can ? check_capabilities(*can) : Status(can.error());
@@ -224,7 +224,7 @@ Result<ReservationState> Reservation::read() const {
     return state;
 }
 
-Status Reservation::carry_out(const ReservationStep& step) const {
+Status ScsiReservation::carry_out(const ReservationStep& step) const {
     const std::vector<std::string> words = step_words(step, device_);
     ZF_TRY(const ProcessResult said, run(words));
     if (said.exit_status == 0) return {};
@@ -233,7 +233,7 @@ Status Reservation::carry_out(const ReservationStep& step) const {
         .remedy("see who holds it: sg_persist -k " + device_ + ", sg_persist -r " + device_);
 }
 
-Result<bool> Reservation::take(ReservationKey key) const {
+Result<bool> ScsiReservation::take(ReservationKey key) const {
     for (int steps = 0; steps < kStepsMax; ++steps) {
         ZF_TRY(const ReservationState state, read());
         if (!state.missing.empty()) return false;
@@ -244,7 +244,7 @@ Result<bool> Reservation::take(ReservationKey key) const {
     return Error(Errc::io, "the reservation of " + device_ + " does not stay as it is made");
 }
 
-Status Reservation::give(ReservationKey of_this_host) const {
+Status ScsiReservation::give(ReservationKey of_this_host) const {
     for (int steps = 0; steps < kStepsMax; ++steps) {
         ZF_TRY(const ReservationState state, read());
         if (!state.missing.empty()) return {};

@@ -62,10 +62,10 @@ ReservationKey other_host_on(const ReservationState& state, ReservationKey of_th
 std::vector<std::string> step_words(const ReservationStep& step, const std::string& device);
 
 // One device. Its door to the program is replaced in tests.
-class Reservation {
+class ScsiReservation {
 public:
     using Run = std::function<Result<ProcessResult>(const std::vector<std::string>& words)>;
-    explicit Reservation(std::string device, Run run = {});
+    explicit ScsiReservation(std::string device, Run run = {});
 
     // Never fails because the device has no reservations: then `missing` says so.
     Result<ReservationState> read() const;

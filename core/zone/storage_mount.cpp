@@ -147,7 +147,7 @@ Status give_up_reservation(const Storage& lun, ReservationKey of_this_host) {
     if (of_this_host == 0) return {};
     ZF_TRY(const std::vector<BlockDevice> devices, block_devices());
     const FoundLun found = find_lun(lun, devices);
-    return found.code.empty() ? Reservation(found.device).give(of_this_host) : Status();
+    return found.code.empty() ? ScsiReservation(found.device).give(of_this_host) : Status();
 }
 
 }  // namespace
@@ -157,7 +157,7 @@ Status mount_lun(const Storage& lun, ReservationKey key) {
     if (is_there) return {};
     ZF_TRY(const std::string device, device_of(lun));
     ZF_TRY_STATUS(make_directories(lun.mount_point, 0700));
-    const Reservation reservation(device);
+    const ScsiReservation reservation(device);
     if (key != 0) ZF_TRY([[maybe_unused]] const bool has_reservations, reservation.take(key));
     Status mounted = mount_device(device, lun);
     if (!mounted && key != 0) (void)reservation.give(key);
@@ -166,7 +166,7 @@ Status mount_lun(const Storage& lun, ReservationKey key) {
 
 Status check_lun_given_up(const Storage& lun, ReservationKey of_this_host) {
     ZF_TRY(const std::string device, device_of(lun));
-    ZF_TRY(const ReservationState state, Reservation(device).read());
+    ZF_TRY(const ReservationState state, ScsiReservation(device).read());
     if (other_host_on(state, of_this_host) == 0) return {};
     return Error(Errc::conflict, "another host is still registered to write to " + device)
         .remedy("see which: sg_persist -k " + device);
@@ -197,7 +197,7 @@ Status unmount_lun(const Storage& lun, ReservationKey of_this_host) {
         is_gone = is_gone || ::umount2(lun.mount_point.c_str(), UMOUNT_NOFOLLOW) == 0;
         if (!is_gone && errno != EBUSY) return system_error("unmount " + lun.mount_point, errno);
         if (is_gone && open_file(at.device, O_RDONLY | O_NONBLOCK | O_EXCL)) {
-            return of_this_host == 0 ? Status() : Reservation(at.device).give(of_this_host);
+            return of_this_host == 0 ? Status() : ScsiReservation(at.device).give(of_this_host);
         }
         if (clock.monotonic_ms() > deadline_ms) break;
         (void)::poll(nullptr, 0, kLookAgainMs);

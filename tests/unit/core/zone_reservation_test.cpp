@@ -179,8 +179,8 @@ struct Device {
 
 class SharedDevice : public testing::Test {
 protected:
-    Reservation of(const std::string& host) {
-        return Reservation("/dev/sdb", [this, host](const auto& words) { return device_.serve(host, words); });
+    ScsiReservation of(const std::string& host) {
+        return ScsiReservation("/dev/sdb", [this, host](const auto& words) { return device_.serve(host, words); });
     }
     Device device_;
     const ReservationKey one_ = reservation_key(kMine, 1);
@@ -215,20 +215,20 @@ TEST_F(SharedDevice, whose_paths_were_reset_says_so_once) {
     EXPECT_TRUE(device_.keys.empty());
 }
 
-TEST(Reservation, is_not_missed_where_the_device_has_none) {
-    const Reservation none("/dev/loop0", [](const auto&) { return ProcessResult{72, "Invalid argument\n"}; });
+TEST(ScsiReservation, is_not_missed_where_the_device_has_none) {
+    const ScsiReservation none("/dev/loop0", [](const auto&) { return ProcessResult{72, "Invalid argument\n"}; });
     EXPECT_NE(none.read()->missing, "");
     EXPECT_FALSE(*none.take(reservation_key(kMine, 1)));
     EXPECT_TRUE(none.give(reservation_key(kMine, 1)));
-    const Reservation absent("/dev/loop0", [](const auto&) -> Result<ProcessResult> {
+    const ScsiReservation absent("/dev/loop0", [](const auto&) -> Result<ProcessResult> {
         return Error(Errc::not_found, "sg_persist is not installed");
     });
     EXPECT_NE(absent.read()->missing, "");
 }
 
-TEST(Reservation, that_breaks_in_the_midst_is_an_error) {
+TEST(ScsiReservation, that_breaks_in_the_midst_is_an_error) {
     int calls = 0;
-    const Reservation broken("/dev/sdb", [&](const auto&) {
+    const ScsiReservation broken("/dev/sdb", [&](const auto&) {
         return ++calls == 1 ? ProcessResult{0, "Report capabilities response:\n"} : ProcessResult{99, "medium error\n"};
     });
     EXPECT_EQ(broken.take(reservation_key(kMine, 1)).error().code(), Errc::io);
