@@ -1,8 +1,10 @@
 #include "core/zone/reservation.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 
+#include "core/base/bytes.h"
 #include "core/base/digest.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
@@ -144,12 +146,12 @@ Result<std::optional<ReservationStep>> next_step_to_take(const ReservationState&
                                                std::to_string(epoch_of(key)));
         }
     }
-    if (!has(state, key)) return std::optional<ReservationStep>({Kind::registers, key});
+    if (!has(state, key)) return std::optional(ReservationStep{Kind::registers, key});
     if (state.holder != 0 && state.holder != key) {
-        return std::optional<ReservationStep>({Kind::preempts, key, state.holder});
+        return std::optional(ReservationStep{Kind::preempts, key, state.holder});
     }
-    if (!others.empty()) return std::optional<ReservationStep>({Kind::preempts, key, others.front()});
-    if (state.holder == 0) return std::optional<ReservationStep>({Kind::reserves, key});
+    if (!others.empty()) return std::optional(ReservationStep{Kind::preempts, key, others.front()});
+    if (state.holder == 0) return std::optional(ReservationStep{Kind::reserves, key});
     if (!state.is_registrants_only) return refuse(Errc::conflict, "it is of another type than " + std::string(kType));
     return std::optional<ReservationStep>();
 }

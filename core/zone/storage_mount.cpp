@@ -158,7 +158,9 @@ Status mount_lun(const Storage& lun, ReservationKey key) {
     ZF_TRY(const std::string device, device_of(lun));
     ZF_TRY_STATUS(make_directories(lun.mount_point, 0700));
     const ScsiReservation reservation(device);
-    if (key != 0) ZF_TRY([[maybe_unused]] const bool has_reservations, reservation.take(key));
+    if (key != 0) {
+        ZF_TRY([[maybe_unused]] const bool has_reservations, reservation.take(key));
+    }
     Status mounted = mount_device(device, lun);
     if (!mounted && key != 0) (void)reservation.give(key);
     return mounted;

@@ -2,6 +2,9 @@
 // hosts share proves the sequence. No SCSI device was here: the texts are as sg3-utils 1.46 writes them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <map>
 
 #include "core/base/text.h"
