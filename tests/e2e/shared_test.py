@@ -99,11 +99,10 @@ class DirectoryTest(shared_case.SharedStorageTest):
         path, shared, local = f"/srv/{name}", f"{ZONES}/data-of-{name}", "/srv/data"
         for host in self.hosts:
             host.run(["mkdir", "-p", "-m", "0755", shared, local])
-        lofs = ["add fs", "set type=lofs", "set dir={}", "set special={}", "{}", "end"]
 
-        def make(zone, zonepath, special, option=""):
-            commands = zone_commands(zone, sparse=True, extra=[line.format(line.endswith("special={}") and special
-                or line == "{}" and option or "/data") for line in lofs]).replace(zone_path(zone), zonepath)
+        def make(zone, zonepath, special):
+            lofs = ["add fs", "set type=lofs", "set dir=/data", f"set special={special}", "end"]
+            commands = zone_commands(zone, sparse=True, extra=lofs).replace(zone_path(zone), zonepath)
             here.run(["zonecfg", "-z", zone, "-f", "/dev/stdin"], input=commands)
             here.run(["zoneadm", "-z", zone, "install"], timeout=120)
 

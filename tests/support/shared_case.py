@@ -4,7 +4,7 @@ import shutil
 import sys
 import unittest
 
-from faults import owner_states, wait_for
+from faults import wait_for
 from ferry import ferry, ferry_json, start_agents, trust, zone_states
 from hosts import Hosts
 from shared import SharedDirectory, counter, make_shared_zone
@@ -157,8 +157,7 @@ class SharedStorageTest(unittest.TestCase):
         self.assert_counts_on(away, before)
         home.run(["ip", "neigh", "flush", "dev", "san0"])
         self.agents[home.name].start()
-        self.assertTrue(wait_for(lambda: owner_states(home).get(self.zone) == "parked", 20, 0.1), owner_states(home))
-        self.assert_refused(home, "boot")
+        self.assert_refused(home, "boot", "attach -F")
         before = self.count(away)
         away.restart()
         away.run(["ip", "neigh", "flush", "dev", "san0"])
@@ -166,8 +165,8 @@ class SharedStorageTest(unittest.TestCase):
         away.run(["zoneadm", "-z", self.zone, "boot"], timeout=60)
         self.assert_counts_on(away, before)
         self.agents[away.name].start()
-        home.run(["zoneadm", "-z", self.zone, "detach"])
-        home.run(["zonecfg", "-z", self.zone, "delete -F"])
+        index = home.path("/etc/zones/index")  # a person who knows better forgets the zone there
+        index.write_text("".join(line for line in index.read_text().splitlines(True) if self.zone not in line))
         self.assertEqual(self.home(), away)
 
     def kill_and_see(self, host, env):
