@@ -43,6 +43,7 @@
 
 namespace zoneferry {
 
+class BlockListTaker;
 class TreeSender;
 
 // What a person, or the budget, wants of a move that is under way.
@@ -121,6 +122,8 @@ private:
     Result<TreeComparison> compare_with_target(Reading reading);
     Status find_out_what_is_there(bool is_final);
     Status repair(const Reading& reading, const Digest& here, const Digest& there);
+    Status fetch_block_maps(const std::vector<LargeDifference>& files);
+    Status take_block_lists(BlockListTaker& taker, const std::vector<LargeDifference>& files);
     std::string list_path() const;
     std::string catalog_prefix() const { return move_directory(context_.root, record_.id) + "/catalog"; }
 

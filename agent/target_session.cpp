@@ -24,6 +24,7 @@
 #include "agent/target_move.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "transfer/block_list.h"
 #include "transfer/tree_digest.h"
 #include "wire/features.h"
 #include "wire/limits.h"
@@ -150,6 +151,7 @@ Status TargetSession::on(const CheckRequest& request) {
     demand.shared = storage.kind;
     demand.storage = request.storage;
     demand.updates = manifest.update.has_value();
+    demand.long_link = printable(request.long_link);
     CheckReply reply;
     reply.shared = static_cast<std::uint8_t>(storage.kind);
     reply.proof = std::move(storage.proof);
@@ -297,6 +299,28 @@ Status TargetSession::send_list(const std::string& path) {
         ZF_TRY_STATUS(connection_->send(std::move(part)));
         if (filled == 0) return {};
     }
+}
+
+// What is listed becomes, block by block, what the source takes for granted: nothing may be written meanwhile.
+Status TargetSession::on(const BlocksRequest& request) {
+    ZF_TRY(const MoveRecord record, own_record(request.move_id));
+    if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
+    pass_.reset();
+    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    tell(record, "comparing the blocks of " + std::to_string(request.files.size()) + " large files that differ");
+    for (const BlocksOfFile& file : request.files) {
+        const auto send_part = [this](ConstBytes hashes) {
+            if (context_.stopping) return Status(Error(Errc::cancelled, "the agent is stopping"));
+            BlocksReply part;
+            part.hashes.assign(hashes.begin(), hashes.end());
+            return connection_->send(std::move(part));
+        };
+        ZF_TRY_STATUS(list_blocks(staging.get(), file.path, file.block_log, request.key, send_part));
+        BlocksReply end;
+        end.ends_file = true;
+        ZF_TRY_STATUS(connection_->send(std::move(end)));
+    }
+    return {};
 }
 
 Status TargetSession::on(const StageRequest& request) {

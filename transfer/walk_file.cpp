@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "transfer/file_runs.h"
 #include "transfer/reading.h"
 #include "transfer/walk.h"
 
@@ -19,48 +20,6 @@ constexpr std::uint64_t kBlockBytes = 4096;     // where blocks are of another s
 constexpr std::size_t kReadBytes = 128 * 1024;  // the place it is read to stays in the processor's cache
 static_assert(kReadBytes <= kDataBytesMax);
 constexpr std::uint64_t kWindowBytes = 256 * 1024;  // read and hashed while it is in the processor's cache
-
-struct Run {
-    std::uint64_t begin = 0;
-    std::uint64_t end = 0;
-};
-
-// Whole or up to the file's end; the rest is zero then.
-Status read_whole(int fd, MutableBytes into, std::uint64_t offset) {
-    while (!into.empty()) {
-        const ssize_t got = ::pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return system_error("read", errno);
-        if (got == 0) {
-            std::fill(into.begin(), into.end(), std::byte{0});
-            return {};
-        }
-        into = into.subspan(static_cast<std::size_t>(got));
-        offset += static_cast<std::uint64_t>(got);
-    }
-    return {};
-}
-
-// The runs of data of a file, in order.
-class RunFinder {
-public:
-    RunFinder(int fd, std::uint64_t size) : fd_(fd), size_(size) {}
-    // The first run that ends behind position, cut to the file's size; none: begin and end are the size.
-    Run at(std::uint64_t position) {
-        if (position < run_.end) return run_;
-        const off_t from = ::lseek(fd_, static_cast<off_t>(position), SEEK_DATA);
-        if (from < 0 && errno == ENXIO) return run_ = {size_, size_};
-        if (from < 0) return run_ = {position, size_};
-        const off_t to = ::lseek(fd_, from, SEEK_HOLE);
-        run_.begin = std::min(size_, static_cast<std::uint64_t>(from));
-        return run_ = {run_.begin, to < 0 ? size_ : std::min(size_, static_cast<std::uint64_t>(to))};
-    }
-
-private:
-    int fd_;
-    std::uint64_t size_;
-    Run run_;
-};
 
 }  // namespace
 

@@ -51,7 +51,9 @@ namespace {
     X(PushRequest, PUSH_REQUEST)         \
     X(PushReply, PUSH_REPLY)             \
     X(PushInstall, PUSH_INSTALL)         \
-    X(PushInstalled, PUSH_INSTALLED)
+    X(PushInstalled, PUSH_INSTALLED)     \
+    X(BlocksRequest, BLOCKS_REQUEST)     \
+    X(BlocksReply, BLOCKS_REPLY)
 
 // --- messages, writing --------------------------------------------------------------------------------------
 
@@ -82,6 +84,7 @@ void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest&
     to.setForce(from.force);
     to.setReturnOf(check.text(from.return_of, kWireNameBytesMax, "return_of"));
     to.setStorage(check.text(from.storage, kSentenceBytesMax, "storage"));
+    to.setLongLink(check.text(from.long_link, kSentenceBytesMax, "long_link"));
 }
 void write(Checker& check, schema::CheckReply::Builder to, const CheckReply& from) {
     write(check, to.initTarget(), from.target);
@@ -219,6 +222,7 @@ void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
     to.force = from.getForce();
     to.return_of = check.text(from.getReturnOf(), kWireNameBytesMax, "return_of");
     to.storage = check.text(from.getStorage(), kSentenceBytesMax, "storage");
+    to.long_link = check.text(from.getLongLink(), kSentenceBytesMax, "long_link");
 }
 void read(Checker& check, schema::CheckReply::Reader from, CheckReply& to) {
     read(check, from.getTarget(), to.target);

@@ -90,7 +90,7 @@ private:
     Status from_directory(const std::string& path, ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd source, open_file(path, O_RDONLY | O_DIRECTORY));
-        ZF_TRY_STATUS(copy_directory(source.get(), writer, report_, progress_, CopyScope::system, steps_.system));
+        ZF_TRY_STATUS(copy_directory(source.get(), writer, report_, progress_, {.system = steps_.system}));
         return finish_image(writer);
     }
 

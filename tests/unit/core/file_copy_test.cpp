@@ -61,7 +61,7 @@ TEST_P(CloneCopy, TakesNoSpace) {
     auto writer = ImageWriter::create(*open_directory(top() + "/copy"));
     ASSERT_TRUE(writer);
     InstallReport report;
-    const Status copied = copy_directory(source.get(), *writer, report, nullptr, CopyScope::everything);
+    const Status copied = copy_directory(source.get(), *writer, report, nullptr, {.scope = CopyScope::everything});
     ASSERT_TRUE(copied) << copied.error().text();
     ASSERT_TRUE(writer->finish());
     EXPECT_LT(before_bytes - free_bytes(), kFileBytes / 8);
