@@ -59,7 +59,9 @@ Result<std::vector<std::string>> list_xattrs(const XattrDoor& door, std::string*
     }
     while (!list.empty()) {
         const std::string_view name = list.substr(0, list.find('\0'));
-        if (is_carried_xattr(name)) {
+        if (is_derived_xattr(name)) {
+            // said by another one
+        } else if (is_carried_xattr(name)) {
             names.emplace_back(name);
         } else if (left_out != nullptr) {
             *left_out = name;
