@@ -1,6 +1,7 @@
 #include "core/image/directory_source.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,15 @@
 
 namespace zoneferry {
 namespace {
+
+// A subvolume has a device number of its own, too, but belongs to the tree.
+bool is_mount_point(int directory, const std::string& name) {
+    struct statx info {};
+    const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+    if (::statx(directory, name.c_str(), flags, STATX_TYPE, &info) != 0) return true;
+    return (info.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 ||
+           (info.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) == 0;
+}
 
 class DirectoryCopy {
 public:
@@ -46,10 +56,11 @@ private:
         if (::fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
             return system_error("look at \"" + printable(path) + "\"", errno);
         }
-        if (info.st_dev != device_ && rules_.scope == CopyScope::everything) {
+        const bool is_elsewhere = info.st_dev != device_ && is_mount_point(directory, name);
+        if (is_elsewhere && rules_.scope == CopyScope::everything) {
             return Error(Errc::conflict, "\"" + printable(path) + "\" lies on another file system");
         }
-        if (info.st_dev != device_) {
+        if (is_elsewhere) {
             warn("\"" + printable(path) + "\" lies on another file system: its contents were left out");
             if (!S_ISDIR(info.st_mode)) return {};
             return writer_.directory(path, {});

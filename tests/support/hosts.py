@@ -251,7 +251,7 @@ class Host:
         with open(disk, "wb") as file:
             os.truncate(file.fileno(), size_bytes)
         options = {"ext4": ["-F", "-O", "^has_journal"], "xfs": ["-f"], "btrfs": ["-f"]}[file_system]
-        subprocess.run([f"mkfs.{file_system}", "-q", *options, disk], check=True)
+        subprocess.run([f"mkfs.{file_system}", "-q", *options, disk], check=True, stdout=subprocess.DEVNULL)
         device = subprocess.run(["losetup", "-f", "--show", disk], check=True, capture_output=True, text=True).stdout.strip()
         try:
             number = os.minor(os.stat(device).st_rdev)
