@@ -18,6 +18,7 @@
 #include "core/base/text.h"
 #include "core/image/install.h"
 #include "core/p2v/p2v_install.h"
+#include "core/update/crash_step.h"
 
 namespace zoneferry {
 namespace {
@@ -25,12 +26,6 @@ namespace {
 void print(const Json& json) { std::puts(json_line(json).c_str()); }
 
 void warn(const std::string& text) { std::fprintf(stderr, "zoneadm: warning: %s\n", text.c_str()); }
-
-// For the fault tests, as agent/crash_point.h: ZONEFERRY_CRASH_AT=install:STEP.
-void die_at(const std::string& step) {
-    const char* wanted = std::getenv("ZONEFERRY_CRASH_AT");
-    if (wanted != nullptr && "install:" + step == wanted) (void)::raise(SIGKILL);
-}
 
 Json report_json(const std::string& zone, const InstallReport& report) {
     return Json{{"v", 1},
@@ -152,7 +147,7 @@ int install_from_image(VerbContext& context, const HeldZone& held, const Install
             std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
         };
     }
-    options.at_step = die_at;
+    options.at_step = [](const std::string& step) { crash_at_step("install", step); };
     const P2vOutcome outcome = install_image(context.root, held.lock, source_of(arguments), options);
     line.end();
     return tell(held.entry.name.str(), outcome, arguments);
