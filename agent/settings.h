@@ -11,6 +11,7 @@
 //     boot_wait_s = 60          # for a zone's init to report that it is up
 //     refresh_s = 60            # between the passes of a move that waits for its switch
 //     answer_s = 30             # a peer that says nothing for so long is taken for dead
+//     change_tracking = true    # the last pass visits what changed, as the kernel tells; false: the whole tree
 //     history_days = 365        # how long gc keeps moves that are over
 #pragma once
 
@@ -34,6 +35,7 @@ struct Settings {
     int boot_wait_s = 60;
     int refresh_s = 60;
     int answer_s = 30;
+    bool change_tracking = true;
     int history_days = 365;
 };
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/fd.h"
+#include "transfer/change_plan.h"
 #include "transfer/devices.h"
 #include "transfer/segment.h"
 
@@ -29,6 +30,7 @@ struct SendOptions {
     std::size_t segment_bytes = kSegmentTargetBytes;  // raw, at most; the compression may want smaller ones
     std::vector<std::string> excluded;                // paths below the tree's root that are not sent: "a", "b/c"
     DevicePolicy devices = DevicePolicy::known;
+    std::shared_ptr<const ChangesSince> changes;  // visit only these, if nothing about them is in doubt
 };
 
 struct Progress {
@@ -36,6 +38,7 @@ struct Progress {
     std::uint64_t bytes = 0;          // sizes of the files walked
     std::uint64_t raw_bytes = 0;      // given out by next(), before compression
     std::uint64_t payload_bytes = 0;  // given out by next()
+    bool is_tracked = false;          // entries and bytes are of what was announced as changed only
 };
 
 struct PassSummary {
@@ -53,6 +56,8 @@ struct PassSummary {
     std::uint64_t moved = 0;         // directories and large files taken from another place of the target
     std::uint64_t patched = 0;       // large files of which only changed blocks were sent
     std::vector<std::string> notes;  // what stays behind, one sentence each
+    bool is_tracked = false;         // only what was announced as changed was visited; entries and bytes are of these
+    std::string walked_because;      // why not, if options.changes asked for it
 };
 
 class TreeSender {
@@ -68,6 +73,8 @@ public:
     Status acknowledge(std::uint64_t durable_count);
     // After next() gave nullopt and all was acknowledged: the target has this tree.
     Result<PassSummary> finish();
+    // Once, after finish(): for the changes since. Null after a tracked pass.
+    std::unique_ptr<PassTrail> take_trail();
     Progress progress() const;  // any thread
     // Any thread: what the connection has done so far, for the choice of compression; and the limit, 0: none.
     void note_link(const LinkCounters& counters);
