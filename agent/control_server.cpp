@@ -1,6 +1,5 @@
 #include "agent/control_server.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -109,7 +108,7 @@ void ControlServer::accept_clients() {
         Client& entry = clients_.emplace_back();
         entry.fd = client.get();
         entry.thread = std::jthread([this, &entry, held = std::move(client)]() mutable {
-            serve_client(UniqueFd(::fcntl(held.get(), F_DUPFD_CLOEXEC, 0)));
+            serve_client(held.get());
             const std::lock_guard lock(mutex_);
             entry.done = true;
             held.reset();
@@ -118,17 +117,17 @@ void ControlServer::accept_clients() {
     }
 }
 
-void ControlServer::serve_client(UniqueFd client) {
+void ControlServer::serve_client(int client) {
     std::string request;
     std::array<char, 4096> buffer{};
     while (request.find('\n') == std::string::npos) {
-        const ssize_t got = ::read(client.get(), buffer.data(), buffer.size());
+        const ssize_t got = ::read(client, buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0 || request.size() > kRequestBytesMax) return;
         request.append(buffer.data(), static_cast<std::size_t>(got));
     }
     request.resize(request.find('\n'));
-    serve_(request, [&](const std::string& line) { return send_line(client.get(), line); });
+    serve_(request, [&](const std::string& line) { return send_line(client, line); });
 }
 
 Result<UniqueFd> connect_control(const std::string& path) {

@@ -30,7 +30,7 @@ public:
 private:
     ControlServer(UniqueFd listener, std::string path, ServeRequest serve);
     void accept_clients();
-    void serve_client(UniqueFd client);
+    void serve_client(int client);
 
     struct Client {
         std::jthread thread;

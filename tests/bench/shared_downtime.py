@@ -35,7 +35,7 @@ def main():
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 10
     storage = SharedDirectory() if kind == "directory" else Lun(kind)
     try:
-        with Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], binds=storage.binds) as hosts:
+        with Hosts(programs=os.environ["ZONEFERRY_BIN"], binds=storage.binds, real_disk=True) as hosts:
             start_agents(hosts)
             here, there = hosts["host1"], hosts["host2"]
             trust(here, there)

@@ -140,7 +140,7 @@ def bring_back(hosts, watcher):
 
 def run(programs):
     say("two hosts, host1 and host2, each with its own Debian root, network and agent; and a client")
-    with Hosts(["host1", "host2"], programs=programs) as hosts:
+    with Hosts(["host1", "host2"], programs=programs, real_disk=True) as hosts:
         start_agents(hosts)
         say("they come to trust each other through a one-use invitation")
         trust(hosts["host1"], hosts["host2"])

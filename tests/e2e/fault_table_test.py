@@ -106,7 +106,7 @@ class FaultTableTest(FaultTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        install_plain(cls.host1, "plain", megabytes=1, files=4)
+        install_plain(cls.host1, "plain", megabytes=1, files=4, storage=cls.storage)
 
     def strike(self, sweep, fault, role, event):
         """One row; returns what was seen: (where the zone is, what the command ended with)."""

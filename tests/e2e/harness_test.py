@@ -180,9 +180,9 @@ class AloneTest(unittest.TestCase):
             child.wait()
             child.stdout.close()
             self.assertTrue(wait_for(lambda: not os.path.exists(f"/proc/{init}")))
-            self.assertEqual(pathlib.Path("/proc/self/mountinfo").read_text(), before)
             harness.remove_leftovers(pathlib.Path(base))
             self.assertEqual(os.listdir(base), [])
+            self.assertEqual(pathlib.Path("/proc/self/mountinfo").read_text(), before)
             self.assertEqual(list(harness.cgroup2_mount().glob(f"{harness.SCRATCH_PREFIX}{child.pid}.*")), [])
 
 

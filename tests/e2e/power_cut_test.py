@@ -99,7 +99,7 @@ class DiskTest(FaultTest):
         install_plain(cls.host1, "plain", megabytes=1, files=4)
         cls.disks = {}
         for host in cls.hosts:
-            disk = cls.disks[host.name] = Disk(host, cls.hosts.directory)
+            disk = cls.disks[host.name] = Disk(host, cls.hosts.scratch)
             cls.addClassCleanup(disk.remove)
             disk.make()
             cls.agents[host.name].process.wait()

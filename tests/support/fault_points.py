@@ -14,6 +14,7 @@ import json
 import mmap
 import os
 import pathlib
+import random
 import signal
 import struct
 import subprocess
@@ -124,6 +125,13 @@ class Observer:
         self._thread.join()
 
 
+def chosen(every, how_many, seed):
+    """"all" of a list, or so many of it at random."""
+    if how_many == "all" or int(how_many) >= len(every):
+        return every
+    return random.Random(seed).sample(every, int(how_many))
+
+
 class Sweep:
     """A zone that wanders through faults. test: a FaultTest (hosts and agents)."""
 
@@ -138,11 +146,18 @@ class Sweep:
         self.rows = []  # (fault, phase it struck in, outcome)
 
     def stamp(self, host):
-        return tree_digest(host.path(zone_path(self.zone)) / "root/srv")
+        return tree_digest(self.test.tree(host, self.zone) / "root/srv")
 
-    @staticmethod
-    def _mounts(host):
-        return len(pathlib.Path(f"/proc/{host.pid}/mounts").read_text().splitlines())
+    def _mounts(self, host):
+        """How many mounts there are on a host, but that of a LUN that goes with the zone."""
+        lines = pathlib.Path(f"/proc/{host.pid}/mounts").read_text().splitlines()
+        return len([line for line in lines if not self._is_lun(line)])
+
+    def _is_lun(self, line):
+        return self.test.storage is not None and line.split()[1] == zone_path(self.zone) and line.startswith("/dev/loop")
+
+    def _has_lun(self, host):
+        return any(map(self._is_lun, pathlib.Path(f"/proc/{host.pid}/mounts").read_text().splitlines()))
 
     def restart(self, host, env=None):
         agent = self.test.agents[host.name]
@@ -199,7 +214,7 @@ class Sweep:
         if here is None:
             return [f"holders: {[(h.name, owner_states(h), zone_states(h)) for h in self.test.hosts]}"]
         there = self.test.other(here)
-        if self.stamp(here) != self.digest:
+        if not (self.test.tree(here, self.zone) / "root").exists() or self.stamp(here) != self.digest:
             found.append(f"the tree on {here.name} differs")
         for host in self.test.hosts:
             hidden = [path.name for path in host.path(ZONES).iterdir() if path.name.startswith(".")]
@@ -210,6 +225,8 @@ class Sweep:
             running = runners(host)
             if running and not (self.runs and host is here):
                 found.append(f"{host.name}: processes {running}")
+            if host is there and self._has_lun(host):
+                found.append(f"{host.name}: has the LUN mounted")
             if not self.runs and self._mounts(host) != self.mounts[host.name]:
                 found.append(f"{host.name}: mounts {self._mounts(host)}, not {self.mounts[host.name]}")
         if zone_states(there).get(self.zone) == "running":
@@ -237,6 +254,27 @@ class Sweep:
         counts = {"source": self.points[home.name].count(), "target": self.points[away.name].count()}
         self.finish(home, away, process, "none", reuse=True)
         return counts
+
+    def kill_at_each(self, how_many, seed):
+        """A move with a death at every call of either side (all), at some, or at the one named ("source:72"); says how
+        many of how many were seen."""
+        if ":" in how_many:
+            role, number = how_many.split(":")
+            return self.kill_at(role, int(number))
+        lengths = self.length()
+        every = [(role, number) for role, length in lengths.items() for number in range(1, length + 1)]
+        points = chosen(every, how_many, seed)
+        print(f"{lengths} calls, {len(points)} of {len(every)} deaths, seed {seed}", file=sys.stderr, flush=True)
+        begin = len(self.rows)
+        for role, number in points:
+            with self.test.subTest(role=role, number=number):
+                self.kill_at(role, number)
+        done = self.rows[begin:]
+        never = sum(fault.endswith("no call") for fault, _ in done)
+        moved = sum(outcome == "moved" for _, outcome in done)
+        print(f"killed at {len(done) - never} calls ({never} moves made fewer calls), {len(points) - len(done)} "
+              f"failures; moved {moved}, at home {len(done) - moved}", file=sys.stderr, flush=True)
+        return done
 
     def kill_at(self, role, number, action=KILL):
         """One move with the death of one agent at its number-th call."""
@@ -271,4 +309,4 @@ def select_wait(*processes):
         time.sleep(0.005)
 
 
-__all__ = ["ALL", "DISK", "ERROR", "KILL", "KILL_AFTER", "Observer", "Points", "STOP", "Sweep", "signal"]
+__all__ = ["ALL", "DISK", "ERROR", "KILL", "KILL_AFTER", "Observer", "Points", "STOP", "Sweep", "chosen", "signal"]

@@ -57,9 +57,10 @@ def footprint(host):
             "links": sorted(line.split()[1] for line in host.run(["ip", "-o", "link"]).stdout.splitlines())}
 
 
-def add_data(host, name, megabytes=2, files=20):
-    """A subtree that no zone ever writes to, so that it can be compared while the zone runs."""
-    place = host.path(zone_path(name)) / "root/srv/data"
+def add_data(host, name, megabytes=2, files=20, tree=None):
+    """A subtree that no zone ever writes to, so that it can be compared while the zone runs. tree: the zonepath as seen
+    from outside, where that is not host.path()."""
+    place = (tree or host.path(zone_path(name))) / "root/srv/data"
     place.mkdir(parents=True, exist_ok=True)
     (place / "another name").unlink(missing_ok=True)
     (place / "link").unlink(missing_ok=True)
@@ -70,10 +71,13 @@ def add_data(host, name, megabytes=2, files=20):
     return place
 
 
-def install_plain(host, name, megabytes=1, files=10, extra=()):
+def install_plain(host, name, megabytes=1, files=10, extra=(), storage=None):
     """A zone without an operating system: installed, never booted; for what only concerns its files."""
-    add_data(host, name, megabytes, files)
-    host.path(zone_path(name)).chmod(0o700)
+    if storage:
+        storage.prepare(host, name)
+    tree = storage.tree(host, name) if storage else host.path(zone_path(name))
+    add_data(host, name, megabytes, files, tree)
+    tree.chmod(0o700)
     commands = "; ".join(["create -b", f"set zonepath={zone_path(name)}", "set ip-type=exclusive", *extra])
     host.run(["zonecfg", "-z", name, commands])
     host.run(["zoneadm", "-z", name, "attach", "-F"])
@@ -90,6 +94,7 @@ class FaultTest(unittest.TestCase):
     settings = {}
     failures_told = 0
     make_storage = None  # what the hosts have in common (shared.py); None: nothing
+    storage = None
 
     @classmethod
     def setUpClass(cls):
@@ -114,6 +119,10 @@ class FaultTest(unittest.TestCase):
 
     def other(self, host):
         return self.host2 if host is self.host1 else self.host1
+
+    def tree(self, host, name):
+        """The zonepath of a host that has the zone, as seen from outside."""
+        return self.storage.tree(host, name) if self.storage else host.path(zone_path(name))
 
     def zone(self, name, boot=True, host=None):
         """A small sparse zone with data in it; running if boot."""

@@ -6,18 +6,20 @@
         hosts["host1"].cut_link()
         poll = hosts.client_popen(["python3", "poller.py", "http://10.99.1.1/counter"])
 
-Each host has its own mount, uts, ipc, net, pid and cgroup namespaces and, as root, a tree of its own on the
-machine's ordinary file system, made by `hostroot` (not an overlay: id-mapped mounts do not work on one), so
-`Host.path("/etc/zones")` names its files as seen from outside. The network:
+Each host has its own mount, uts, ipc, net, pid and cgroup namespaces and, as root, a tree of its own, made by `hostroot`
+(not an overlay: id-mapped mounts do not work on one), so `Host.path("/etc/zones")` names its files as seen from outside.
+The trees lie on an ext4 of their own in one file, which goes in one deletion, and whose fsync only reaches the memory of
+this machine: nothing here loses power (see power_cut_test.py). What measures asks for `real_disk=True`. The network:
 
     host1: san0 10.99.0.1/16 ----+
            br0 (zones) -- up0 ---+-- switch -- client 10.99.0.100/16, in a network namespace of its own
     host2: san0 10.99.0.2/16 ----+            (zones are given addresses in 10.99.1.0/24)
            br0 (zones) -- up0 ---+
 
-Nothing outlives this process: each host is a pid namespace whose init dies with it (PR_SET_PDEATHSIG), mounts and
-links live only in namespaces held by such processes. The scratch directory and cgroups are removed by close(), at
-exit, or, after a SIGKILL, by the next start. Host and client processes must be started from a thread that stays.
+Nothing outlives this process: each host is a pid namespace whose init dies with it (PR_SET_PDEATHSIG), links and all
+mounts but that of the trees live only in namespaces held by such processes. The scratch directory, that mount and the
+cgroups are removed by close(), at exit, or, after a SIGKILL, by the next start. Host and client processes must be
+started from a thread that stays.
 """
 import atexit
 import ctypes
@@ -37,6 +39,7 @@ PATH = "/opt/zoneferry/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 CLIENT_ADDRESS = "10.99.0.100"
 PREFIX_LENGTH = 16
 SCRATCH_PREFIX = "zoneferry-hosts."
+DISK_BYTES = 32 << 30  # sparse
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -79,6 +82,23 @@ def _alive(pid):
         return False
 
 
+def mount_image(image, size_bytes, place):
+    """A new ext4 in a file, mounted there until it is unmounted everywhere."""
+    with open(image, "wb") as file:
+        os.truncate(file.fileno(), size_bytes)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-i", "65536", image], check=True)
+    place.mkdir()
+    subprocess.run(["mount", "-o", "loop,nobarrier,noinit_itable", image, place], check=True)
+
+
+def remove_scratch(scratch):
+    """What Hosts made in it, mounted or not."""
+    disk = scratch / "disk"
+    if os.path.ismount(disk):
+        subprocess.run(["umount", "--lazy", disk], check=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
 def remove_leftovers(base):
     """Scratch directories and cgroups of earlier runs whose process is gone (it was killed hard)."""
     for place in (base, cgroup2_mount()):
@@ -87,7 +107,7 @@ def remove_leftovers(base):
             if not pid.isdigit() or _alive(int(pid)):
                 continue
             if place == base:
-                shutil.rmtree(entry, ignore_errors=True)
+                remove_scratch(entry)
             else:
                 remove_cgroup(entry)
 
@@ -101,15 +121,9 @@ def needed_packages(programs):
                 library = line.split("=>")[-1].split("(")[0].strip()
                 if library.startswith("/"):
                     libraries.add(os.path.realpath(library))
-    packages = set()
-    for library in libraries:
-        names = [library] + ([library[4:]] if library.startswith("/usr/") else [])  # dpkg may know it as /lib/...
-        for name in names:
-            found = subprocess.run(["dpkg", "-S", name], capture_output=True, text=True)
-            if found.returncode == 0:
-                packages.add(found.stdout.split(":")[0].split(",")[0])
-                break
-    return sorted(packages)
+    names = {name for library in libraries for name in (library, library.removeprefix("/usr"))}  # dpkg: /lib/...
+    found = subprocess.run(["dpkg", "-S", *sorted(names)], capture_output=True, text=True).stdout if names else ""
+    return sorted({line.split(":")[0].split(",")[0] for line in found.splitlines()})
 
 
 class HostProcess(subprocess.Popen):
@@ -233,7 +247,7 @@ class Host:
     def mount_disk(self, inside, size_bytes=4 << 30):
         """Mounts an empty ext4 of its own there, kept in one file: many files on it go in one deletion. Returns the
         directory as seen from outside, which is valid while the host runs."""
-        disk = self._hosts.directory / f"{self.name}{str(inside).replace('/', '-')}.disk"
+        disk = self._hosts.scratch / f"{self.name}{str(inside).replace('/', '-')}.disk"
         with open(disk, "wb") as file:
             os.truncate(file.fileno(), size_bytes)
         subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", disk], check=True)
@@ -275,20 +289,24 @@ class Host:
 class Hosts:
     """The hosts, their switch and the client. programs: the directory of our built programs, bound at
     /opt/zoneferry/bin of every host. packages: more Debian packages for the hosts' roots. binds(hosts): called before
-    the hosts start; returns {name of a host: its binds}, for storage that they share."""
+    the hosts start; returns {name of a host: its binds}, for storage that they share. real_disk: their trees lie on the
+    machine's own file system. directory: where the trees lie; scratch: for images."""
 
-    def __init__(self, names=("host1", "host2"), programs=None, packages=(), binds=None):
+    def __init__(self, names=("host1", "host2"), programs=None, packages=(), binds=None, real_disk=False):
         if os.geteuid() != 0:
             raise PermissionError("simulated hosts need root")
         base = pathlib.Path(os.environ.get("ZONEFERRY_TEST_DIR", "/var/tmp"))
         remove_leftovers(base)
         self.programs = str(pathlib.Path(programs).resolve()) if programs else None
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}.", dir=base))
-        self.cgroup = cgroup2_mount() / self.directory.name
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}.", dir=base))
+        self.directory = self.scratch if real_disk else self.scratch / "disk"
+        self.cgroup = cgroup2_mount() / self.scratch.name
         self._client = None
         self._hosts = {}
         atexit.register(self.close)
         try:
+            if not real_disk:
+                mount_image(self.scratch / "image", DISK_BYTES, self.directory)
             self._start(list(names), packages, binds)
         except BaseException:
             self.close()
@@ -357,7 +375,7 @@ class Hosts:
             self._client.stdout.close()
             self._client = None
         remove_cgroup(self.cgroup)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        remove_scratch(self.scratch)
 
     def __enter__(self):
         return self

@@ -140,7 +140,11 @@ TEST_F(ControlDoor, AClientThatNeverReadsHoldsUpNobodyAndNoShutdown) {
 // Without descriptors nobody can be let in, and afterwards everybody can again.
 TEST_F(ControlDoor, TheDoorOpensAgainAfterAShortageOfDescriptors) {
     start(echo());
+    // After this one the server waits in accept4, which takes the next client's descriptor before it waits: that client
+    // is let in by a process that has none left.
     const UniqueFd early = connect();
+    ASSERT_TRUE(say(early, "early\n"));
+    EXPECT_EQ(answer(early), "got early\n");
     rlimit before{};
     ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
     const UniqueFd waiting(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
