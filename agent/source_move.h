@@ -166,7 +166,7 @@ private:
     std::vector<PassTime> pass_times_;
     std::unique_ptr<ChangeTracker> tracker_;  // of the running pass that is under way, or was the last
     std::unique_ptr<PassTrail> trail_;        // of that pass, if it came to its end
-    std::string untracked_because_ = "no pass ran before since the agent was started";
+    std::string untracked_because_ = "no pass ran before it";
     int failures_ = 0;
     std::int64_t failing_since_ms_ = 0;
     std::uint64_t wire_bytes_ = 0;

@@ -19,7 +19,6 @@ constexpr std::int64_t kTellEveryMs = 200;
 void SourceMove::follow_changes() {
     trail_.reset();
     tracker_.reset();
-    untracked_because_ = "change tracking is switched off";
     if (!context_.settings.change_tracking) return;
     auto tracker = ChangeTracker::start(zone_tree());
     if (tracker) {
@@ -31,6 +30,7 @@ void SourceMove::follow_changes() {
 
 // Null: untracked_because_ says why. What was followed is used up: a pass that has to be repeated walks.
 std::shared_ptr<const ChangesSince> SourceMove::take_changes() {
+    if (!context_.settings.change_tracking) untracked_because_ = "change tracking is switched off";
     const auto tracker = std::exchange(tracker_, nullptr);
     const auto trail = std::exchange(trail_, nullptr);
     if (tracker && !trail) untracked_because_ = "the pass before did not come to its end";

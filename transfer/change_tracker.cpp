@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/fanotify.h>
 #include <sys/statfs.h>
@@ -47,10 +48,16 @@ Result<std::string> path_of(int fd) {
 Result<UniqueFd> open_handle(int beside, const FileHandle& handle, int flags) {
     alignas(file_handle) std::array<char, 8 + MAX_HANDLE_SZ> buffer{};
     handle.copy(buffer.data(), buffer.size());
-    UniqueFd fd(::open_by_handle_at(beside, reinterpret_cast<file_handle*>(buffer.data()),
-                                    flags | O_PATH | O_CLOEXEC | O_NOFOLLOW));
-    if (!fd && errno != ESTALE) return doubtful("a file handle cannot be opened: " + std::to_string(errno));
-    return fd;
+    // ext4 says ENOMEM while it makes a new inode of the old one's number: a moment later it is ESTALE.
+    constexpr int kTries = 1'000;
+    for (int tries = 0; tries < kTries; ++tries) {
+        UniqueFd fd(::open_by_handle_at(beside, reinterpret_cast<file_handle*>(buffer.data()),
+                                        flags | O_PATH | O_CLOEXEC | O_NOFOLLOW));
+        if (fd || errno == ESTALE) return fd;
+        if (errno != ENOMEM) break;
+        ::sched_yield();
+    }
+    return doubtful("a file handle cannot be opened: " + std::to_string(errno));
 }
 
 // Is the file system one whose announcements say everything, and whose handles can be opened?
