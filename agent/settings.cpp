@@ -78,6 +78,7 @@ Status take(const std::string& key, const toml::node& node, Settings& settings) 
     if (key == "refresh_s") return take_number(node, key, 1, kDay, settings.refresh_s);
     if (key == "answer_s") return take_number(node, key, 1, 3600, settings.answer_s);
     if (key == "change_tracking") return take_choice(node, key, settings.change_tracking);
+    if (key == "transfer_memory_mb") return take_number(node, key, 64, 65'536, settings.transfer_memory_mb);
     if (key == "history_days") return take_number(node, key, 1, 36'500, settings.history_days);
     return Error(Errc::invalid, "unknown setting '" + printable(key) + "'");
 }

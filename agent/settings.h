@@ -12,6 +12,7 @@
 //     refresh_s = 60            # between the passes of a move that waits for its switch
 //     answer_s = 30             # a peer that says nothing for so long is taken for dead
 //     change_tracking = true    # the last pass visits what changed, as the kernel tells; false: the whole tree
+//     transfer_memory_mb = 256  # for the buffers of one move, on this side
 //     history_days = 365        # how long gc keeps moves that are over
 #pragma once
 
@@ -36,6 +37,7 @@ struct Settings {
     int refresh_s = 60;
     int answer_s = 30;
     bool change_tracking = true;
+    int transfer_memory_mb = 256;
     int history_days = 365;
 };
 

@@ -62,6 +62,7 @@ Result<SourceMove::PassOutcome> SourceMove::run_pass(bool is_final) {
     options.tolerate_changes = !is_final;
     options.in_background = !is_final;
     options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
+    options.memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
     options.excluded = excluded_names();
     if (is_final) {
         options.changes = take_changes();

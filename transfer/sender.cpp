@@ -77,12 +77,12 @@ private:
 }  // namespace
 
 struct TreeSender::State {
-    State(const SendOptions& options, CatalogWriter writer, BlockStore store)
+    State(const SendOptions& options, const SenderPools& pools, CatalogWriter writer, BlockStore store)
         : paths(options.catalog_path_prefix),
           catalog(std::move(writer)),
           blocks(std::move(store)),
-          control(options.compressor_threads, options.zstd_level),
-          pipeline(options.compressor_threads, control,
+          control(pools.threads, options.zstd_level, pools.dearest_mode),
+          pipeline(pools.threads, control,
                    [is_background = options.in_background] {
                        if (is_background) step_back();
                    }),
@@ -169,7 +169,8 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
     ZF_TRY(CatalogWriter writer, CatalogWriter::create(paths.fresh, pass_id));
 
     std::unique_ptr<TreeSender> sender(new TreeSender);  // NOLINT: private constructor
-    sender->state_ = std::make_unique<State>(options, std::move(writer), std::move(blocks));
+    sender->state_ = std::make_unique<State>(options, sender_pools(options.memory_bytes, options.compressor_threads),
+                                             std::move(writer), std::move(blocks));
     State& state = *sender->state_;
     state.pass_id = pass_id;
     state.walked_because = std::move(walked_because);

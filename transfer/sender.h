@@ -15,6 +15,7 @@
 #include "core/base/fd.h"
 #include "transfer/change_plan.h"
 #include "transfer/devices.h"
+#include "transfer/memory_budget.h"
 #include "transfer/segment.h"
 
 namespace zoneferry {
@@ -24,7 +25,8 @@ struct SendOptions {
     bool forget = false;                 // the target's staging is fresh: drop what is known, send everything
     bool tolerate_changes = true;        // what changes or vanishes while read comes again; false: an Error naming it
     std::uint64_t bytes_per_second = 0;  // of payload; 0: no limit
-    unsigned compressor_threads = 1;
+    unsigned compressor_threads = 1;     // at most: as many as fit in the memory
+    std::size_t memory_bytes = kTransferMemoryBytes;  // for the pools of this side (memory_budget.h)
     bool in_background = false;     // reads and compresses at low priority: what runs on the source goes first
     std::optional<int> zstd_level;  // 0: no compression; none: adapted to link and processors
     std::size_t segment_bytes = kSegmentTargetBytes;  // raw, at most; the compression may want smaller ones

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "transfer/page_cache.h"
 #include "transfer/reading.h"
 #include "transfer/walk.h"
 
@@ -66,7 +67,10 @@ private:
 
 struct TreeWalk::LargeFile {
     LargeFile(BlockStore& store, const BlockRef& known, int fd, std::uint64_t size)
-        : map(store, known ? known.block_log : block_log_for(size)), hasher(store.key()), finder(fd, size) {
+        : map(store, known ? known.block_log : block_log_for(size)),
+          hasher(store.key()),
+          finder(fd, size),
+          guest(fd, size) {
         if (known) old.emplace(store, known);
         block_bytes = map.ref().block_bytes();
     }
@@ -92,6 +96,7 @@ struct TreeWalk::LargeFile {
     BlockMapWriter map;
     BlockHasher hasher;
     RunFinder finder;
+    CacheGuest guest;
     std::optional<BlockMapReader> old;  // what the target has
     std::uint64_t block_bytes = 0;
     ByteVector window;  // from window_at
@@ -232,6 +237,7 @@ Status TreeWalk::send_region(int fd, std::uint64_t end, LargeFile* large) {
         if (large != nullptr) ZF_TRY_STATUS(large->add(open_file_->position, {data, bytes}));
         ++records_;
         open_file_->position += bytes;
+        if (large != nullptr) large->guest.pass(open_file_->position);
         counts_.data_bytes_sent += bytes;
     }
     return {};
@@ -250,6 +256,7 @@ Status TreeWalk::send_changes(int fd, std::uint64_t size, LargeFile& large) {
         const std::uint64_t end = std::min(size, open_file_->position + window);
         ZF_TRY_STATUS(send_window(fd, end, large));
         open_file_->position = end;
+        large.guest.pass(end);
     }
     return {};
 }
