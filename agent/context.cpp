@@ -28,6 +28,10 @@ std::string trash_path(const HostRoot& root, const std::string& zonepath, const 
     return beside(root, zonepath, "trash", move_id);
 }
 
+std::string push_staging_path(const HostRoot& root, const std::string& zonepath, const std::string& id) {
+    return beside(root, zonepath, "push", id);
+}
+
 const std::vector<std::string>& excluded_names() {
     static const std::vector<std::string> names{"SUNWattached.xml", "SUNWdetached.xml", ".zoneferry-owner",
                                                 ".zoneferry-lease"};

@@ -36,6 +36,8 @@ std::string staging_path(const HostRoot& root, const std::string& zonepath, cons
 std::string kept_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
 std::string trash_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
 
+std::string push_staging_path(const HostRoot& root, const std::string& zonepath, const std::string& id);
+
 // Names directly below a zonepath that belong to this host and never travel.
 const std::vector<std::string>& excluded_names();
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/move_plan.h"
+#include "agent/push_staging.h"
 #include "core/base/files.h"
 #include "core/zone/store.h"
 
@@ -32,7 +33,7 @@ Leftover judge(const Moves& moves, const std::string& what, const std::string& i
     return leftover;
 }
 
-// Beside every zonepath that a zone or a move of this host has, or had.
+// Beside every zonepath that a zone, a move or a push of this host has, or had.
 std::set<std::string> places(AgentContext& context, const Moves& moves) {
     std::set<std::string> parents;
     const auto add = [&](const std::string& zonepath) { parents.insert(zonepath.substr(0, zonepath.rfind('/'))); };
@@ -42,6 +43,7 @@ std::set<std::string> places(AgentContext& context, const Moves& moves) {
     for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
         if (const auto config = store.config(zone.name)) add(config->zonepath);
     }
+    for (const std::string& zonepath : push_zonepaths(context)) add(zonepath);
     parents.erase("");
     return parents;
 }
@@ -55,7 +57,13 @@ void find_hidden(AgentContext& context, const Moves& moves, std::vector<Leftover
             if (!name.starts_with(kPrefix) || dash < kPrefix.size()) continue;
             const std::string kind = name.substr(kPrefix.size(), dash - kPrefix.size());
             const std::string what = kind == "incoming" ? "staging" : kind;
-            all.push_back(judge(moves, what, name.substr(dash + 1), context.root.at(parent + "/" + name)));
+            const std::string path = context.root.at(parent + "/" + name);
+            if (what == "push") {
+                PushVerdict verdict = judge_push(context, path);
+                all.push_back({what, name.substr(dash + 1), path, verdict.is_dead, std::move(verdict.why)});
+            } else {
+                all.push_back(judge(moves, what, name.substr(dash + 1), path));
+            }
         }
     }
 }
@@ -68,6 +76,17 @@ bool is_old(const AgentContext& context, const MoveRecord& record) {
     return is_over(record) && !is_needed && record.begun_unix_ms < oldest_ms;
 }
 
+// Catalogs of pushes to hosts that are not trusted any more.
+void find_forgotten_pushes(AgentContext& context, std::vector<Leftover>& all) {
+    const std::string directory = context.root.state_directory() + "/pushes";
+    const auto names = list_directory(directory);
+    for (const std::string& name : names ? *names : std::vector<std::string>()) {
+        const auto peer = context.trust.peer(name.substr(0, name.find(':')));
+        if (peer || peer.error().code() != Errc::untrusted) continue;
+        all.push_back({"push", name, directory + "/" + name, true, "catalogs of a push to a host that is not trusted"});
+    }
+}
+
 }  // namespace
 
 Result<std::vector<Leftover>> find_leftovers(AgentContext& context) {
@@ -76,6 +95,7 @@ Result<std::vector<Leftover>> find_leftovers(AgentContext& context) {
     for (const MoveRecord& record : records) moves.emplace(record.id, record);
     std::vector<Leftover> all;
     find_hidden(context, moves, all);
+    find_forgotten_pushes(context, all);
     const std::string directory = context.root.state_directory() + "/moves";
     const auto names = list_directory(directory);
     for (const std::string& id : names ? *names : std::vector<std::string>()) {
@@ -99,6 +119,8 @@ Result<std::vector<Leftover>> find_leftovers(AgentContext& context) {
 Status remove_leftover(AgentContext& context, const Leftover& leftover) {
     if (!leftover.may_go) return {};
     if (leftover.what == "journal") return context.journal.forget(leftover.move_id);
+    const bool is_staging = leftover.path.find("/.zoneferry-push-") != std::string::npos;
+    if (is_staging) return remove_dead_push(context, leftover.path);
     return remove_tree(leftover.path);
 }
 

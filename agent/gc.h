@@ -11,9 +11,9 @@
 namespace zoneferry {
 
 struct Leftover {
-    std::string what;  // "staging", "trash", "kept", "move", "journal"
-    std::string move_id;
-    std::string path;  // empty: rows in the journal
+    std::string what;     // "staging", "trash", "kept", "push", "move", "journal"
+    std::string move_id;  // of a push: its staging's id
+    std::string path;     // empty: rows in the journal
     bool may_go = false;
     std::string why;
 };

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/peer_session.h"
+#include "agent/push_verify.h"
 #include "agent/segment_pump.h"
 #include "core/attach/zone_tree.h"
 #include "core/base/files.h"
@@ -14,6 +15,7 @@
 #include "core/p2v/image_cost.h"
 #include "core/packages/inventory.h"
 #include "core/zone/store.h"
+#include "transfer/reading.h"
 #include "transfer/sender.h"
 
 namespace zoneferry {
@@ -32,17 +34,21 @@ public:
         : context_(context),
           wish_(wish),
           tell_(tell),
-          directory_(context.root.state_directory() + "/pushes/" + wish.host + "." + wish.zone) {}
+          directory_(context.root.state_directory() + "/pushes/" + wish.host + ":" + wish.zone) {}
 
     Result<PushOutcome> run() {
         ZF_TRY([[maybe_unused]] const ZoneName name, ZoneName::create(wish_.zone));  // it becomes part of a path
         ZF_TRY(const Peer peer, context_.trust.peer(wish_.host));
         if (!peer.may_receive) return Error(Errc::untrusted, wish_.host + " may not receive zones from this host");
         ZF_TRY_STATUS(make_directories(directory_, 0700));
-        ZF_TRY(const FileLock lock, FileLock::take(directory_ + "/lock"));
+        ZF_TRY(const FileLock lock, take_lock());
         ZF_TRY(id_, push_id());
         ZF_TRY(excluded_, pushed_without(context_.root, outcome_.left_out));
         ZF_TRY_STATUS(begin());
+        if (wish_.forget) {
+            ZF_TRY_STATUS(forget());
+            return std::move(outcome_);
+        }
         ZF_TRY_STATUS(wish_.install ? last_passes() : running_passes());
         if (wish_.install) ZF_TRY_STATUS(install());
         return std::move(outcome_);
@@ -60,6 +66,13 @@ private:
         return id;
     }
 
+    Result<FileLock> take_lock() const {
+        auto lock = FileLock::try_take(directory_ + "/lock");
+        if (lock || lock.error().code() != Errc::busy) return lock;
+        return Error(Errc::busy, "another push to " + wish_.host + ":" + wish_.zone + " is under way")
+            .remedy("wait for its end");
+    }
+
     Status begin() {
         say(MoveNews::Type::phase, "measuring this machine");
         ZF_TRY(const UniqueFd root, open_directory(context_.root.directory()));
@@ -69,13 +82,13 @@ private:
         tree_entries_ = cost.inodes;
         ZF_TRY(PeerSession session, PeerSession::open(context_, wish_.host));
         session_.emplace(std::move(session));
-        ZF_TRY_STATUS(session_->need("p2v-push"));
+        for (const char* feature : {"p2v-push", "push-digest"}) ZF_TRY_STATUS(session_->need(feature));
         PushRequest request;
         request.push_id = id_;
         request.zone = wish_.zone;
         request.tree_bytes = tree_bytes_;
         request.tree_entries = tree_entries_;
-        ZF_TRY(const PushReply reply, session_->ask<PushReply>(std::move(request)));
+        ZF_TRY(const PushReply reply, session_->ask<PushReply>(std::move(request), kWorkTimeoutMs));
         staging_is_fresh_ = reply.staging_is_fresh;
         return {};
     }
@@ -85,16 +98,46 @@ private:
             ZF_TRY(const PassSummary summary, pass(false));
             if (summary.raw_bytes < kSmallPassBytes) break;
         }
+        // So that the last call, with the services stopped, need only read what has changed since.
+        say(MoveNews::Type::phase, "reading both sides once");
+        ZF_TRY([[maybe_unused]] const bool equal, digests_are_equal(context_, *session_, compared()));
         return {};
     }
 
+    // What differs is sent again: written to since, or damaged on the way or on a disk.
     Status last_passes() {
+        PushComparison found;
         for (std::uint32_t i = 0; i < kLastPassesMax; ++i) {
-            ZF_TRY(const PassSummary summary, pass(true));
-            outcome_.changing = summary.changed_while_read + summary.vanished;
-            if (outcome_.changing == 0) break;
+            const std::int64_t began_ns = file_clock_ns();
+            ZF_TRY([[maybe_unused]] const PassSummary summary, pass(true));
+            say(MoveNews::Type::phase, "comparing the digests of both sides");
+            ZF_TRY(found, compare_push(context_, *session_, compared(), began_ns));
+            if (found.is_equal) break;
+            if (found.damaged == 0) continue;
+            say(MoveNews::Type::note, "the tree on " + wish_.host + " differs from this machine: " + names_of(found));
         }
-        return {};
+        outcome_.changing = found.changed;
+        if (found.damaged == 0) return {};
+        return Error(Errc::verify_failed, "the tree on " + wish_.host + " differs from this machine, although it was " +
+                                              "sent again: " + names_of(found) + "; it was not installed")
+            .remedy("look for errors of the disks and the memory of both hosts (dmesg), then push again");
+    }
+
+    PushTree compared() const { return {id_, directory_, excluded_, tree_entries_}; }
+
+    static std::string names_of(const PushComparison& found) {
+        std::string text;
+        for (const std::string& path : found.damaged_first) text += (text.empty() ? "" : ", ") + printable(path);
+        if (found.damaged <= found.damaged_first.size()) return text;
+        return text + " and " + std::to_string(found.damaged - found.damaged_first.size()) + " more";
+    }
+
+    Status forget() {
+        AbortRequest request;
+        request.move_id = id_;
+        request.reason = "the push is given up";
+        ZF_TRY([[maybe_unused]] const AbortReply reply, session_->ask<AbortReply>(std::move(request), kWorkTimeoutMs));
+        return remove_tree(directory_);
     }
 
     Result<PassSummary> pass(bool is_final) {

@@ -2,9 +2,11 @@
 // of a move. Passes while it runs; then, when a person has stopped its services, the last one, after which the peer
 // installs it. The machine stays what it is: nothing is halted, released or deleted.
 //
-//     STATE/pushes/HOST.ZONE/id        made once: what the peer has belongs to it
-//     STATE/pushes/HOST.ZONE/catalog*  what the peer has (transfer/catalog.h); a push that broke off goes on from it
+//     STATE/pushes/HOST:ZONE/id        made once: what the peer has belongs to it
+//     STATE/pushes/HOST:ZONE/catalog*  what the peer has (transfer/catalog.h); a push that broke off goes on from it
+//     STATE/pushes/HOST:ZONE/digests   of this machine's entries (transfer/tree_digest.h)
 //
+// Before the peer installs it the whole of both trees is compared by digest (push_verify.h).
 // Not sent: /proc /sys /dev /run /tmp, other file systems, this agent's state and logs, and this host's zones.
 #pragma once
 
@@ -24,6 +26,7 @@ struct PushWish {
     bool install = false;  // the last pass, and then the install
     bool unconfigure = false;
     bool delete_containers = false;
+    bool forget = false;  // give the push up: nothing of it stays here or there
     std::uint64_t bytes_per_second = 0;
 };
 
@@ -32,7 +35,7 @@ struct PushOutcome {
     std::uint32_t passes = 0;
     std::uint64_t raw_bytes = 0;
     std::uint64_t wire_bytes = 0;
-    std::uint64_t changing = 0;  // what changed while the last pass read it
+    std::uint64_t changing = 0;  // entries that were written to after the last pass had read them
     bool is_installed = false;
     PushInstalled installed;
 };

@@ -1,10 +1,9 @@
 // A physical machine that a peer pushes here (`zoneferry p2v push`), the target's side: a tree is received beside the
 // zonepath of a zone that is configured, by passes as of a move, and installed as `zoneadm install -d -` does.
 //
-//     <parent of zonepath>/.zoneferry-push-ID/root     ID: of peer and push, so that no other peer can reach it
-//
-// There is no journal and no release: the machine stays what it is. What was received stays between two sessions, until
-// it is installed. After a refusal it stays as well (the next pass only brings what changed); after a failure it goes.
+// There is no journal and no release: the machine stays what it is. What was received (push_staging.h) stays between
+// two sessions, until it is installed. After a refusal it stays as well (the next pass only brings what changed); after
+// a failure it goes. Of each peer and zone there is one push.
 #pragma once
 
 #include <string>
@@ -26,12 +25,14 @@ public:
     std::uint64_t tree_bytes() const { return tree_bytes_; }
     std::uint64_t tree_entries() const { return tree_entries_; }
     Result<UniqueFd> staging_root() const;
+    std::string digests() const;  // path of the file of digests of what was received
+    Status give_up();             // removes what was received
     PushInstalled install(const PushInstall& request);
 
 private:
     PushTarget(AgentContext& context, ZoneLock lock) : context_(&context), lock_(std::move(lock)) {}
     Status put_in_place() const;
-    void put_back() const;
+    Status put_back() const;
 
     AgentContext* context_;
     ZoneLock lock_;

@@ -14,6 +14,10 @@
 //     change_tracking = true    # the last pass visits what changed, as the kernel tells; false: the whole tree
 //     transfer_memory_mb = 256  # for the buffers of one move, on this side
 //     history_days = 365        # how long gc keeps moves that are over
+//     fence_hook = "PROGRAM"    # cuts another host off; default: /etc/zoneferry/fence if it is there (fence.h)
+//     fence_timeout_s = 60      # then it is killed and has failed
+//
+// Read by the agent, and by zoneadm for `name` and the fence.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +43,8 @@ struct Settings {
     bool change_tracking = true;
     int transfer_memory_mb = 256;
     int history_days = 365;
+    std::string fence_hook;  // absolute; empty: the default one
+    int fence_timeout_s = 60;
 };
 
 Result<Settings> load_settings(const HostRoot& root);

@@ -126,7 +126,6 @@ private:
     };
     Status digest_while_running();
     Result<std::pair<TreeDigest, VerifyReply>> digest_both_sides(Reading reading);
-    Status receive_list();
     Result<TreeComparison> compare_with_target(Reading reading);
     Status find_out_what_is_there(bool is_final);
     Status repair(const Reading& reading, const Digest& here, const Digest& there);

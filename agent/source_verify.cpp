@@ -1,24 +1,18 @@
 // What a source move compares with its target: the digests of both trees, and, where more must be known than that they
 // differ, the digests of all entries. From these the catalog is made again: after it was lost, before the first pass of
 // a rollback (the copy kept at home has most of it), and when the trees differ after the last pass.
-#include <fcntl.h>
-
 #include <algorithm>
 #include <thread>
 #include <utility>
 
+#include "agent/digest_list.h"
 #include "agent/source_move.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "transfer/sender.h"
-#include "wire/limits.h"
 
 namespace zoneferry {
 namespace {
-
-// Of the target's list of digests, for an entry with the longest name; it may have more entries than we know of.
-constexpr std::uint64_t kListBytesPerEntry = 400;
-constexpr std::uint64_t kListEntriesSlack = 100'000;
 
 std::string joined(const std::vector<std::string>& paths, std::uint64_t count) {
     std::string text;
@@ -65,26 +59,12 @@ Result<std::pair<TreeDigest, VerifyReply>> SourceMove::digest_both_sides(Reading
     ZF_TRY_STATUS(session_->connection().send(std::move(request)));
     ZF_TRY(UniqueFd tree, open_directory(zone_tree()));
     ZF_TRY(TreeDigest here, digest_tree(std::move(tree), options));
-    if (reading.wants_list) ZF_TRY_STATUS(receive_list());
+    if (reading.wants_list) ZF_TRY_STATUS(receive_digest_list(*session_, list_path(), record_.tree_entries));
     ZF_TRY(VerifyReply there, session_->expect<VerifyReply>(kWorkTimeoutMs));
     return std::pair(here, there);
 }
 
 std::string SourceMove::list_path() const { return move_directory(context_.root, record_.id) + "/their-digests"; }
-
-// Ends with an empty part: the reply proper follows.
-Status SourceMove::receive_list() {
-    ZF_TRY(const UniqueFd file, open_file(list_path(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    std::uint64_t left = (4 * record_.tree_entries + kListEntriesSlack) * kListBytesPerEntry;
-    while (true) {
-        ZF_TRY(const VerifyReply part, session_->expect<VerifyReply>(kWorkTimeoutMs));
-        if (!part.is_list_part) return Error(Errc::protocol, "the target's list of digests breaks off");
-        if (part.list_part.empty()) return {};
-        if (part.list_part.size() > left) return Error(Errc::protocol, "the target's list of digests has no end");
-        left -= part.list_part.size();
-        ZF_TRY_STATUS(write_all(file.get(), part.list_part));
-    }
-}
 
 Result<TreeComparison> SourceMove::compare_with_target(Reading reading) {
     reading.wants_list = true;

@@ -1,15 +1,13 @@
 #include "agent/target_session.h"
 
-#include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <thread>
 #include <utility>
 
 #include "agent/claims.h"
+#include "agent/digest_list.h"
 #include "agent/finish.h"
 #include "agent/guarded.h"
 #include "agent/join.h"
@@ -18,6 +16,7 @@
 #include "agent/outgoing.h"
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
+#include "agent/push_staging.h"
 #include "agent/segment_pump.h"
 #include "agent/start_move.h"
 #include "agent/storage_proof.h"
@@ -131,6 +130,7 @@ Result<MoveRecord> TargetSession::own_record(const std::string& move_id) const {
 Status TargetSession::take_over(const std::string& move_id) {
     if (claimed_id_ == move_id) return {};
     pass_.reset();
+    push_.reset();
     claim_.reset();
     claimed_id_.clear();
     ZF_TRY(MoveDesk::Claim claim, desk_.claim(move_id, connection_));
@@ -260,47 +260,34 @@ Status TargetSession::on(const PassEnd& request) {
 }
 
 Status TargetSession::on(const VerifyRequest& request) {
-    ZF_TRY(const MoveRecord record, own_record(request.move_id));
     pass_.reset();  // what is compared now is not written any more
+    if (push_ && push_->id() == request.move_id) {
+        ZF_TRY(UniqueFd staging, push_->staging_root());
+        return answer_verify(request, std::move(staging), push_->digests());
+    }
+    ZF_TRY(const MoveRecord record, own_record(request.move_id));
     ZF_TRY_STATUS(make_directories(move_directory(context_.root, record.id), 0700));
     if (request.wants_list) ZF_TRY_STATUS(take_copy_as_base(context_, record));
     ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    tell(record, "computing the digest of what was received");
+    return answer_verify(request, std::move(staging), digests_path(context_.root, record.id, !request.metadata_only));
+}
+
+// Asked for twice: while the zone still runs, and when nothing comes any more. What did not change in between is not
+// read again.
+Status TargetSession::answer_verify(const VerifyRequest& request, UniqueFd staging, const std::string& digests) {
     DigestOptions options;
     options.excluded = excluded_names();
     options.threads = std::max(1U, std::thread::hardware_concurrency());
-    // Asked for twice: while the zone still runs, and when nothing comes any more. What did not change in between is
-    // not read again.
-    options.digests_path = digests_path(context_.root, record.id, !request.metadata_only);
+    options.digests_path = digests;
     options.contents = !request.metadata_only;
-    tell(record, "computing the digest of what was received");
     ZF_TRY(const TreeDigest digest, digest_tree(std::move(staging), options));
-    if (request.wants_list) ZF_TRY_STATUS(send_list(options.digests_path));
+    if (request.wants_list) ZF_TRY_STATUS(send_digest_list(*connection_, options.digests_path));
     VerifyReply reply;
     reply.digest = digest.digest;
     reply.entries = digest.entries;
     reply.bytes = digest.bytes;
     return connection_->send(fitted(std::move(reply)));
-}
-
-// The file of digests in parts; an empty one ends it.
-Status TargetSession::send_list(const std::string& path) {
-    ZF_TRY(const UniqueFd file, open_file(path, O_RDONLY));
-    while (true) {
-        VerifyReply part;
-        part.is_list_part = true;
-        part.list_part.resize(kListPartBytesMax);
-        std::size_t filled = 0;
-        while (filled < part.list_part.size()) {
-            const ssize_t got = ::read(file.get(), part.list_part.data() + filled, part.list_part.size() - filled);
-            if (got < 0 && errno == EINTR) continue;
-            if (got < 0) return system_error("read the list of digests", errno);
-            if (got == 0) break;
-            filled += static_cast<std::size_t>(got);
-        }
-        part.list_part.resize(filled);
-        ZF_TRY_STATUS(connection_->send(std::move(part)));
-        if (filled == 0) return {};
-    }
 }
 
 Status TargetSession::on(const StageRequest& request) {
@@ -351,6 +338,12 @@ Status TargetSession::on(const StatusRequest& request) {
 }
 
 Status TargetSession::on(const AbortRequest& request) {
+    if (push_ && push_->id() == request.move_id) {
+        pass_.reset();
+        ZF_TRY_STATUS(push_->give_up());
+        push_.reset();
+        return connection_->send(AbortReply());
+    }
     ZF_TRY(const std::optional<MoveRecord> found, context_.journal.find(request.move_id));
     if (!found || found->role != Role::target || found->peer != peer_) return connection_->send(AbortReply());
     ZF_TRY_STATUS(take_over(request.move_id));  // nobody writes into staging while it is removed
@@ -411,6 +404,8 @@ Status TargetSession::on(const PushRequest& request) {
     if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     pass_.reset();
     push_.reset();
+    // A session of this peer's that has not noticed yet that its link is cut lets go first.
+    ZF_TRY_STATUS(take_over(push_staging_id(peer_, request.zone)));
     ZF_TRY(PushTarget push, PushTarget::open(context_, request, peer_));
     push_.emplace(std::move(push));
     spdlog::info("{} pushes itself into zone {}", peer_, push_->zone());
@@ -422,6 +417,8 @@ Status TargetSession::on(const PushRequest& request) {
 Status TargetSession::on(const PushInstall& request) {
     if (!push_ || push_->id() != request.push_id)
         return Error(Errc::protocol, "that push was not begun in this session");
+    ZF_TRY(const Peer peer, context_.trust.peer(peer_));
+    if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     pass_.reset();
     PushInstalled reply = push_->install(request);
     spdlog::info("zone {} pushed by {}: {}", push_->zone(), peer_, reply.installed ? "installed" : reply.problem);

@@ -57,7 +57,7 @@ private:
     Result<MoveRecord> own_record(const std::string& move_id) const;
     // This session works on the move from now on; an older one lets go of it first.
     Status take_over(const std::string& move_id);
-    Status send_list(const std::string& path);
+    Status answer_verify(const VerifyRequest& request, UniqueFd staging, const std::string& digests);
     void tell(const MoveRecord& record, const std::string& message);
 
     AgentContext& context_;

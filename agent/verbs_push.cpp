@@ -15,7 +15,8 @@ void tell_what_is_left_out(const VerbRequest& request, const PushOutcome& outcom
     for (const std::string& path : outcome.left_out)
         note(printable(path) + " is another file system: left out", "give it to the zone by zonecfg add fs");
     if (outcome.changing > 0) {
-        note(std::to_string(outcome.changing) + " entries changed while they were read",
+        note(std::to_string(outcome.changing) +
+                 " entries were written to after they were read: the zone has them as they were before",
              "stop what writes to them, and push again");
     }
 }
@@ -40,10 +41,12 @@ Result<Json> serve_push(const VerbRequest& request) {
     wish.zone = request.text("zone");
     wish.unconfigure = request.flag("unconfigure");
     wish.install = wish.unconfigure || request.flag("preserve");
+    wish.forget = request.flag("forget");
     wish.delete_containers = request.flag("delete_containers");
     wish.bytes_per_second = request.number("bytes_per_second");
     const auto tell = [&](const MoveNews& news) { return request.tell(news_json(news)); };
     ZF_TRY(const PushOutcome outcome, push_machine(request.context, wish, tell));
+    if (wish.forget) return end_json(kExitOk, "the push to " + wish.host + ":" + wish.zone + " is given up");
     tell_what_is_left_out(request, outcome);
     if (!wish.install) {
         return end_json(

@@ -18,6 +18,8 @@
 #include "core/base/text.h"
 #include "core/image/install.h"
 #include "core/p2v/p2v_install.h"
+#include "core/update/crash_step.h"
+#include "core/zone/claim.h"
 
 namespace zoneferry {
 namespace {
@@ -25,12 +27,6 @@ namespace {
 void print(const Json& json) { std::puts(json_line(json).c_str()); }
 
 void warn(const std::string& text) { std::fprintf(stderr, "zoneadm: warning: %s\n", text.c_str()); }
-
-// For the fault tests, as agent/crash_point.h: ZONEFERRY_CRASH_AT=install:STEP.
-void die_at(const std::string& step) {
-    const char* wanted = std::getenv("ZONEFERRY_CRASH_AT");
-    if (wanted != nullptr && "install:" + step == wanted) (void)::raise(SIGKILL);
-}
 
 Json report_json(const std::string& zone, const InstallReport& report) {
     return Json{{"v", 1},
@@ -152,10 +148,17 @@ int install_from_image(VerbContext& context, const HeldZone& held, const Install
             std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
         };
     }
-    options.at_step = die_at;
+    options.at_step = [](const std::string& step) { crash_at_step("install", step); };
     const P2vOutcome outcome = install_image(context.root, held.lock, source_of(arguments), options);
     line.end();
     return tell(held.entry.name.str(), outcome, arguments);
+}
+
+Status hold_lun(VerbContext& context, const HeldZone& held) {
+    if (!held.config.storage) return {};
+    ZF_TRY(const std::string host, context.host());
+    ZF_TRY(const ZoneEntry entry, context.store.find(held.entry.name));
+    return hold_by_hand(context.root, entry, held.config, host);
 }
 
 }  // namespace
@@ -170,8 +173,13 @@ int run_install(VerbContext& context) {
     }
     const auto held = hold_zone(context);
     if (!held) return fail(held.error(), arguments->as_json, is_image ? 253 : 1);
-    if (!is_image) return install_host_packages(context, *held, arguments->as_json);
-    return install_from_image(context, *held, *arguments);
+    const auto lun = bring_lun(context.root, held->entry.name, LunUse::attach);
+    if (!lun) return fail(lun.error(), arguments->as_json, is_image ? 253 : 1);
+    const int done = is_image ? install_from_image(context, *held, *arguments)
+                              : install_host_packages(context, *held, arguments->as_json);
+    if (done != 0) return done;
+    const Status is_held = hold_lun(context, *held);
+    return is_held ? 0 : fail(is_held.error(), arguments->as_json, 1);
 }
 
 }  // namespace zoneferry

@@ -82,7 +82,8 @@ Result<Json> push_request(const Words& words) {
                  {"zone", words.place.substr(colon + 1)},
                  {"preserve", words.preserve},
                  {"unconfigure", words.unconfigure},
-                 {"delete_containers", words.delete_containers}};
+                 {"delete_containers", words.delete_containers},
+                 {"forget", words.forget}};
     if (words.bwlimit.empty()) return request;
     const auto rate = parse_rate(words.bwlimit);
     if (!rate) return Error(Errc::usage, "--bwlimit takes bytes per second, such as 500K, 20M or 1G");
@@ -201,7 +202,11 @@ void add_p2v(CLI::App& app, Words& words) {
     push->add_option("PLACE", words.place, "HOST:ZONE")->required();
     CLI::Option* preserve =
         push->add_flag("-p", words.preserve, "the last pass: then install it there; keep the identity");
-    push->add_flag("-u", words.unconfigure, "the same; take the identity away")->excludes(preserve);
+    CLI::Option* unconfigure =
+        push->add_flag("-u", words.unconfigure, "the same; take the identity away")->excludes(preserve);
+    push->add_flag("--forget", words.forget, "give the push up: what the peer has received is removed there")
+        ->excludes(preserve)
+        ->excludes(unconfigure);
     push->add_flag("--delete-containers", words.delete_containers, "delete the data of containers there");
     push->add_option("--bwlimit", words.bwlimit, "at most so many bytes per second (K, M, G)");
 }

@@ -23,6 +23,7 @@ struct Words {
     bool dry_run = false, update = false, update_all = false, force = false, cold = false, keep = false, remove = false;
     bool no_switch = false, rollback_on_failed_probe = false, discard = false, both = false;
     std::string place;  // HOST:ZONE of p2v push
+    bool forget = false;
     bool preserve = false, unconfigure = false, delete_containers = false;
     bool reclaim = false, adopt = false, fenced = false, yes = false;
     std::uint32_t ttl_minutes = 15;

@@ -23,8 +23,9 @@ bool same_digest(const CatalogEntry& here, const CatalogEntry& there) {
 // Both are walked side by side; out becomes what there has, in terms of here.
 class Comparer {
 public:
-    Comparer(CatalogReader here, CatalogReader there, CatalogWriter& out)
-        : here_(std::move(here)), there_(std::move(there)), out_(out) {}
+    using Listener = std::function<void(Unequal, const std::string& path)>;
+    Comparer(CatalogReader here, CatalogReader there, CatalogWriter& out, const Listener& each)
+        : here_(std::move(here)), there_(std::move(there)), out_(out), each_(each) {}
 
     Result<TreeComparison> run() {
         for (CatalogCursor* side : {&here_, &there_}) {
@@ -38,9 +39,10 @@ public:
     }
 
 private:
-    void note(std::uint64_t& count, const std::string& path) {
-        ++count;
+    void note(Unequal how, const std::string& path) {
+        ++(how == Unequal::differs ? found_.differing : how == Unequal::missing ? found_.missing : found_.extra);
         if (found_.first.size() < kNamedMax) found_.first.push_back(path.empty() ? "." : path);
+        if (each_) each_(how, path.empty() ? "." : path);
     }
     // There is something that is not to be trusted: it is sent again or removed.
     void add_doubtful(const std::string& name) {
@@ -66,10 +68,10 @@ private:
             const std::string name = only_there ? there->name : here->name;
             const std::string below = path.empty() ? name : path + "/" + name;
             if (only_here) {
-                note(found_.missing, below);
+                note(Unequal::missing, below);
                 ZF_TRY_STATUS(here_.skip());
             } else if (only_there) {
-                note(found_.extra, below);
+                note(Unequal::extra, below);
                 add_doubtful(name);
                 ZF_TRY_STATUS(there_.skip());
             } else {
@@ -108,26 +110,28 @@ private:
     }
 
     void note_pair(const std::string& path, bool are_equal) {
-        are_equal ? void(++found_.equal) : note(found_.differing, path);
+        are_equal ? void(++found_.equal) : note(Unequal::differs, path);
     }
 
     CatalogCursor here_;
     CatalogCursor there_;
     CatalogWriter& out_;
+    const Listener& each_;
     TreeComparison found_;
 };
 
 }  // namespace
 
 Result<TreeComparison> adopt_comparison(const std::string& here, const std::string& there,
-                                        const std::string& catalog_path_prefix) {
+                                        const std::string& catalog_path_prefix,
+                                        const std::function<void(Unequal, const std::string& path)>& each) {
     if (!is_sound_catalog(there)) return Error(Errc::protocol, "the target's list of digests is damaged");
     const CatalogPaths paths(catalog_path_prefix);
     ZF_TRY_STATUS(forget_catalogs(paths));
     ZF_TRY(CatalogReader ours, CatalogReader::open(here));
     ZF_TRY(CatalogReader theirs, CatalogReader::open(there));
     ZF_TRY(CatalogWriter out, CatalogWriter::create(paths.merged, new_pass_id()));
-    ZF_TRY(TreeComparison found, Comparer(std::move(ours), std::move(theirs), out).run());
+    ZF_TRY(TreeComparison found, Comparer(std::move(ours), std::move(theirs), out, each).run());
     if (::rename(paths.merged.c_str(), paths.base.c_str()) != 0) return system_error("rename the catalog", errno);
     return found;
 }

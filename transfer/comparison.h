@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,10 +21,14 @@ struct TreeComparison {
     bool is_equal() const { return differing + missing + extra == 0; }
 };
 
+enum class Unequal { differs, missing, extra };  // as TreeComparison counts them
+
 // here: our own file of digests, of this boot; there: the target's, which may be anything. The catalogs of this prefix
 // (sender.h) tell afterwards what the target has: an entry counts as unchanged while it stays as it was when its digest
-// was taken here. Errc::protocol: the target's is not such a file.
+// was taken here. each: told of every path that is not equal, unless it is empty; names of the target's, printable or
+// not. Errc::protocol: the target's is not such a file.
 Result<TreeComparison> adopt_comparison(const std::string& here, const std::string& there,
-                                        const std::string& catalog_path_prefix);
+                                        const std::string& catalog_path_prefix,
+                                        const std::function<void(Unequal, const std::string& path)>& each = {});
 
 }  // namespace zoneferry

@@ -38,14 +38,19 @@ Status walk(int directory, const std::string& path, std::size_t depth, const Dig
     ZF_TRY_STATUS(visitor.enter(path.substr(path.rfind('/') + 1), own));
     auto names = list_directory_fd(directory);
     if (!names) return naming(std::move(names).error(), path);
-    const std::vector<std::string>& excluded = options.excluded;
+    const bool may_hold_excluded = std::any_of(options.excluded.begin(), options.excluded.end(),
+                                               [&](const std::string& excluded) { return excluded.starts_with(path); });
+    const auto is_excluded = [&](const std::string& below) {
+        return may_hold_excluded &&
+               std::find(options.excluded.begin(), options.excluded.end(), below) != options.excluded.end();
+    };
     const auto may_be_left_out = [&options](const Error& error) {
         return options.tolerate_changes && (is_gone(error) || error.code() == Errc::conflict);
     };
     for (const std::string& name : *names) {
-        if (depth == 0 && std::find(excluded.begin(), excluded.end(), name) != excluded.end()) continue;
         if (options.stop.stop_requested()) return Error(Errc::cancelled, "reading the tree was asked to stop");
         const std::string below = path.empty() ? name : path + "/" + name;
+        if (is_excluded(below)) continue;
         auto stat = stat_entry(directory, name);
         if (!stat && may_be_left_out(stat.error())) continue;
         if (!stat) return naming(std::move(stat).error(), below);

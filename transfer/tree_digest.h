@@ -19,7 +19,7 @@
 namespace zoneferry {
 
 struct DigestOptions {
-    std::vector<std::string> excluded;  // names directly below the root that do not count
+    std::vector<std::string> excluded;  // paths below the root that do not count: "a", "b/c"
     unsigned threads = 1;               // that read and hash files
     std::stop_token stop;
     std::string digests_path;       // of the file of digests, used and written again; empty: read everything

@@ -20,8 +20,9 @@ std::vector<std::string> sorted_set(std::vector<std::string> names) {
 }  // namespace
 
 const std::vector<std::string>& own_features() {
-    static const std::vector<std::string> kFeatures = {"kept-return", "move-history",  "owner-claims",   "p2v-push",
-                                                       "probe",       "segments-zstd", "shared-storage", "tree-lists"};
+    static const std::vector<std::string> kFeatures = {"kept-return",   "move-history",   "owner-claims",
+                                                       "p2v-push",      "probe",          "push-digest",
+                                                       "segments-zstd", "shared-storage", "tree-lists"};
     return kFeatures;
 }
 

@@ -16,6 +16,7 @@ inline constexpr std::uint32_t kProtocolMax = 2;
 //   kept-return   rollback --discard    move-history  report --both
 //   owner-claims  who holds which zone  probe         a probe after the boot
 //   p2v-push      a machine becomes a zone
+//   push-digest   what was pushed is compared before it is installed; a push can be given up
 //   segments-zstd every version has it  shared-storage  a move without the bytes
 //   tree-lists    compare metadata only; the digests of every entry
 const std::vector<std::string>& own_features();

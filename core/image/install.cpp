@@ -39,13 +39,14 @@ Status check_source(const InstallSource& source, const ZoneConfig& config) {
 }
 
 // An image that holds no system would fail only at boot.
-Status check_image(const ImageWriter& writer) {
+Status check_image(const ImageWriter& writer, PackageSystem system) {
     for (const char* wanted : {"etc", "usr"}) {
         if (!writer.contains(wanted)) {
             return Error(Errc::invalid, "the image is no system's root: it has no /" + std::string(wanted))
                 .remedy("give the directory that holds etc, usr and var, or an archive made in it");
         }
     }
+    if (system == PackageSystem::svr4) return {};
     if (!writer.contains("etc/os-release") && !writer.contains("usr/lib/os-release")) {
         return Error(Errc::invalid, "the image is no Linux system's root: it has no os-release file")
             .remedy("give the root of a whole Linux system");
@@ -116,8 +117,9 @@ private:
     }
 
     Status finish_image(ImageWriter& writer) {
-        ZF_TRY_STATUS(check_image(writer));
-        ZF_TRY_STATUS(add_mount_points(writer));
+        ZF_TRY_STATUS(check_image(writer, steps_.system));
+        // A Solaris system has others, which core/adjust makes.
+        if (steps_.system == PackageSystem::dpkg) ZF_TRY_STATUS(add_mount_points(writer));
         tell("setting up", writer);
         return writer.finish();
     }

@@ -6,9 +6,9 @@
 
 namespace zoneferry {
 
-void crash_at_update_step(const std::string& step) {
+void crash_at_step(std::string_view kind, const std::string& step) {
     const char* wanted = std::getenv("ZONEFERRY_CRASH_AT");
-    if (wanted != nullptr && "update:" + step == wanted) (void)::raise(SIGKILL);
+    if (wanted != nullptr && std::string(kind) + ":" + step == wanted) (void)::raise(SIGKILL);
 }
 
 }  // namespace zoneferry

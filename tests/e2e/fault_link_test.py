@@ -8,35 +8,8 @@ import time
 
 import faults
 from ferry import ZONES, ferry, ferry_json, zone_path, zone_states
-from faults import FaultTest, add_data, differences, events, footprint, install_plain, moves, owner_states, wait_for
-
-
-class Watch:
-    """zoneferry WORDS... as json, read while it runs."""
-
-    def __init__(self, host, *words):
-        self.process = host.popen(["zoneferry", "--format", "json", *words], text=True, stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE)
-
-    def until(self, wanted):
-        """The first line for which wanted(line) is true."""
-        import json
-        for text in self.process.stdout:
-            line = json.loads(text)
-            if wanted(line):
-                return line
-        raise AssertionError(f"it ended first: {self.process.wait()} {self.process.stderr.read()}")
-
-    def end(self):
-        line = self.until(lambda each: each["type"] == "end")
-        self.process.stdout.close()
-        self.process.stderr.close()
-        assert self.process.wait(timeout=20) == line["exit_code"], line
-        return line
-
-
-def in_pass(number, bytes_at_least=1):
-    return lambda line: line["type"] == "progress" and line["pass"] == number and line["bytes_done"] >= bytes_at_least
+from faults import (FaultTest, Watch, add_data, differences, events, footprint, in_pass, install_plain, moves,
+                    owner_states, wait_for)
 
 
 class LinkTest(FaultTest):

@@ -70,4 +70,16 @@ inline void make_svr4_host(const std::string& root, const std::vector<FakeSvr4Pa
     }
 }
 
+// A whole system as p2v sees one, of Debian's family; nothing in it runs.
+inline void make_dpkg_system(const std::string& root, const std::vector<FakeDpkgPackage>& packages,
+                             const std::string& version = "12") {
+    for (const char* directory : {"/usr/bin", "/usr/lib/systemd", "/var/log", "/bin", "/lib", "/etc/zones", "/run"})
+        ASSERT_TRUE(make_directories(root + directory, 0755));
+    write_file(root + "/etc/os-release",
+               "ID=debian\nVERSION_ID=\"" + version + "\"\nPRETTY_NAME=\"Debian " + version + "\"\n");
+    write_file(root + "/usr/lib/systemd/systemd", "an init");
+    ASSERT_TRUE(remove_tree(root + "/var/lib/dpkg"));
+    make_dpkg_host(root, packages);
+}
+
 }  // namespace zoneferry

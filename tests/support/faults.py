@@ -3,6 +3,7 @@
 After any fault, once both agents run again: exactly one host may run the zone and the other one refuses with the
 reason; it runs if it ran; nothing half-done is left; `zoneferry status` says the same as the hosts do.
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -24,6 +25,41 @@ def wait_for(what, seconds=60, every_s=0.05):
         if value or time.monotonic() > deadline:
             return value
         time.sleep(every_s)
+
+
+class Watch:
+    """zoneferry WORDS... as json, read while it runs."""
+
+    def __init__(self, host, *words):
+        self.process = host.popen(["zoneferry", "--format", "json", *words], text=True, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+
+    def until(self, wanted):
+        """The first line for which wanted(line) is true."""
+        for text in self.process.stdout:
+            line = json.loads(text)
+            if wanted(line):
+                return line
+        raise AssertionError(f"it ended first: {self.process.wait()} {self.process.stderr.read()}")
+
+    def end_or_nothing(self):
+        """The last line; nothing: the agent that was asked has gone."""
+        lines = [json.loads(text) for text in self.process.stdout]
+        self.process.stdout.close()
+        self.process.stderr.close()
+        self.process.wait(timeout=20)
+        return lines[-1] if lines and lines[-1]["type"] == "end" else None
+
+    def end(self):
+        line = self.until(lambda each: each["type"] == "end")
+        self.process.stdout.close()
+        self.process.stderr.close()
+        assert self.process.wait(timeout=20) == line["exit_code"], line
+        return line
+
+
+def in_pass(number, bytes_at_least=1):
+    return lambda line: line["type"] == "progress" and line["pass"] == number and line["bytes_done"] >= bytes_at_least
 
 
 def moves(host):

@@ -214,11 +214,11 @@ def core(level):
     return package
 
 
-def inherited(level):
+def inherited(level, sparse=True):
     package = Package("SUNWinh", f"1.{level}")
     package.dir("/usr/inh").file("/usr/inh/program", f"program {level}\n", mode=0o755)
-    package.script("postinstall", "cp /a/usr/inh/program /a/var/inherited || exit 1\n"
-                   "(echo x > /a/usr/inh/program) 2>/dev/null && exit 1\nexit 0\n")
+    refused = "(echo x > /a/usr/inh/program) 2>/dev/null && exit 1\n" if sparse else ""
+    package.script("postinstall", f"cp /a/usr/inh/program /a/var/inherited || exit 1\n{refused}exit 0\n")
     return package.file("/etc/inh.conf", f"inh {level}\n", type="e")
 
 
@@ -252,22 +252,24 @@ def keep():
     return Package("SUNWkeep", "7.0", SUNW_PKG_ALLZONES="false").dir("/opt/shared").file("/opt/shared/both", "both A\n").file("/opt/kept", "kept\n")
 
 
-def make(base):
+def make(base, sparse=True):
+    """sparse: the zone inherits /usr."""
     host, zone, expected = (f"{base}/{name}" for name in ("host", "zone", "expected"))
-    at_b = [core("B"), hollow("B"), inherited("B"), new()]
+    at_b = [core("B"), hollow("B"), inherited("B", sparse), new()]
+    skip = ("/usr",) if sparse else ()
     busybox(host)
     for package in at_b:
         package.on_host(host)
     write_contents(host, merge(at_b))
 
-    for package in (core("A"), hollow("A"), inherited("A"), old()):
+    for package in (core("A"), hollow("A"), inherited("A", sparse), old()):
         package.on_host(base + "/source")
     write_contents(base + "/source", merge([core("A"), hollow("A"), inherited("A"), old()]))
 
-    at_a = [core("A"), hollow("A"), inherited("A"), old(), keep()]
+    at_a = [core("A"), hollow("A"), inherited("A", sparse), old(), keep()]
     made = {"/etc/sed.conf": "level=A\nmore\n", "/etc/awk.conf": "seen A\n", "/etc/build.conf": "built by SUNWcore A\n"}
     for package in at_a:
-        package.in_zone(zone, at=made if package.name == "SUNWcore" else {},
+        package.in_zone(zone, skip, at=made if package.name == "SUNWcore" else {},
                         kept_scripts=[name for name in package.scripts if name.startswith("r.") or "remove" in name])
     write_contents(zone, merge(at_a))
     put(zone, "/var/sadm/pkg/SUNWold/save/sed/etc/old.sed", SED % "A")
@@ -282,7 +284,7 @@ def make(base):
         put(root, "/etc/group", "root::0:\nbin::2:\nsys::3:\n")
         put(root, "/export/data", "the zone's own\n")
 
-    expect(expected, at_b)
+    expect(expected, at_b, skip)
 
 
 # By the zone's administrator; the last one is in a directory that goes.
@@ -292,7 +294,7 @@ EDITS = {"/etc/core.conf": "edited\n", "/var/core.state": "grown\n", "/etc/prese
          "/etc/obsolete.conf": "edited and gone\n", "/opt/core/keptdir/mine": "the zone's\n"}
 
 
-def expect(root, at_b):
+def expect(root, at_b, skip):
     core_b, hollow_b, inherited_b, new_b = at_b
     version = core_b.version
     # Editable and volatile files without a class stay as the zone has them, edited or not.
@@ -315,7 +317,7 @@ def expect(root, at_b):
     os.chown(root + "/opt/core/keptdir", 0, 2)
     hollow_b.in_zone(root, kept_scripts=["depend"])
     put(root, "/var/inherited", "program B\n", mode=0o755)
-    inherited_b.in_zone(root, at={"/etc/inh.conf": "edited inh\n"})
+    inherited_b.in_zone(root, skip, at={"/etc/inh.conf": "edited inh\n"})
     new_b.classes = "none extra"
     new_b.parameters["WHERE"] = "/opt/chosen"
     new_b.in_zone(root, at={"/opt/chosen/never": None})

@@ -27,24 +27,13 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-void make_system(const std::string& root, const std::vector<FakeDpkgPackage>& packages,
-                 const std::string& version = "12") {
-    for (const char* directory : {"/usr/bin", "/usr/lib/systemd", "/var/log", "/bin", "/lib", "/etc/zones", "/run"})
-        ASSERT_TRUE(make_directories(root + directory, 0755));
-    write_file(root + "/etc/os-release",
-               "ID=debian\nVERSION_ID=\"" + version + "\"\nPRETTY_NAME=\"Debian " + version + "\"\n");
-    write_file(root + "/usr/lib/systemd/systemd", "an init");
-    ASSERT_TRUE(remove_tree(root + "/var/lib/dpkg"));
-    make_dpkg_host(root, packages);
-}
-
 class P2vInstall : public testing::Test {
 protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "installing a zone needs root (owners, modes)";
         ASSERT_EQ(::chmod(host("").c_str(), 0755), 0);
-        make_system(host(""), {{"dpkg", "1.21"}, {"tool", "1.0"}, {"linux-image-6.1", "6.1.1"}});
-        make_system(host("/image"), {{"dpkg", "1.21"}, {"tool", "1.0"}});
+        make_dpkg_system(host(""), {{"dpkg", "1.21"}, {"tool", "1.0"}, {"linux-image-6.1", "6.1.1"}});
+        make_dpkg_system(host("/image"), {{"dpkg", "1.21"}, {"tool", "1.0"}});
         ZoneConfig config;
         config.name = "web01";
         config.zonepath = "/zones/web01";
@@ -150,7 +139,7 @@ TEST_F(P2vInstall, WhatIsNoSystemIsRefused) {
 }
 
 TEST_F(P2vInstall, ANewerImageIsRefusedWithTheList) {
-    make_system(host("/image"), {{"dpkg", "1.22"}, {"tool", "1:0.1"}, {"other", "9"}, {"linux-image-6.1", "6.9"}});
+    make_dpkg_system(host("/image"), {{"dpkg", "1.22"}, {"tool", "1:0.1"}, {"other", "9"}, {"linux-image-6.1", "6.9"}});
     make_archive();
     const P2vOutcome outcome = install(ImageArchive{"/archive"});
     expect_refused(outcome, "IMAGE_PACKAGE_NEWER", "package tool (1:0.1) is newer than this host's (1.0)");
@@ -158,16 +147,16 @@ TEST_F(P2vInstall, ANewerImageIsRefusedWithTheList) {
     expect_empty();
     EXPECT_THAT(*read_file(host("/var/log/zoneferry/zones/web01.install.log"), 1 << 20),
                 HasSubstr("IMAGE_PACKAGE_NEWER: the image's package dpkg (1.22) is newer"));
-    make_system(host("/image"), {{"dpkg", "1.21"}}, "13");
+    make_dpkg_system(host("/image"), {{"dpkg", "1.21"}}, "13");
     make_archive();
     expect_refused(install(ImageArchive{"/archive"}), "IMAGE_OS_NEWER",
                    "Debian 13, is newer than this host's, Debian 12");
-    make_system(host("/image"), {{"dpkg", "1.21"}}, "9");
+    make_dpkg_system(host("/image"), {{"dpkg", "1.21"}}, "9");
     EXPECT_EQ(install(ImageDirectory{"/image"}).end, P2vEnd::installed) << "9 is older than 12";
 }
 
 TEST_F(P2vInstall, AStreamIsJudgedOnceItIsUnpacked) {
-    make_system(host("/image"), {{"dpkg", "1.22"}});
+    make_dpkg_system(host("/image"), {{"dpkg", "1.22"}});
     make_archive();
     const std::string archive = *read_file(host("/archive"), 16 << 20);
     int ends[2] = {-1, -1};
@@ -186,7 +175,7 @@ TEST_F(P2vInstall, AStreamIsJudgedOnceItIsUnpacked) {
 }
 
 TEST_F(P2vInstall, AnotherArchitectureOrDistributionIsRefused) {
-    make_system(host("/image"), {{"dpkg", "1.21", {}, "arm64"}});
+    make_dpkg_system(host("/image"), {{"dpkg", "1.21", {}, "arm64"}});
     expect_refused(install(ImageDirectory{"/image"}), "IMAGE_ARCHITECTURE", "are for arm64, this host's for amd64");
     write_file(host("/image/etc/os-release"), "ID=ubuntu\nVERSION_ID=\"9\"\nPRETTY_NAME='Ubuntu 9'\n");
     expect_refused(install(ImageDirectory{"/image"}), "IMAGE_OS_DIFFERS", "the image is Ubuntu 9");
