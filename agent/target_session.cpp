@@ -24,6 +24,7 @@
 #include "core/base/files.h"
 #include "core/base/text.h"
 #include "transfer/block_list.h"
+#include "transfer/memory_budget.h"
 #include "transfer/tree_digest.h"
 #include "wire/features.h"
 #include "wire/limits.h"
@@ -214,7 +215,10 @@ Status TargetSession::begin_pass(const PassBegin& request, UniqueFd staging, std
         ack.durable_count = durable_count;
         return connection->send(std::move(ack));
     };
-    pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), IntakeOptions(), acknowledge);
+    IntakeOptions intake;
+    const std::size_t memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
+    intake.queue_bytes_max = intake_queue_bytes(memory_bytes);
+    pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), intake, acknowledge);
     pass.began_ms = context_.clock.monotonic_ms();
     pass_.emplace(std::move(pass));
     PassReady reply;

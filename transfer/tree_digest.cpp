@@ -130,10 +130,12 @@ public:
         HashItem item = begin('e', name);
         if (S_ISREG(stat.mode)) bytes_ += stat.size;
         if (stat.links > 1) {
-            // All names of an inode carry the number of its first: groups are the same or the digest is not.
+            // Further names of an inode carry the number of its first: groups are the same or the digest is not. A name
+            // outside the tree does not count.
             const auto [first, is_new] = first_seen_.emplace(stat.inode, count_);
-            append_little_endian(item.head, first->second);
             if (!is_new) {
+                item = begin('h', name);
+                append_little_endian(item.head, first->second);
                 ++count_;
                 item.note.kind = CatalogKind::leaf;
                 return contents_.add(std::move(item));

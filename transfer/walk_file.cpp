@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "transfer/file_runs.h"
+#include "transfer/page_cache.h"
 #include "transfer/reading.h"
 #include "transfer/walk.h"
 
@@ -25,7 +26,10 @@ constexpr std::uint64_t kWindowBytes = 256 * 1024;  // read and hashed while it 
 
 struct TreeWalk::LargeFile {
     LargeFile(BlockStore& store, const BlockRef& known, int fd, std::uint64_t size)
-        : map(store, known ? known.block_log : block_log_for(size)), hasher(store.key()), finder(fd, size) {
+        : map(store, known ? known.block_log : block_log_for(size)),
+          hasher(store.key()),
+          finder(fd, size),
+          guest(fd, size) {
         if (known) old.emplace(store, known);
         block_bytes = map.ref().block_bytes();
     }
@@ -51,6 +55,7 @@ struct TreeWalk::LargeFile {
     BlockMapWriter map;
     BlockHasher hasher;
     RunFinder finder;
+    CacheGuest guest;
     std::optional<BlockMapReader> old;  // what the target has
     std::uint64_t block_bytes = 0;
     ByteVector window;  // from window_at
@@ -191,6 +196,7 @@ Status TreeWalk::send_region(int fd, std::uint64_t end, LargeFile* large) {
         if (large != nullptr) ZF_TRY_STATUS(large->add(open_file_->position, {data, bytes}));
         ++records_;
         open_file_->position += bytes;
+        if (large != nullptr) large->guest.pass(open_file_->position);
         counts_.data_bytes_sent += bytes;
     }
     return {};
@@ -209,6 +215,7 @@ Status TreeWalk::send_changes(int fd, std::uint64_t size, LargeFile& large) {
         const std::uint64_t end = std::min(size, open_file_->position + window);
         ZF_TRY_STATUS(send_window(fd, end, large));
         open_file_->position = end;
+        large.guest.pass(end);
     }
     return {};
 }
