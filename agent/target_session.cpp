@@ -41,7 +41,7 @@ Status refuse(Connection& connection, const Error& error) { return connection.se
 }  // namespace
 
 TargetSession::TargetSession(AgentContext& context, MoveDesk& desk, std::shared_ptr<Connection> connection)
-    : context_(context), desk_(desk), connection_(std::move(connection)) {}
+    : context_(context), desk_(desk), connection_(std::move(connection)), began_ms_(context.clock.monotonic_ms()) {}
 TargetSession::~TargetSession() { connection_->close(); }
 
 void TargetSession::run() {
@@ -89,6 +89,7 @@ Status TargetSession::greet() {
     if (hello->host != peer_) return Error(Errc::untrusted, "Hello names another host than the certificate");
     if (hello->listen_port > 65'535) return Error(Errc::protocol, "Hello names an impossible port");
     peer_port_ = hello->listen_port;
+    peer_run_ = hello->run_id;
     clock_skew_ms_ = hello->clock_unix_ms - context_.clock.unix_ms();
     ZF_TRY(Agreement agreement, agree(*hello));
     HelloAck ack;
@@ -98,6 +99,7 @@ Status TargetSession::greet() {
     ack.host_id = context_.host_id;
     ack.version = ZONEFERRY_VERSION;
     ack.clock_unix_ms = context_.clock.unix_ms();
+    ack.run_id = context_.run_id;
     return connection_->send(std::move(ack));
 }
 
@@ -105,6 +107,8 @@ Status TargetSession::answer(Message request) {
     // A peer that was removed meanwhile gets no further than the segments of the pass that it has begun.
     if (!std::holds_alternative<Segment>(request)) {
         ZF_TRY([[maybe_unused]] const Peer known, context_.trust.authorize(peer_, connection_->peer().fingerprint));
+        const std::string address = listening_address(connection_->peer().address, peer_port_);
+        ZF_TRY_STATUS(PeerSession::hear(context_, peer_, peer_run_, address, began_ms_));
     }
     return std::visit(
         [this](auto&& message) -> Status {

@@ -66,6 +66,7 @@ void write(Checker& check, schema::Hello::Builder to, const Hello& from) {
     to.setVersion(check.text(from.version, kWireNameBytesMax, "version"));
     to.setClockUnixMs(from.clock_unix_ms);
     to.setListenPort(from.listen_port);
+    to.setRunId(check.text(from.run_id, kWireNameBytesMax, "run_id"));
 }
 void write(Checker& check, schema::HelloAck::Builder to, const HelloAck& from) {
     to.setProtocol(from.protocol);
@@ -74,6 +75,7 @@ void write(Checker& check, schema::HelloAck::Builder to, const HelloAck& from) {
     to.setHostId(check.text(from.host_id, kWireNameBytesMax, "host_id"));
     to.setVersion(check.text(from.version, kWireNameBytesMax, "version"));
     to.setClockUnixMs(from.clock_unix_ms);
+    to.setRunId(check.text(from.run_id, kWireNameBytesMax, "run_id"));
 }
 void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
@@ -204,6 +206,7 @@ void read(Checker& check, schema::Hello::Reader from, Hello& to) {
     to.version = check.text(from.getVersion(), kWireNameBytesMax, "version");
     to.clock_unix_ms = from.getClockUnixMs();
     to.listen_port = from.getListenPort();
+    to.run_id = check.text(from.getRunId(), kWireNameBytesMax, "run_id");
 }
 void read(Checker& check, schema::HelloAck::Reader from, HelloAck& to) {
     to.protocol = from.getProtocol();
@@ -212,6 +215,7 @@ void read(Checker& check, schema::HelloAck::Reader from, HelloAck& to) {
     to.host_id = check.text(from.getHostId(), kWireNameBytesMax, "host_id");
     to.version = check.text(from.getVersion(), kWireNameBytesMax, "version");
     to.clock_unix_ms = from.getClockUnixMs();
+    to.run_id = check.text(from.getRunId(), kWireNameBytesMax, "run_id");
 }
 void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");

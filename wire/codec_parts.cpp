@@ -59,7 +59,7 @@ capnp::Data::Reader data_of(const Digest& digest) {
 }
 
 Errc errc_of(std::uint16_t number) {
-    return number > static_cast<std::uint16_t>(Errc::over_budget) ? Errc::unknown : static_cast<Errc>(number);
+    return number > static_cast<std::uint16_t>(Errc::doubled) ? Errc::unknown : static_cast<Errc>(number);
 }
 
 void write(Checker& check, schema::HostFacts::Builder to, const HostFacts& from) {

@@ -20,6 +20,9 @@ inline constexpr std::uint32_t kProtocolMax = 2;
 //   push-digest   what was pushed is compared before it is installed; a push can be given up
 //   segments-zstd every version has it  shared-storage  a move without the bytes
 //   tree-lists    compare metadata only; the digests of every entry
+//
+// For tests: where the environment has ZONEFERRY_FEATURES ("a,b"), only those of them that are named there, as an older
+// version would have.
 const std::vector<std::string>& own_features();
 
 struct Agreement {

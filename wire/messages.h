@@ -47,6 +47,7 @@ struct Hello {
     std::string version;  // of the program, for people
     std::int64_t clock_unix_ms = 0;
     std::uint32_t listen_port = 0;  // where this agent can be reached itself; 0: nowhere
+    std::string run_id;             // another one at each start of the agent; empty: an older version
 };
 struct HelloAck {
     HelloAck() {}
@@ -56,6 +57,7 @@ struct HelloAck {
     std::string host_id;
     std::string version;
     std::int64_t clock_unix_ms = 0;
+    std::string run_id;
 };
 
 struct CheckRequest {

@@ -103,6 +103,7 @@ struct Hello {  # the first message of the side that connected
   version @5 :Text;
   clockUnixMs @6 :Int64;
   listenPort @7 :UInt32;
+  runId @8 :Text;  # another one at each start of the agent
 }
 
 struct HelloAck {  # the answer: the protocol chosen, the features both have
@@ -112,6 +113,7 @@ struct HelloAck {  # the answer: the protocol chosen, the features both have
   hostId @3 :Text;
   version @4 :Text;
   clockUnixMs @5 :Int64;
+  runId @6 :Text;
 }
 
 struct CheckRequest {  # judge this zone; changes nothing

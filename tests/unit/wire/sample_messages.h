@@ -55,6 +55,7 @@ inline std::vector<Message> sample_messages() {
     hello.version = "0.1.0";
     hello.clock_unix_ms = 1'795'000'000'000;
     hello.listen_port = 7743;
+    hello.run_id = "run1";
     all.emplace_back(hello);
     HelloAck hello_ack;
     hello_ack.protocol = 1;
@@ -63,6 +64,7 @@ inline std::vector<Message> sample_messages() {
     hello_ack.host_id = "id2";
     hello_ack.version = "0.1.1";
     hello_ack.clock_unix_ms = -5;
+    hello_ack.run_id = "run2";
     all.emplace_back(hello_ack);
     CheckRequest check;
     check.move_id = "m1";
