@@ -164,6 +164,14 @@ void judge_resources(const TargetView& view, Findings& out) {
         out.block("FS_SOURCE_MISSING", special, special + ", which the zone mounts, is not on this host",
                   "create or mount " + special + ", or remove the fs resource from the zone");
     }
+    for (const std::string& special : view.different_sources) {
+        out.block("FS_NOT_SHARED", special,
+                  special +
+                      ", which the zone writes to, is another directory here: what the zone has written would be "
+                      "left behind",
+                  "put it on storage that both hosts have; or copy it while the zone is halted, and say that each host "
+                  "has its own: add options hostlocal to that fs resource with zonecfg");
+    }
     for (const std::string& interface : view.missing_interfaces) {
         out.block("INTERFACE_MISSING", interface, "there is no network interface " + interface,
                   "create it: ip link add " + interface + " type bridge");

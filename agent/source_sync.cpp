@@ -208,12 +208,13 @@ Status SourceMove::quiesce() {
     arm_budget();
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     tell_phase(record_.was_running ? "halting the zone" : "freezing the zone");
-    ZF_TRY_STATUS(mount_shared(record_));  // again after a restart of the host: the record must be beside the tree
+    ZF_TRY_STATUS(mount_shared(
+        context_, record_, record_.epoch));  // again after a restart of the host: the record must be beside the tree
     ZF_TRY_STATUS(set_owner(context_, record_, Ownership::frozen, record_.epoch, context_.settings.name));
     Runtime runtime(context_.root);
     Status halted = runtime.halt(*lock_, lock_->name(), context_.settings.halt_grace_s * 1000);
     if (!halted) return std::move(halted).error().during("halting " + record_.zone);
-    ZF_TRY_STATUS(unmount_shared(record_));
+    ZF_TRY_STATUS(unmount_shared(context_, record_));
     times_ms_.emplace_back("halt", context_.clock.monotonic_ms() - began_ms);
     return journal(MoveEvent{.kind = EventKind::quiesced});
 }

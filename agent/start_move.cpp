@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/finish.h"
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
 #include "agent/probe.h"
@@ -75,6 +76,7 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     if (wish.use_kept_copy) ZF_TRY_STATUS(session.need("kept-return"));
     if (wish.verify == VerifyMode::meta) ZF_TRY_STATUS(session.need("tree-lists"));
     std::optional<StorageOffer> offer;
+    const FsProofs proofs(context, demand.config, move_id);
     const bool may_share = wish.shared != SharedWish::never && session.need("shared-storage");
     if (may_share) offer.emplace(context, demand.config, move_id);
     CheckRequest request;
@@ -208,6 +210,18 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     return record;
 }
 
+// A zone that could not be attached here (its update failed) is whole, as it came: it is attached without a comparison,
+// so that it can go home as it is. False: it is attached.
+Result<bool> attach_for_return(AgentContext& context, const MoveRecord& first) {
+    ZF_TRY(const ZoneName name, ZoneName::create(first.zone));
+    const ZoneStore store(context.root);
+    ZF_TRY(const ZoneEntry entry, store.find(name));
+    if (entry.state != ZoneState::configured || first.role != Role::target) return false;
+    ZF_TRY(const ZoneLock lock, store.lock(name));
+    ZF_TRY_STATUS(attach_again(context, first, lock));
+    return true;
+}
+
 }  // namespace
 
 Result<CheckReport> check_move(AgentContext& context, const MoveWish& wish) {
@@ -241,6 +255,7 @@ Result<std::string> start_return(AgentContext& context, MoveDesk& desk, const Mo
         return Error(Errc::conflict, "zone " + first.zone + " lies on shared storage: there is no older copy to take")
             .remedy("zoneferry rollback " + first.id);
     }
+    ZF_TRY(wish.force, attach_for_return(context, first));
     wish.shared = is_shared(first) ? SharedWish::require : SharedWish::never;
     ZF_TRY(const StartedMove started, start_move(context, desk, wish));
     if (!started.move_id.empty()) return started.move_id;

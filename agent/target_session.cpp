@@ -149,10 +149,12 @@ Status TargetSession::on(const CheckRequest& request) {
     if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
     if (!is_move_id(request.move_id)) return Error(Errc::protocol, "a move id has hexadecimal digits only");
-    StorageAnswer storage = answer_offer(context_, manifest.config, request.move_id, request.storage);
+    StorageAnswer storage =
+        answer_offer(context_, manifest.config, request.move_id, request.storage, request.source.host_id);
     MoveDemand demand{
         manifest.config, request.source, request.tree_bytes, request.tree_entries, !request.return_of.empty(),
         clock_skew_ms_};
+    demand.has_fs_proofs = true;
     demand.shared = storage.kind;
     demand.storage = request.storage;
     demand.updates = manifest.update.has_value();

@@ -1,9 +1,10 @@
 """What shared_test.py and lun_test.py ask of every kind of shared storage: see those."""
 import os
+import shutil
 import sys
 import unittest
 
-from faults import wait_for
+from faults import owner_states, wait_for
 from ferry import ferry, ferry_json, start_agents, trust, zone_states
 from hosts import Hosts
 from shared import SharedDirectory, counter, make_shared_zone
@@ -135,6 +136,39 @@ class SharedStorageTest(unittest.TestCase):
         self.assertEqual(self.home(), home)
         self.assert_counts_on(home, before)
         self.assertNotIn(self.zone, zone_states(self.other(home)))
+
+    def test_restarts_of_both_hosts_and_an_old_state_directory(self):
+        """The host that it left comes back from a backup of before the move; then the one that has it restarts, too."""
+        home = self.home()
+        old = home.root.parent / "backup"
+        self.agents[home.name].stop()
+        for place in ("/var/lib/zoneferry", "/etc/zones"):
+            shutil.copytree(home.path(place), old / place[1:])
+        self.addCleanup(shutil.rmtree, old)
+        self.agents[home.name].start()
+        away = self.move()
+        home.restart()
+        for place in ("/var/lib/zoneferry", "/etc/zones"):
+            shutil.rmtree(home.path(place))
+            shutil.copytree(old / place[1:], home.path(place))
+        self.assertEqual(zone_states(home)[self.zone], "installed")  # as it believes
+        before = self.count(away)
+        self.assert_refused(home, "boot", "attach -F")
+        self.assert_counts_on(away, before)
+        home.run(["ip", "neigh", "flush", "dev", "san0"])
+        self.agents[home.name].start()
+        self.assertTrue(wait_for(lambda: owner_states(home).get(self.zone) == "parked", 20, 0.1), owner_states(home))
+        self.assert_refused(home, "boot")
+        before = self.count(away)
+        away.restart()
+        away.run(["ip", "neigh", "flush", "dev", "san0"])
+        self.assert_refused(home, "boot")  # nobody runs it now, and it still is not this host's
+        away.run(["zoneadm", "-z", self.zone, "boot"], timeout=60)
+        self.assert_counts_on(away, before)
+        self.agents[away.name].start()
+        home.run(["zoneadm", "-z", self.zone, "detach"])
+        home.run(["zonecfg", "-z", self.zone, "delete -F"])
+        self.assertEqual(self.home(), away)
 
     def kill_and_see(self, host, env):
         """A move with one agent killed at that point; afterwards exactly one host has the zone and it counts on."""
