@@ -118,7 +118,7 @@ std::vector<std::string> bootstrap_command(const std::vector<std::string>& sourc
                                      "--aptopt=Acquire::http::Timeout \"20\"",
                                      "--aptopt=Acquire::https::Timeout \"20\"",
                                      "--aptopt=Acquire::Retries \"0\""};
-    for (const char* hook : {"maybe-merged-usr", "file-mirror-automount"})
+    for (const char* hook : {"merged-usr", "file-mirror-automount"})
         command.push_back("--hook-dir=" + std::string(kHooks) + hook);
     command.emplace_back(fetches_lists ? "--skip=check/empty" : "--skip=check/empty,update");
     command.insert(command.end(), {"--", "", zone_root});

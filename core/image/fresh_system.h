@@ -25,7 +25,7 @@ Result<std::size_t> make_fresh_system(const HostRoot& root, const std::string& z
                                       const std::vector<std::string>& packages,
                                       const InstallProgressCallback& progress);
 
-// Pure: what is run. sources: files.
+// Pure: what is run. sources: files. The zone's /bin is a link into /usr, as of every system since Debian 12.
 std::vector<std::string> bootstrap_command(const std::vector<std::string>& sources, const std::string& zone_root,
                                            const std::vector<std::string>& packages, bool fetches_lists);
 // A package's name as Debian's policy has it; also with an architecture.
