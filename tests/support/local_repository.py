@@ -42,6 +42,7 @@ def _pack(name, stanza, output, scratch, aliased):
     unpack = subprocess.Popen(["tar", "-C", tree, "-xpf", "-"], stdin=tar.stdout)
     tar.stdin.write(names)
     tar.stdin.close()
+    tar.stdout.close()
     if tar.wait() or unpack.wait():
         raise RuntimeError(f"{name} could not be packed")
     conffiles = tree / "DEBIAN/conffiles"
