@@ -129,7 +129,7 @@ bool is_program_place(std::string_view path) {
                        [&](std::string_view place) { return is_at_or_below(path, place); });
 }
 
-void judge_reach(const ZoneConfig& config, Findings& out) {
+void add_reach(const ZoneConfig& config, Findings& out) {
     for (const std::string& directory : config.inherited_directories) {
         if (!is_private_place(directory)) continue;
         out.block("INHERITED_DIR_UNSAFE", directory, "the zone would see the host's " + directory,
@@ -176,6 +176,12 @@ std::uint64_t space_needed_bytes(std::uint64_t tree_bytes, std::uint64_t tree_en
     return tree_bytes + tree_bytes / 50 + tree_entries * kPerEntry + kReserve;
 }
 
+std::vector<Finding> judge_reach(const ZoneConfig& config) {
+    Findings out(Side::target);
+    add_reach(config, out);
+    return out.take();
+}
+
 std::vector<Finding> judge_target(const MoveDemand& demand, const TargetView& view) {
     Findings out(Side::target);
     if (view.host.runtime.empty()) {
@@ -189,7 +195,7 @@ std::vector<Finding> judge_target(const MoveDemand& demand, const TargetView& vi
     judge_kernel(demand, view, out);
     judge_name_and_place(demand, view, out);
     judge_space(demand, view, out);
-    judge_reach(demand.config, out);
+    add_reach(demand.config, out);
     judge_resources(view, out);
     if (view.clock_skew_ms > kClockSkewWarnMs || view.clock_skew_ms < -kClockSkewWarnMs) {
         out.warn("CLOCK_SKEW", view.host.host,
@@ -213,6 +219,10 @@ std::vector<Finding> judge_source(const MoveDemand& demand, const SourceView& vi
     if (view.root_missing) {
         out.block("ZONE_ROOT_MISSING", demand.config.zonepath, "there is no root in " + demand.config.zonepath,
                   "mount the zone's storage: findmnt -T " + demand.config.zonepath);
+    }
+    if (!view.storage_problem.empty()) {
+        out.block("STORAGE_DIFFERS", demand.config.zonepath, view.storage_problem,
+                  "mend the zone's storage with zonecfg -z " + name + ", or mount what it declares");
     }
     if (!view.owner_problem.empty()) {
         out.block("NOT_OWNER", name, view.owner_problem, "zoneferry list");

@@ -50,6 +50,8 @@ struct TargetView {
     std::vector<AddressConflict> address_conflicts;
     std::int64_t clock_skew_ms = 0;
 };
+// What of this host the zone would reach; a part of judge_target().
+std::vector<Finding> judge_reach(const ZoneConfig& config);
 std::vector<Finding> judge_target(const MoveDemand& demand, const TargetView& view);
 
 // How the zone stands on its source.
@@ -60,7 +62,8 @@ struct SourceView {
     std::vector<std::string> mounts_inside;  // mount points below the zonepath in the global zone
     std::string file_system;
     bool runtime_present = true;
-    bool root_missing = false;  // its storage is not mounted, or the tree is gone
+    bool root_missing = false;    // its storage is not mounted, or the tree is gone
+    std::string storage_problem;  // a sentence: it does not lie on the LUN that its configuration declares
 };
 std::vector<Finding> judge_source(const MoveDemand& demand, const SourceView& view);
 

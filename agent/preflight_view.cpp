@@ -233,6 +233,22 @@ Result<TargetView> view_target(AgentContext& context, const MoveDemand& demand, 
     return view;
 }
 
+namespace {
+
+// Empty: the zonepath lies on the LUN that is declared, or none is.
+std::string declared_problem(const ZoneConfig& config) {
+    const auto declared = declared_lun(config);
+    if (!declared) return {};
+    const auto at = mounted_at(config.zonepath);
+    if (!at) return at.error().text();
+    if (at->storage.mount_point == declared->mount_point && is_lun_on(*declared, at->storage)) return {};
+    return config.zonepath + " lies on " + (at->device.empty() ? at->storage.file_system : at->device) +
+           ", mounted at " + at->storage.mount_point + ", and not on the LUN " + declared->uuid +
+           " that the zone's configuration declares";
+}
+
+}  // namespace
+
 Result<SourceView> view_source(AgentContext& context, const ZoneConfig& config) {
     SourceView view;
     ZF_TRY(const ZoneName name, ZoneName::create(config.name));
@@ -250,6 +266,7 @@ Result<SourceView> view_source(AgentContext& context, const ZoneConfig& config) 
         ZF_TRY(view.mounts_inside, mounts_below(tree->get()));
         view.root_missing = !open_beneath(tree->get(), "root", O_PATH | O_DIRECTORY | O_NOFOLLOW);
     }
+    if (context.root.is_real()) view.storage_problem = declared_problem(config);
     ZF_TRY(const HostFacts facts, gather_host_facts(context.root));
     view.runtime_present = !facts.runtime.empty();
     return view;

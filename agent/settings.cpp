@@ -33,6 +33,12 @@ Status take_text(const toml::node& node, const std::string& key, std::string& in
     return Error(Errc::invalid, key + " must be a text in quotes");
 }
 
+Status take_path(const toml::node& node, const std::string& key, std::string& into) {
+    ZF_TRY_STATUS(take_text(node, key, into));
+    if (into.starts_with('/') && into.find('\0') == std::string::npos) return {};
+    return Error(Errc::invalid, key + " must be an absolute path");
+}
+
 template <class Number>
 Status take_number(const toml::node& node, const std::string& key, std::int64_t lowest, std::int64_t highest,
                    Number& into) {
@@ -70,6 +76,8 @@ Status take(const std::string& key, const toml::node& node, Settings& settings) 
     if (key == "refresh_s") return take_number(node, key, 1, kDay, settings.refresh_s);
     if (key == "answer_s") return take_number(node, key, 1, 3600, settings.answer_s);
     if (key == "history_days") return take_number(node, key, 1, 36'500, settings.history_days);
+    if (key == "fence_hook") return take_path(node, key, settings.fence_hook);
+    if (key == "fence_timeout_s") return take_number(node, key, 1, 3600, settings.fence_timeout_s);
     return Error(Errc::invalid, "unknown setting '" + printable(key) + "'");
 }
 

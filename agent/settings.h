@@ -12,6 +12,10 @@
 //     refresh_s = 60            # between the passes of a move that waits for its switch
 //     answer_s = 30             # a peer that says nothing for so long is taken for dead
 //     history_days = 365        # how long gc keeps moves that are over
+//     fence_hook = "PROGRAM"    # cuts another host off; default: /etc/zoneferry/fence if it is there (fence.h)
+//     fence_timeout_s = 60      # then it is killed and has failed
+//
+// Read by the agent, and by zoneadm for `name` and the fence.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +39,8 @@ struct Settings {
     int refresh_s = 60;
     int answer_s = 30;
     int history_days = 365;
+    std::string fence_hook;  // absolute; empty: the default one
+    int fence_timeout_s = 60;
 };
 
 Result<Settings> load_settings(const HostRoot& root);

@@ -35,6 +35,22 @@ Status check_root(int zonepath, const std::string& shown) {
 
 }  // namespace
 
+ZoneConfig config_to_send(ZoneConfig config, SharedKind shared) {
+    if (shared != SharedKind::lun) config.storage.reset();
+    return config;
+}
+
+Status check_declared(const ZoneConfig& config, SharedKind shared, const std::string& storage) {
+    const auto declared = declared_lun(config);
+    if (!declared) return {};
+    const Error another(Errc::protocol, "the zone's configuration declares a LUN that this move does not hand over");
+    if (shared != SharedKind::lun) return another;
+    ZF_TRY(const Storage lun, parse_lun(storage));
+    const bool is_that =
+        is_lun_on(*declared, lun) && declared->mount_point == lun.mount_point && declared->options == lun.options;
+    return is_that ? Status() : Status(another);
+}
+
 bool is_shared(const MoveRecord& record) { return record.shared != SharedKind::none; }
 
 std::string storage_of_owner(const MoveRecord& record) {

@@ -17,9 +17,15 @@
 
 #include "agent/context.h"
 #include "agent/move_record.h"
+#include "core/zone/config.h"
 #include "core/zone/owner_record.h"
 
 namespace zoneferry {
+
+// What goes to the target: a LUN that the zone declares only if it is handed over.
+ZoneConfig config_to_send(ZoneConfig config, SharedKind shared);
+// At the target: it may declare only the LUN that this move hands over. Errc::protocol. Purely.
+Status check_declared(const ZoneConfig& config, SharedKind shared, const std::string& storage);
 
 bool is_shared(const MoveRecord& record);
 // What stands in owner records as storage=.

@@ -46,7 +46,8 @@ Status SourceMove::ensure_session() {
 
 Result<PrepareRequest> SourceMove::prepare_request() {
     ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_move_manifest(context_.root, config, record_.manifest));
+    ZF_TRY(const Manifest manifest,
+           make_move_manifest(context_.root, config_to_send(config, record_.shared), record_.manifest));
     PrepareRequest request;
     request.move_id = record_.id;
     request.zone = record_.zone;
@@ -229,7 +230,8 @@ Status SourceMove::stage() {
     ZF_TRY_STATUS(ensure_prepared());
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     ZF_TRY(const ZoneConfig config, ZoneStore(context_.root).config(lock_->name()));
-    ZF_TRY(const Manifest manifest, make_move_manifest(context_.root, config, record_.manifest));
+    ZF_TRY(const Manifest manifest,
+           make_move_manifest(context_.root, config_to_send(config, record_.shared), record_.manifest));
     StageRequest request;
     request.move_id = record_.id;
     request.manifest = manifest_text(manifest);

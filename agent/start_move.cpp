@@ -100,6 +100,9 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     report.shared = verdict.kind;
     if (report.shared == SharedKind::lun) report.storage = offer->text();
     for (Finding& finding : reply.findings) report.findings.push_back(std::move(finding));
+    if (demand.config.storage && report.shared != SharedKind::lun) {
+        report.findings.push_back(storage_left(demand.config));
+    }
     for (Finding& finding : verdict.findings) report.findings.push_back(std::move(finding));
     report.plan_hash = plan_hash(manifest, report);
     return {};

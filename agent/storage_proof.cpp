@@ -102,7 +102,9 @@ std::string offer_text(AgentContext& context, const ZoneConfig& config) {
         if (zone.name.str() != config.name) others.push_back(zone.zonepath);
     }
     const std::string problem = lun_problem(*at, config.zonepath, others);
-    if (problem.empty()) return lun_text(at->storage);
+    Storage lun = at->storage;
+    if (config.storage) lun.options = config.storage->options;
+    if (problem.empty()) return lun_text(lun);
     spdlog::debug("zone {} lies on no LUN that could be handed over: {}", config.name, problem);
     return kSharedDirectory;
 }
@@ -175,6 +177,12 @@ bool StorageOffer::is_proved_by(const CheckReply& reply) const {
     if (!zonepath_ || proof_.empty() || reply.proof != proof_ || reply.answer.empty()) return false;
     const auto answer = read_proof(zonepath_.get(), answer_name(move_id_));
     return answer && *answer == reply.answer;
+}
+
+Finding storage_left(const ZoneConfig& config) {
+    return storage_finding("STORAGE_LEFT", Side::source, Severity::warn, config.storage ? config.storage->uuid : "",
+                           "the zone's LUN is not handed over: its files travel, and the zone declares no LUN there",
+                           "let the target see the LUN, and move with --shared require");
 }
 
 StorageAnswer answer_offer(AgentContext& context, const ZoneConfig& config, const std::string& move_id,

@@ -55,6 +55,9 @@ struct StorageAnswer {
     std::string answer;
     std::vector<Finding> findings;  // severity: warn
 };
+// That the target will know nothing of the LUN that the zone declares here: its bytes travel.
+Finding storage_left(const ZoneConfig& config);
+
 StorageAnswer answer_offer(AgentContext& context, const ZoneConfig& config, const std::string& move_id,
                            const std::string& offer);
 

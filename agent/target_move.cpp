@@ -140,6 +140,7 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
     ZF_TRY(const ZoneName name, ZoneName::create(request.zone));
     if (manifest.config.name != request.zone) return Error(Errc::protocol, "the manifest is of another zone");
+    ZF_TRY_STATUS(check_declared(manifest.config, static_cast<SharedKind>(request.shared), request.storage));
     MoveDemand demand{manifest.config, request.source, request.tree_bytes, request.tree_entries,
                       !request.return_of.empty()};
     demand.shared = static_cast<SharedKind>(request.shared);
@@ -202,8 +203,11 @@ Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecor
     if (manifest.config.name != record.zone || manifest.config.zonepath != record.zonepath) {
         return Error(Errc::protocol, "the manifest is not of the zone that was prepared");
     }
-    // The zone is down meanwhile: only what the attach itself will ask. The host was judged when it was prepared.
+    if (!record.uses_kept_copy) ZF_TRY_STATUS(check_declared(manifest.config, record.shared, record.storage));
+    // The zone is down meanwhile: only what the attach itself will ask. The host was judged when it was prepared; what
+    // of it the zone may reach is judged again: this manifest need not be that one.
     ZF_TRY(std::vector<Finding> findings, check_packages(context, manifest, record.force));
+    for (Finding& finding : judge_reach(manifest.config)) findings.push_back(std::move(finding));
     std::erase_if(findings, [](const Finding& finding) { return finding.severity != Severity::block; });
     if (!findings.empty()) return findings;
     if (manifest.update && !record.force && !brings_no_bytes(record)) {
@@ -274,6 +278,7 @@ Status attach_here(AgentContext& context, const ZoneLock& lock, const MoveRecord
     AttachOptions options;
     options.force = record.force;
     options.uuid = record.zone_uuid;
+    options.host = context.settings.name;
     ZF_TRY(const Manifest manifest, parse_manifest(record.manifest));
     if (is_shared(record)) ZF_TRY_STATUS(write_manifest(context.root, record.zonepath, manifest));
     if (manifest.update && !record.force) {

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "agent/exit_codes.h"
+#include "agent/fence.h"
 #include "agent/gc.h"
 #include "agent/resolve.h"
 #include "agent/verb_request.h"
@@ -37,6 +38,7 @@ Result<Json> resolve_parked(const VerbRequest& request, const std::string& zone,
         return Error(Errc::in_doubt, (*owner)->host + " holds zone " + zone + " and may be running it")
             .remedy("only when that host is off, wiped or cut off for good: add --peer-is-fenced");
     }
+    ZF_TRY_STATUS(fence_host(request.context.root, request.context.settings, (*owner)->host, zone));
     ZF_TRY_STATUS(unpark(request.context, zone, "root"));
     return end_json(kExitOk, "zone " + zone + " belongs to this host", "zoneadm -z " + zone + " boot");
 }
@@ -52,6 +54,9 @@ Result<Json> serve_resolve(const VerbRequest& request) {
     if (!is_confirmed(request, record->zone)) return ask_for_name(request, record->zone, plan->risk);
     const PeerWord peer = ask_peer_about(request.context, *record);
     ZF_TRY_STATUS(check_deed(*record, plan->deed, peer, request.flag("fenced")));
+    if (request.flag("fenced")) {
+        ZF_TRY_STATUS(fence_host(request.context.root, request.context.settings, record->peer, record->zone));
+    }
     ZF_TRY_STATUS(carry_out(request.context, request.desk, *record, plan->deed, "root"));
     return follow_last(request, record->id);
 }

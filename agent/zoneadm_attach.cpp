@@ -173,10 +173,12 @@ Status detach_held(VerbContext& context, const HeldZone& held, ZoneState state) 
     if (state == ZoneState::installed && held.entry.state == ZoneState::installed) {
         ZF_TRY(const bool is_forgotten, forget_parked(context, held));
         if (is_forgotten) return {};
-        ZF_TRY(const std::string host, host_name());
+        ZF_TRY([[maybe_unused]] const bool is_new, bring_lun(context.root, held.entry.name, LunUse::boot));
+        ZF_TRY(const std::string host, context.host());
         ZF_TRY_STATUS(give_up_by_hand(context.root, held.lock, held.entry, host));
     }
-    return detach_zone(context.root, held.lock, held.entry.name, state);
+    ZF_TRY_STATUS(detach_zone(context.root, held.lock, held.entry.name, state));
+    return put_lun_away(context.root, held.config);
 }
 
 }  // namespace
@@ -193,6 +195,24 @@ int run_detach(VerbContext& context) {
     return 0;
 }
 
+namespace {
+
+int attach_as_asked(VerbContext& context, const HeldZone& held, const AttachArguments& arguments) {
+    // Also with -F: it is the packages that it leaves out, not what the zone needs to run at all.
+    if (held.entry.state == ZoneState::configured) {
+        if (const Status fits = require_host(context.root, held.config); !fits) return report_error(fits.error());
+    }
+    if (arguments.update.scope != UpdateScope::none) return update_held(context, held, arguments.update);
+    AttachOptions options;
+    const auto host = context.host();
+    if (!host) return report_error(host.error());
+    options.host = *host;
+    options.force = arguments.force;
+    return attach_held(context, held, options, arguments.update.as_json);
+}
+
+}  // namespace
+
 int run_attach(VerbContext& context) {
     const auto arguments = parse_attach(context.arguments);
     if (!arguments) return report_usage(kAttachUsage);
@@ -207,14 +227,18 @@ int run_attach(VerbContext& context) {
     if (!held) return report_error(held.error());
     if (arguments->mend) return mend_held(context, *held, arguments->update.as_json);
     if (const Status sound = verify_config(held->config); !sound) return report_error(sound.error());
-    // Also with -F: it is the packages that it leaves out, not what the zone needs to run at all.
+    bool is_mounted_for_it = false;
     if (held->entry.state == ZoneState::configured) {
-        if (const Status fits = require_host(context.root, held->config); !fits) return report_error(fits.error());
+        const auto lun = bring_lun(context.root, held->entry.name, LunUse::attach);
+        if (!lun) return report_error(lun.error());
+        is_mounted_for_it = *lun;
     }
-    if (updates) return update_held(context, *held, arguments->update);
-    AttachOptions options;
-    options.force = arguments->force;
-    return attach_held(context, *held, options, arguments->update.as_json);
+    const int done = attach_as_asked(context, *held, *arguments);
+    // Not this host's after all: the next host that attaches it must be able to mount it.
+    if (done != 0 && is_mounted_for_it) {
+        if (const Status away = put_lun_away(context.root, held->config); !away) tell("note: ", away.error().text());
+    }
+    return done;
 }
 
 }  // namespace zoneferry

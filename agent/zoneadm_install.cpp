@@ -19,6 +19,7 @@
 #include "core/image/install.h"
 #include "core/p2v/p2v_install.h"
 #include "core/update/crash_step.h"
+#include "core/zone/claim.h"
 
 namespace zoneferry {
 namespace {
@@ -156,6 +157,13 @@ int install_from_image(VerbContext& context, const HeldZone& held, const Install
     return tell(held.entry.name.str(), outcome, arguments);
 }
 
+Status hold_lun(VerbContext& context, const HeldZone& held) {
+    if (!held.config.storage) return {};
+    ZF_TRY(const std::string host, context.host());
+    ZF_TRY(const ZoneEntry entry, context.store.find(held.entry.name));
+    return hold_by_hand(context.root, entry, held.config, host);
+}
+
 }  // namespace
 
 int run_install(VerbContext& context) {
@@ -168,8 +176,13 @@ int run_install(VerbContext& context) {
     }
     const auto held = hold_zone(context);
     if (!held) return fail(held.error(), arguments->as_json, is_image ? 253 : 1);
-    if (!is_image) return install_ordinarily(context, *held, *arguments);
-    return install_from_image(context, *held, *arguments);
+    const auto lun = bring_lun(context.root, held->entry.name, LunUse::attach);
+    if (!lun) return fail(lun.error(), arguments->as_json, is_image ? 253 : 1);
+    const int done =
+        is_image ? install_from_image(context, *held, *arguments) : install_ordinarily(context, *held, *arguments);
+    if (done != 0) return done;
+    const Status is_held = hold_lun(context, *held);
+    return is_held ? 0 : fail(is_held.error(), arguments->as_json, 1);
 }
 
 }  // namespace zoneferry

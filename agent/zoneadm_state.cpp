@@ -6,6 +6,7 @@
 #include "core/attach/zone_tree.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "core/zone/claim.h"
 #include "core/zone/nspawn.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/zonepath.h"
@@ -91,6 +92,9 @@ int run_uninstall(VerbContext& context) {
     auto held = hold_zone(context);
     if (!held) return report_error(held.error());
     if (const Status may = check_removable(context, *held); !may) return report_error(may.error());
+    // An empty mount point must not be taken for the zone's tree.
+    if (const auto lun = bring_lun(context.root, held->entry.name, LunUse::boot); !lun)
+        return report_error(lun.error());
     const auto zonepath = open_zonepath(context.root, held->config.zonepath);
     if (zonepath) {
         if (const Status free = check_no_mounts(zonepath->get()); !free) return report_error(free.error());

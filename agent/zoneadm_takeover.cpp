@@ -6,16 +6,14 @@
 #include <cstdio>
 #include <iostream>
 
+#include "agent/fence.h"
 #include "core/base/clock.h"
 #include "core/base/files.h"
-#include "core/base/process.h"
 #include "core/base/text.h"
 #include "core/zone/claim.h"
 
 namespace zoneferry {
 namespace {
-
-constexpr int kFenceTimeoutMs = 60'000;
 
 std::string held_by(const std::string& zone, const OwnerRecord& holder) {
     return "zone " + zone + " is held by host " + printable(holder.host) + " since " +
@@ -38,16 +36,6 @@ Status ask_for_name(const std::string& zone, const OwnerRecord& holder) {
                 " attach -F --takeover --yes --peer-is-fenced");
 }
 
-Status fence(VerbContext& context, const std::string& zone, const OwnerRecord& holder) {
-    const std::string hook = context.root.at("/etc/zoneferry/fence");
-    if (!path_exists(hook)) return {};
-    ProcessOptions options;
-    options.timeout_ms = kFenceTimeoutMs;
-    Status done = run_checked({hook, holder.host, zone}, options);
-    if (done) return {};
-    return std::move(done).error().during("fencing " + printable(holder.host)).remedy("see " + hook);
-}
-
 Status audit(VerbContext& context, const std::string& text) {
     const std::string directory = context.root.at("/var/log/zoneferry");
     ZF_TRY_STATUS(make_directories(directory, 0755));
@@ -61,8 +49,7 @@ Status audit(VerbContext& context, const std::string& text) {
 Status take_over(VerbContext& context, const TakeoverArguments& arguments) {
     ZF_TRY(const HeldZone held, hold_zone(context));
     const std::string zone = held.entry.name.str();
-    ZF_TRY(const std::optional<OwnerRecord> holder,
-           holder_elsewhere(context.root, held.entry.name, held.config.zonepath));
+    ZF_TRY(const std::optional<OwnerRecord> holder, holder_elsewhere(context.root, held.entry.name, held.config));
     if (!holder) return {};
     if (held.entry.state != ZoneState::configured) {
         return Error(Errc::conflict, "zone " + zone + " is " + std::string(state_name(held.entry.state)) +
@@ -71,11 +58,15 @@ Status take_over(VerbContext& context, const TakeoverArguments& arguments) {
                     " --adopt");
     }
     if (!arguments.yes) ZF_TRY_STATUS(ask_for_name(zone, *holder));
-    ZF_TRY_STATUS(fence(context, zone, *holder));
-    ZF_TRY(const std::string host, host_name());
+    ZF_TRY(const Settings settings, load_settings(context.root));
+    const std::string& host = settings.name;
+    ZF_TRY_STATUS(fence_host(context.root, settings, holder->host, zone));
     ZF_TRY_STATUS(
         audit(context, "uid " + std::to_string(::getuid()) + " on " + host + " takes over: " + held_by(zone, *holder)));
-    return take_over_by_hand(context.root, held.lock, held.config.zonepath, *holder, host);
+    ZF_TRY(const bool is_new, bring_lun(context.root, held.entry.name, LunUse::take_over));
+    Status taken = take_over_by_hand(context.root, held.lock, held.config.zonepath, *holder, host);
+    if (!taken && is_new) (void)put_lun_away(context.root, held.config);
+    return taken;
 }
 
 }  // namespace zoneferry

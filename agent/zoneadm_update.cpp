@@ -142,6 +142,9 @@ int update_held(VerbContext& context, const HeldZone& held, const UpdateArgument
     AttachUpdateOptions options;
     options.scope = arguments.scope;
     options.undo = arguments.undo;
+    const auto host = context.host();
+    if (!host) return end(host.error(), arguments.as_json);
+    options.attach.host = *host;
     options.hooks.progress = [&](const UpdateProgress& progress) { line.show(progress); };
     options.hooks.at_step = crash_at_update_step;
     const auto outcome = attach_with_update(context.root, held.lock, options);

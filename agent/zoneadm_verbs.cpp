@@ -4,9 +4,15 @@
 
 #include <cstdio>
 
+#include "agent/settings.h"
 #include "agent/zoneadm_install_words.h"
 
 namespace zoneferry {
+
+Result<std::string> VerbContext::host() const {
+    ZF_TRY(const Settings settings, load_settings(root));
+    return settings.name;
+}
 
 const std::vector<Verb>& zoneadm_verbs() {
     static const std::vector<Verb> kVerbs{

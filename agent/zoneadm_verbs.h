@@ -18,6 +18,9 @@ struct VerbContext {
     Runtime runtime;
     std::optional<ZoneName> zone;
     std::vector<std::string> arguments;  // after the verb
+
+    // As owner records know this host: `name` of agent.toml, else the host name.
+    Result<std::string> host() const;
 };
 
 struct Verb {

@@ -44,11 +44,38 @@ std::string shared_storage(const HostRoot& root, const std::string& zonepath) {
     return storage.empty() ? kSharedDirectory : storage;
 }
 
+// The LUN of a zone: as its configuration declares it, else as a move has found it.
+Result<std::optional<Storage>> lun_of_zone(const std::optional<OwnerRecord>& ours, const ZoneConfig& config) {
+    if (auto declared = declared_lun(config)) {
+        ZF_TRY_STATUS(verify_config(config));
+        return declared;
+    }
+    if (!ours || ours->state != Ownership::owned || !is_lun(ours->storage)) return std::optional<Storage>();
+    ZF_TRY(Storage lun, parse_lun(ours->storage));
+    if (!is_at_or_below(config.zonepath, lun.mount_point)) return std::optional<Storage>();
+    return std::optional<Storage>(std::move(lun));
+}
+
+bool is_mount_point(const std::string& path) {
+    const auto at = mounted_at(path);
+    return at && at->storage.mount_point == path;
+}
+
+Status check_use(LunUse use, const std::optional<OwnerRecord>& record) {
+    switch (use) {
+        case LunUse::boot: return check_may_boot(record);
+        case LunUse::attach: return check_may_attach(record);
+        case LunUse::take_over: break;
+    }
+    return {};
+}
+
 // The device is nobody's again when it returns.
 Result<std::optional<OwnerRecord>> record_on_lun(const OwnerStore& owners, const Storage& lun,
                                                  const std::string& zonepath) {
     ZF_TRY(const UniqueFd top, open_lun_read_only(lun));
     const auto place = open_beneath(top.get(), zonepath_below(lun, zonepath), O_RDONLY | O_DIRECTORY);
+    if (!place && place.error().system_error() == ENOENT) return std::optional<OwnerRecord>();
     if (!place) return Error(place.error()).during("looking for " + zonepath + " on its storage");
     return owners.load_in(place->get(), zonepath);
 }
@@ -79,6 +106,17 @@ Status give_up_by_hand(const HostRoot& root, const ZoneLock& lock, const ZoneEnt
     return owners.set_free(record, entry.zonepath);
 }
 
+Status hold_by_hand(const HostRoot& root, const ZoneEntry& entry, const ZoneConfig& config, const std::string& host) {
+    if (!config.storage || !root.is_real()) return {};
+    OwnerStore owners(root);
+    ZF_TRY(const std::optional<OwnerRecord> before, owners.load(entry.name, config.zonepath));
+    if (before) return {};
+    OwnerRecord record = record_by_hand(before, entry.name, Ownership::owned, host);
+    record.zone_uuid = entry.uuid;
+    record.storage = shared_storage(root, config.zonepath);
+    return owners.claim(record, config.zonepath);
+}
+
 Status claim_by_hand(const HostRoot& root, const ZoneLock& lock, const std::string& zonepath, const std::string& host) {
     OwnerStore owners(root);
     ZF_TRY(const std::optional<OwnerRecord> before, owners.load(lock.name(), zonepath));
@@ -100,8 +138,14 @@ Status give_back_by_hand(const HostRoot& root, const ZoneLock& lock, const std::
 }
 
 Result<std::optional<OwnerRecord>> holder_elsewhere(const HostRoot& root, const ZoneName& zone,
-                                                    const std::string& zonepath) {
-    ZF_TRY(std::optional<OwnerRecord> record, OwnerStore(root).load(zone, zonepath));
+                                                    const ZoneConfig& config) {
+    const OwnerStore owners(root);
+    ZF_TRY(std::optional<OwnerRecord> record, owners.load(zone, config.zonepath));
+    const auto lun = declared_lun(config);
+    if (lun && root.is_real() && !is_mount_point(lun->mount_point)) {
+        ZF_TRY(const std::optional<OwnerRecord> beside, record_on_lun(owners, *lun, config.zonepath));
+        record = effective_record(record, beside);
+    }
     if (check_may_attach(record)) record.reset();
     return record;
 }
@@ -119,17 +163,29 @@ Status take_over_by_hand(const HostRoot& root, const ZoneLock& lock, const std::
     return OwnerStore(root).claim(record, zonepath);
 }
 
-Status bring_lun(const HostRoot& root, const ZoneName& zone) {
+Result<bool> bring_lun(const HostRoot& root, const ZoneName& zone, LunUse use) {
+    if (!root.is_real()) return false;
     const OwnerStore owners(root);
     ZF_TRY(const std::optional<OwnerRecord> ours, owners.load(zone, ""));
-    if (!ours || ours->state != Ownership::owned || !is_lun(ours->storage)) return {};
     ZF_TRY(const ZoneConfig config, ZoneStore(root).config(zone));
-    ZF_TRY(const Storage lun, parse_lun(ours->storage));
-    if (!is_at_or_below(config.zonepath, lun.mount_point)) return {};
-    if (const auto at = mounted_at(lun.mount_point); at && at->storage.mount_point == lun.mount_point) return {};
-    ZF_TRY(const std::optional<OwnerRecord> beside, record_on_lun(owners, lun, config.zonepath));
-    ZF_TRY_STATUS(check_may_boot(effective_record(ours, beside)));
-    return mount_lun(lun);
+    ZF_TRY(const std::optional<Storage> lun, lun_of_zone(ours, config));
+    if (!lun) return false;
+    if (is_mount_point(lun->mount_point)) {
+        // What a move has found may have been put elsewhere by hand since; a declaration says what must lie there.
+        if (config.storage) ZF_TRY_STATUS(mount_lun(*lun));
+        return false;
+    }
+    // What this host knows may be older than what lies there, but a zone that it gave away it does not boot.
+    if (use == LunUse::boot) ZF_TRY_STATUS(check_use(use, ours));
+    ZF_TRY(const std::optional<OwnerRecord> beside, record_on_lun(owners, *lun, config.zonepath));
+    ZF_TRY_STATUS(check_use(use, effective_record(ours, beside)));
+    ZF_TRY_STATUS(mount_lun(*lun));
+    return true;
+}
+
+Status put_lun_away(const HostRoot& root, const ZoneConfig& config) {
+    const auto lun = declared_lun(config);
+    return lun && root.is_real() ? unmount_lun(*lun) : Status();
 }
 
 }  // namespace zoneferry

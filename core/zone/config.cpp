@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/base/text.h"
+#include "core/zone/mount_options.h"
 #include "core/zone/name.h"
 
 namespace zoneferry {
@@ -133,6 +134,32 @@ void check_filesystem(const FsResource& fs, const ZoneConfig& config, Problems& 
     }
 }
 
+// It becomes a text of words (core/zone/storage.h), and a mount of this host that a peer may have asked for.
+void check_storage(const StorageResource& storage, const ZoneConfig& config, Problems& out) {
+    constexpr std::array<std::string_view, 4> kKinds{"wwid:", "dm:", "serial:", "file:"};
+    const auto is_one_word = [](std::string_view text) {
+        return text.size() <= 255 && std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+    };
+    if (storage.type.empty() ||
+        storage.type.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") != std::string::npos)
+        out.push_back("storage: type " + quoted(storage.type) + " is not a file system type");
+    if (!is_word(storage.uuid)) out.push_back("storage: uuid " + quoted(storage.uuid) + " is not one");
+    const bool is_named = std::any_of(kKinds.begin(), kKinds.end(), [&](std::string_view kind) {
+        return storage.device.starts_with(kind) && storage.device.size() > kind.size();
+    });
+    if (!storage.device.empty() && (!is_named || !is_one_word(storage.device))) {
+        out.push_back("storage: device " + quoted(storage.device) +
+                      " is not what a device carries (wwid:..., serial:..., dm:...)");
+    }
+    const std::string& place = storage.directory.empty() ? config.zonepath : storage.directory;
+    if (!is_plain_path(place) || place == "/" || !is_one_word(place)) {
+        out.push_back("storage: dir " + quoted(place) + " is not an absolute, plain path below /, without blanks");
+    } else if (!is_at_or_below(config.zonepath, place)) {
+        out.push_back("storage: the zonepath does not lie below " + quoted(place));
+    }
+    for (const std::string& problem : mount_option_problems(storage.options)) out.push_back("storage: " + problem);
+}
+
 void check_attr(const AttrResource& attr, Problems& out) {
     if (!is_word(attr.name)) out.push_back("attr: name " + quoted(attr.name) + " is not a plain word");
     const bool sound = (attr.type == "string") ||
@@ -169,6 +196,7 @@ void check_resources(const ZoneConfig& config, Problems& out) {
     for (const NetResource& net : config.nets) check_net(net, config.ip_type, out);
     for (const std::string& directory : config.inherited_directories) check_inherited(directory, config, out);
     for (const FsResource& fs : config.filesystems) check_filesystem(fs, config, out);
+    if (config.storage) check_storage(*config.storage, config, out);
     for (const AttrResource& attr : config.attrs) check_attr(attr, out);
     for (const RctlResource& rctl : config.rctls) check_rctl(rctl, out);
     for (const std::string& match : config.devices) {

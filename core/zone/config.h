@@ -33,6 +33,16 @@ struct FsResource {
     bool operator==(const FsResource&) const = default;
 };
 
+// The LUN that the zonepath lies on (core/zone/storage.h): mounted by the host that has the zone, and by no other.
+struct StorageResource {
+    std::string type;       // of the file system: "ext4"
+    std::string uuid;       // of the file system
+    std::string device;     // what the device carries: "wwid:naa.6001405..."; empty: any, but only one
+    std::string directory;  // where it is mounted in the global zone; empty: the zonepath
+    std::vector<std::string> options;
+    bool operator==(const StorageResource&) const = default;
+};
+
 struct AttrResource {
     std::string name;
     std::string type;  // boolean | int | string | uint
@@ -72,6 +82,7 @@ struct ZoneConfig {
     std::vector<NetResource> nets;
     std::vector<std::string> inherited_directories;  // inherit-pkg-dir
     std::vector<FsResource> filesystems;
+    std::optional<StorageResource> storage;
     std::vector<AttrResource> attrs;
     std::vector<std::string> devices;          // device match
     std::vector<std::string> deleted_devices;  // deleted-device match: obsolete, must stay readable

@@ -86,6 +86,17 @@ private:
         return {};
     }
 
+    Status read_storage(const Node& node) {
+        ZF_TRY_STATUS(refuse_twice(node, ""));
+        ZF_TRY_STATUS(xml_.check_attributes(node, {"type!", "uuid!", "device", "directory"}));
+        StorageResource storage{
+            text_of(node, "type"), text_of(node, "uuid"), text_of(node, "device"), text_of(node, "directory"), {}};
+        ZF_TRY_STATUS(read_children(node, "fsoption",
+                                    [&](const Node& option) { return read_into(option, "name", storage.options); }));
+        config_.storage = std::move(storage);
+        return {};
+    }
+
     Status read_inherited(const Node& node) {
         ZF_TRY(std::string directory, read_single(node, "directory"));
         ZF_TRY_STATUS(refuse_twice(node, directory));
@@ -147,6 +158,7 @@ private:
     Status read_child(const Node& node) {
         const std::string_view name = node.name();
         if (name == "filesystem") return read_filesystem(node);
+        if (name == "storage") return read_storage(node);
         if (name == "inherited-pkg-dir") return read_inherited(node);
         if (name == "network") return read_network(node);
         if (name == "device") return read_into(node, "match", config_.devices);
@@ -204,6 +216,16 @@ void write_filesystems(const ZoneConfig& config, Node zone) {
     }
 }
 
+void write_storage(const ZoneConfig& config, Node zone) {
+    if (!config.storage) return;
+    Node node = zone.append_child("storage");
+    set(node, "type", config.storage->type);
+    set(node, "uuid", config.storage->uuid);
+    set_if(node, "device", config.storage->device);
+    set_if(node, "directory", config.storage->directory);
+    write_single(node, "fsoption", "name", config.storage->options);
+}
+
 void write_networks(const ZoneConfig& config, Node zone) {
     for (const NetResource& net : config.nets) {
         Node node = zone.append_child("network");
@@ -244,6 +266,7 @@ void write_zone_element(const ZoneConfig& config, Node zone) {
     set_if(zone, "scheduling-class", config.scheduling_class);
     write_single(zone, "inherited-pkg-dir", "directory", config.inherited_directories);
     write_filesystems(config, zone);
+    write_storage(config, zone);
     write_networks(config, zone);
     write_single(zone, "device", "match", config.devices);
     write_single(zone, "deleted-device", "match", config.deleted_devices);

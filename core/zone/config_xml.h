@@ -4,6 +4,7 @@
 //   <!-- do not edit -->
 //   <zone name zonepath autoboot [ip-type pool limitpriv bootargs brand scheduling-class version="1"]>
 //     filesystem(special raw directory type; fsoption(name)*)  inherited-pkg-dir(directory)
+//     storage(type uuid device directory; fsoption(name)*): ours, not Solaris'
 //     network(address physical defrouter)  device(match)  deleted-device(match)  dataset(name)
 //     rctl(name; rctl-value(priv limit action)*)  attr(name type value)  tmp_pool(importance)
 //     pset(ncpu_min ncpu_max)  mcap(physcap)

@@ -10,10 +10,11 @@
 #include "core/base/clock.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "core/zone/state_binding.h"
 #include "core/zone/index.h"
 #include "core/zone/lease.h"
 #include "core/zone/owner_seal.h"
+#include "core/zone/state_binding.h"
+#include "core/zone/storage.h"
 
 namespace zoneferry {
 namespace {
@@ -220,7 +221,9 @@ Result<std::optional<OwnerRecord>> OwnerStore::load(const ZoneName& zone, const 
 Status OwnerStore::write_beside(const OwnerRecord& record, const std::string& zonepath) {
     ZF_TRY(const std::string seal, make_seal(root_, owner_record_text(record)));
     ZF_TRY(const UniqueFd directory, open_directory(root_.at(zonepath)));
-    return replace_file_at(directory.get(), kZonepathName, owner_record_text(record, seal), 0600);
+    ZF_TRY_STATUS(replace_file_at(directory.get(), kZonepathName, owner_record_text(record, seal), 0600));
+    if (is_lun(record.storage)) settle_lun(directory.get());
+    return {};
 }
 
 Result<bool> OwnerStore::is_sealed_here(const std::string& zonepath) const {

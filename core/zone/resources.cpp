@@ -63,6 +63,15 @@ void add_filesystems(const ZoneConfig& config, std::vector<Resource>& out) {
     }
 }
 
+void add_storage(const ZoneConfig& config, std::vector<Resource>& out) {
+    if (!config.storage) return;
+    Resource resource{"storage", {{"type", config.storage->type}, {"uuid", config.storage->uuid}}};
+    if (!config.storage->device.empty()) resource.properties.emplace_back("device", config.storage->device);
+    if (!config.storage->directory.empty()) resource.properties.emplace_back("dir", config.storage->directory);
+    for (const std::string& option : config.storage->options) resource.properties.emplace_back("options", option);
+    out.push_back(std::move(resource));
+}
+
 void add_networks(const ZoneConfig& config, std::vector<Resource>& out) {
     for (const NetResource& net : config.nets) {
         Resource resource{"net", {}};
@@ -100,11 +109,10 @@ Status set_one(ZoneConfig& config, const Resource& r) {
     if (r.type == "net") {
         config.nets.push_back({r.get("address"), r.get("physical"), r.get("defrouter")});
     } else if (r.type == "fs") {
-        FsResource fs{r.get("special"), r.get("raw"), r.get("dir"), r.get("type"), {}};
-        for (const auto& [name, value] : r.properties) {
-            if (name == "options") fs.options.push_back(value);
-        }
-        config.filesystems.push_back(std::move(fs));
+        config.filesystems.push_back({r.get("special"), r.get("raw"), r.get("dir"), r.get("type"), r.all("options")});
+    } else if (r.type == "storage") {
+        if (config.storage) return invalid("storage is there twice");
+        config.storage = StorageResource{r.get("type"), r.get("uuid"), r.get("device"), r.get("dir"), r.all("options")};
     } else if (r.type == "inherit-pkg-dir") {
         config.inherited_directories.push_back(r.get("dir"));
     } else if (r.type == "attr") {
@@ -117,8 +125,7 @@ Status set_one(ZoneConfig& config, const Resource& r) {
         config.datasets.push_back(r.get("name"));
     } else if (r.type == "rctl") {
         RctlResource rctl{r.get("name"), {}};
-        for (const auto& [name, text] : r.properties) {
-            if (name != "value") continue;
+        for (const std::string& text : r.all("value")) {
             ZF_TRY(RctlValue value, parse_value(text));
             rctl.values.push_back(std::move(value));
         }
@@ -142,10 +149,19 @@ std::string Resource::get(std::string_view property) const {
     return "";
 }
 
+std::vector<std::string> Resource::all(std::string_view property) const {
+    std::vector<std::string> values;
+    for (const auto& [name, value] : properties) {
+        if (name == property) values.push_back(value);
+    }
+    return values;
+}
+
 const std::vector<ResourceType>& resource_types() {
     static const std::vector<ResourceType> kTypes{
         {"inherit-pkg-dir", {"dir"}, {"dir"}, nullptr},
         {"fs", {"dir", "special", "raw", "type", "options"}, {"dir", "special", "type"}, "options"},
+        {"storage", {"type", "uuid", "device", "dir", "options"}, {"type", "uuid"}, "options"},
         {"net", {"address", "physical", "defrouter"}, {"physical"}, nullptr},
         {"device", {"match"}, {"match"}, nullptr},
         {"deleted-device", {"match"}, {"match"}, nullptr},  // obsolete; kept so that an export loses nothing
@@ -170,6 +186,7 @@ std::vector<Resource> resources_of(const ZoneConfig& config) {
     for (const std::string& directory : config.inherited_directories)
         out.push_back({"inherit-pkg-dir", {{"dir", directory}}});
     add_filesystems(config, out);
+    add_storage(config, out);
     add_networks(config, out);
     for (const std::string& match : config.devices) out.push_back({"device", {{"match", match}}});
     for (const std::string& match : config.deleted_devices) out.push_back({"deleted-device", {{"match", match}}});
@@ -191,6 +208,7 @@ Status set_resources(ZoneConfig& config, const std::vector<Resource>& resources)
     ZoneConfig changed = config;
     changed.inherited_directories.clear();
     changed.filesystems.clear();
+    changed.storage.reset();
     changed.nets.clear();
     changed.devices.clear();
     changed.deleted_devices.clear();

@@ -12,10 +12,12 @@
 namespace zoneferry {
 
 struct Resource {
-    std::string type;  // net | fs | inherit-pkg-dir | attr | device | rctl | dataset | capped-memory | dedicated-cpu
+    std::string
+        type;  // net | fs | storage | inherit-pkg-dir | attr | device | rctl | dataset | capped-memory | dedicated-cpu
     std::vector<std::pair<std::string, std::string>> properties;  // in order; "options" and "value" may repeat
 
     std::string get(std::string_view property) const;  // the first; empty: none
+    std::vector<std::string> all(std::string_view property) const;
     bool operator==(const Resource&) const = default;
 };
 

@@ -95,7 +95,12 @@ Result<RuntimeStatus> Runtime::status(const ZoneName& name) const {
 }
 
 Status Runtime::check_bootable(const ZoneEntry& entry, const ZoneConfig& config) const {
-    ZF_TRY_STATUS(bring_lun(root_, entry.name));
+    if (entry.state == ZoneState::installed) {
+        ZF_TRY([[maybe_unused]] const bool is_new, bring_lun(root_, entry.name, LunUse::boot));
+        ZF_TRY(const std::string host,
+               host_name());  // of a zone that was declared to lie on a LUN since it was installed
+        ZF_TRY_STATUS(hold_by_hand(root_, entry, config, host));
+    }
     ZF_TRY_STATUS(may_boot(root_, entry.name, config.zonepath));
     if (entry.state != ZoneState::installed) {
         return Error(Errc::conflict,

@@ -8,11 +8,14 @@
 //
 // The text of a LUN, as it stands in an owner record and travels; words without blanks, "-" for an empty one:
 //
-//     lun ext4 4ab1d5c2-... wwid:naa.600140500 10737418240 /export/zones/web01
-//         type UUID         device             bytes       mount point
+//     lun ext4 4ab1d5c2-... wwid:naa.600140500 10737418240 /export/zones/web01 noatime,discard
+//         type UUID         device             bytes       mount point         options; left out if there are none
 //
 // A device is named by what it carries through every path to it: the WWID (SCSI, NVMe), a serial number (virtio), the
 // device mapper's UUID, and for a loop device its image ("file:DEVICE:INODE:OFFSET").
+//
+// A LUN may be declared in the zone's configuration (zonecfg: add storage). Then its size is not known, and its device
+// need not be: declared_lun().
 #pragma once
 
 #include <cstdint>
@@ -24,23 +27,30 @@
 #include "core/base/fd.h"
 #include "core/base/host_root.h"
 #include "core/base/result.h"
+#include "core/zone/config.h"
 
 namespace zoneferry {
 
 inline constexpr const char* kSharedDirectory = "directory";
 
 struct Storage {
-    std::string file_system;       // "ext4"
-    std::string uuid;              // of the file system; empty: none
-    std::string device_id;         // empty: no block device, or one that carries nothing
-    std::uint64_t size_bytes = 0;  // of the device; 0: none
-    std::string mount_point;       // in the global zone
+    std::string file_system;           // "ext4"
+    std::string uuid;                  // of the file system; empty: none
+    std::string device_id;             // empty: no block device, or one that carries nothing
+    std::uint64_t size_bytes = 0;      // of the device; 0: none
+    std::string mount_point;           // in the global zone
+    std::vector<std::string> options;  // those of mount_options.h only
     bool operator==(const Storage&) const = default;
 };
 
 bool is_lun(std::string_view storage);
 std::string lun_text(const Storage& storage);
 Result<Storage> parse_lun(std::string_view text);  // Errc::invalid
+
+// The LUN that the configuration declares; nullopt: it declares none.
+std::optional<Storage> declared_lun(const ZoneConfig& config);
+// Is what is mounted, or what a device carries, that LUN? What a declaration leaves open fits everything. Purely.
+bool is_lun_on(const Storage& wanted, const Storage& found);
 
 // Where a path of the global zone lies now. Reads only.
 struct MountedAt {
@@ -74,6 +84,10 @@ Status mount_lun(const Storage& lun);
 // Its file system, read-only and without replaying a log, at no path: it is gone when the descriptor is closed, also
 // after a SIGKILL.
 Result<UniqueFd> open_lun_read_only(const Storage& lun);
+// What was written there lies at its place on the device and not in a log only, so that a host that looks at the device
+// without replaying a log, while it is mounted here, sees it. file: any descriptor on it. Fails on nothing that it can
+// do without.
+void settle_lun(int file);
 // Unmounted everywhere on this host when it returns: nobody holds the device any more. Not mounted: nothing to do.
 Status unmount_lun(const Storage& lun);
 

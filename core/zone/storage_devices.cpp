@@ -15,7 +15,7 @@
 
 #include "core/base/files.h"
 #include "core/base/text.h"
-#include "core/zone/config.h"
+#include "core/zone/mount_options.h"
 #include "core/zone/storage.h"
 
 namespace zoneferry {
@@ -141,6 +141,8 @@ Result<MountedAt> mounted_at(const std::string& path) {
     MountedAt at;
     at.storage.file_system = text_or_empty(mnt_fs_get_fstype(fs));
     at.storage.mount_point = text_or_empty(mnt_fs_get_target(fs));
+    at.storage.options =
+        options_to_carry(text_or_empty(mnt_fs_get_vfs_options(fs)), text_or_empty(mnt_fs_get_fs_options(fs)));
     at.is_whole = text_or_empty(mnt_fs_get_root(fs)) == "/";
     look_at_device(text_or_empty(mnt_fs_get_srcpath(fs)), at);
     return at;

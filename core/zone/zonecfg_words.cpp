@@ -37,6 +37,8 @@ void add_values(std::string_view open_type, Candidates& out) {
             out.emplace_back(each);
     } else if (open_type == "fs") {
         for (const char* each : {"type=lofs", "type=tmpfs"}) out.emplace_back(each);
+    } else if (open_type == "storage") {
+        for (const char* each : {"type=ext4", "type=xfs"}) out.emplace_back(each);
     } else if (open_type == "attr") {
         for (const char* each : {"type=boolean", "type=int", "type=string", "type=uint"}) out.emplace_back(each);
     }

@@ -63,13 +63,27 @@ bool scattered_writes(const PassPaths& paths) {
     for (int round = 0; round < 3; ++round) {
         for (int i = 0; i < 64; ++i) {
             block.assign(16384, static_cast<char>('a' + i % 26 + round));
-            (void)::pwrite(fd.get(), block.data(), block.size(),
-                           static_cast<off_t>(random() % ((512U << 20U) - 16384)));
+            const auto at = static_cast<off_t>(random() % ((512U << 20U) - 16384));
+            if (::pwrite(fd.get(), block.data(), block.size(), at) < 0) return false;
         }
         ::usleep(50'000);
         if (!timed_pass(paths, "512 MiB, 64 writes of 16 KiB")) return false;
     }
     return remove_tree(paths.source + "/database").has_value() && timed_pass(paths, "removed");
+}
+
+// As the source does it: once while the zone runs, then when it is halted.
+bool timed_digests(const PassPaths& paths, const std::string& label) {
+    for (const char* which : {"first digest", "second digest"}) {
+        const auto start = std::chrono::steady_clock::now();
+        const auto digest = digest_path(
+            paths.source, {.excluded = {}, .threads = 2, .stop = {}, .digests_path = paths.catalog + ".digests"});
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+        if (!digest) return std::fprintf(stderr, "%s\n", digest.error().text().c_str()), false;
+        std::printf("%-34s %8.3f s  %10.3f MB read\n", (label + which).c_str(), took.count(),
+                    static_cast<double>(digest->bytes_read) / 1e6);
+    }
+    return remove_file(paths.catalog + ".digests").has_value();
 }
 
 bool many_entries(const PassPaths& paths, int entries) {
@@ -82,6 +96,7 @@ bool many_entries(const PassPaths& paths, int entries) {
     }
     ::usleep(50'000);
     if (!timed_pass(paths, label + "full") || !timed_pass(paths, label + "nothing changed")) return false;
+    if (!timed_digests(paths, label)) return false;
     for (int i = 0; i < entries; i += 100) {
         write_file(paths.source + "/" + std::to_string(i / 1000) + "/file" + std::to_string(i), 64, random);
     }

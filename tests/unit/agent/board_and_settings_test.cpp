@@ -1,10 +1,14 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
 #include <thread>
 
 #include "agent/exit_codes.h"
+#include "agent/fence.h"
 #include "agent/move_board.h"
 #include "agent/report.h"
 #include "agent/settings.h"
+#include "core/base/files.h"
 #include "tests/support/fake_packages.h"
 #include "tests/support/temp_directory.h"
 
@@ -73,6 +77,33 @@ TEST_F(SettingsFiles, DefaultsWithoutAnyFile) {
     EXPECT_EQ(settings->quiesced_retry_s, 60);
     EXPECT_EQ(settings->answer_s, 30);
     EXPECT_EQ(settings->boot_wait_s, 60);
+    EXPECT_EQ(settings->fence_hook, "");
+    EXPECT_EQ(settings->fence_timeout_s, 60);
+}
+
+TEST_F(SettingsFiles, TheFenceIsRunWithHostAndZoneAndItsWordCounts) {
+    const auto fence = [&](const std::string& more) {
+        put("agent.toml", "name = \"a\"\nfence_timeout_s = 1\n" + more);
+        return fence_host(HostRoot(directory.path()), *load(), "host2", "web01");
+    };
+    const auto write_hook = [&](const std::string& path, const std::string& script) {
+        write_file(directory.path() + path, "#!/bin/sh\n" + script + "\n");
+        ASSERT_EQ(::chmod((directory.path() + path).c_str(), 0755), 0);
+    };
+    EXPECT_TRUE(fence("")) << "none is there";
+    const std::string said = directory.path() + "/said";
+    write_hook("/etc/zoneferry/fence", "echo \"$# $1 $2\" >" + said);
+    EXPECT_TRUE(fence(""));
+    EXPECT_EQ(*read_file(said, 100), "2 host2 web01\n");
+    EXPECT_FALSE(fence("fence_hook = \"/opt/cut\"\n")) << "it is named, and not there";
+    write_hook("/opt/cut", "exit 1");
+    EXPECT_FALSE(fence("fence_hook = \"/opt/cut\"\n"));
+    write_hook("/opt/cut", "exec sleep 30");
+    EXPECT_EQ(fence("fence_hook = \"/opt/cut\"\n").error().code(), Errc::timed_out);
+    write_hook("/opt/cut", "exit 0");
+    EXPECT_TRUE(fence("fence_hook = \"/opt/cut\"\n"));
+    put("agent.toml", "fence_hook = \"cut\"\n");
+    EXPECT_FALSE(load()) << "a path that depends on where one stands";
 }
 
 TEST_F(SettingsFiles, LaterFilesOverrideInTheOrderOfTheirNames) {

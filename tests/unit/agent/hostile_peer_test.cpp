@@ -383,6 +383,31 @@ TEST_F(TwoAgents, AfterThePromiseNothingIsWrittenAnyMore) {
     EXPECT_EQ(code_of(talk.ask<PassReady>(pass)), Errc::conflict);
 }
 
+// What was judged when it was prepared need not be what is staged.
+TEST_F(TwoAgents, WhatIsStagedReachesNoFurtherThanWhatWasPrepared) {
+    one.make_zone("web01", "/zones/web01");
+    PeerSession talk = session(one, "host2");
+    const PrepareRequest request = prepare_of(one, "web01", "ab");
+    ASSERT_TRUE(talk.ask<PrepareReply>(request));
+    ASSERT_TRUE(make_directories(staging_path(two.root(), "/zones/web01", "ab") + "/root", 0755));
+    const auto staged = [&](auto change) {
+        Manifest manifest = *parse_manifest(request.manifest);
+        change(manifest.config);
+        StageRequest stage;
+        stage.move_id = "ab";
+        stage.manifest = manifest_text(manifest);
+        return talk.ask<StageReply>(stage);
+    };
+    const auto reaching = staged([](ZoneConfig& config) { config.filesystems = {{"/etc", "", "/mnt", "lofs", {}}}; });
+    ASSERT_TRUE(reaching) << reaching.error().text();
+    EXPECT_FALSE(reaching->ready);
+    EXPECT_EQ(code_of(staged([](ZoneConfig& config) {
+                  config.storage = StorageResource{"ext4", "4ab1", "", "", {}};
+              })),
+              Errc::protocol);
+    EXPECT_NE(two.phase("ab"), Phase::ready);
+}
+
 // ---- the janitor ----------------------------------------------------------------------------------------
 
 TEST_F(TwoAgents, APromiseOutlivesASourceThatHasForgottenEverything) {

@@ -154,6 +154,7 @@ TEST(Preflight, TheSource) {
     EXPECT_EQ(found([](SourceView& v) { v.busy_move = "ab"; }), List{"MOVE_IN_PROGRESS"});
     EXPECT_EQ(found([](SourceView& v) { v.mounts_inside = {"/a", "/b"}; }), (List{"MOUNTED_INSIDE", "MOUNTED_INSIDE"}));
     EXPECT_EQ(found([](SourceView& v) { v.runtime_present = false; }), List{"RUNTIME_MISSING"});
+    EXPECT_EQ(found([](SourceView& v) { v.storage_problem = "elsewhere"; }), List{"STORAGE_DIFFERS"});
 }
 
 TEST(Preflight, SpaceNeeded) {

@@ -103,6 +103,31 @@ TEST(Handover, is_promised_only_for_the_tree_that_was_frozen_for_this_move) {
     EXPECT_TRUE(refused([](OwnerRecord& record) { record.state = Ownership::owned; }));
 }
 
+TEST(SharedMove, a_target_is_told_of_a_declared_lun_only_when_it_gets_that_lun) {
+    ZoneConfig config;
+    config.name = "web01";
+    config.zonepath = "/export/zones/web01";
+    const std::string lun = "lun ext4 4ab1 wwid:naa.6 4096 /export/zones/web01 noatime";
+    EXPECT_TRUE(check_declared(config, SharedKind::none, ""));
+    EXPECT_TRUE(check_declared(config, SharedKind::lun, lun)) << "found, not declared";
+    config.storage = StorageResource{"ext4", "4ab1", "wwid:naa.6", "", {"noatime"}};
+    EXPECT_TRUE(config_to_send(config, SharedKind::lun).storage);
+    for (const SharedKind kind : {SharedKind::none, SharedKind::directory}) {
+        EXPECT_FALSE(config_to_send(config, kind).storage);
+        EXPECT_EQ(check_declared(config, kind, "").error().code(), Errc::protocol);
+    }
+    EXPECT_TRUE(check_declared(config, SharedKind::lun, lun));
+    const auto refused = [&](auto change) {
+        ZoneConfig other = config;
+        change(*other.storage);
+        EXPECT_FALSE(check_declared(other, SharedKind::lun, lun));
+    };
+    refused([](StorageResource& s) { s.uuid = "4ab2"; });
+    refused([](StorageResource& s) { s.device = "wwid:naa.7"; });
+    refused([](StorageResource& s) { s.directory = "/export"; });
+    refused([](StorageResource& s) { s.options.clear(); });
+}
+
 TEST(SharedMove, says_what_stands_in_owner_records) {
     MoveRecord record = incoming();
     EXPECT_EQ(storage_of_owner(record), "directory");

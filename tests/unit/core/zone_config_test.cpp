@@ -21,6 +21,8 @@ ZoneConfig full_config() {
     config.inherited_directories = {"/usr", "/opt/tools"};
     config.filesystems = {{"/export/data", "", "/data", "lofs", {"nodevices", "ro"}},
                           {"/dev/sdb1", "/dev/rsdb1", "/db", "ext4", {}}};
+    config.storage = StorageResource{
+        "ext4", "4ab1d5c2-01", "wwid:naa.600140500", "/export/zones", {"noatime", "commit=30", "discard"}};
     config.attrs = {{"comment", "string", "a <b> & \"c\" 'd' \xc3\xa4"},
                     {"n", "int", "-3"},
                     {"u", "uint", "3"},

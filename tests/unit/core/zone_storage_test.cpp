@@ -6,6 +6,7 @@
 #include "core/base/files.h"
 #include "core/zone/claim.h"
 #include "core/zone/lease.h"
+#include "core/zone/mount_options.h"
 #include "core/zone/owner_seal.h"
 #include "core/zone/storage.h"
 #include "tests/support/temp_directory.h"
@@ -15,7 +16,7 @@ namespace {
 
 constexpr const char* kUuid = "01234567-89ab-4def-8123-456789abcdef";
 
-Storage lun() { return {"ext4", "4ab1d5c2", "wwid:naa.600140500", 1U << 30U, "/export/zones/web01"}; }
+Storage lun() { return {"ext4", "4ab1d5c2", "wwid:naa.600140500", 1U << 30U, "/export/zones/web01", {}}; }
 
 TEST(Lun, its_text_is_read_back_and_any_damage_is_refused) {
     const std::string text = lun_text(lun());
@@ -24,6 +25,13 @@ TEST(Lun, its_text_is_read_back_and_any_damage_is_refused) {
     Storage nameless = lun();
     nameless.device_id.clear();
     EXPECT_EQ(*parse_lun(lun_text(nameless)), nameless);
+    Storage with_options = lun();
+    with_options.options = {"noatime", "commit=30"};
+    EXPECT_EQ(lun_text(with_options), text + " noatime,commit=30");
+    EXPECT_EQ(*parse_lun(lun_text(with_options)), with_options);
+    for (const char* hostile : {" errors=panic", " noatime,norecovery", " logdev=/dev/sda", " ", " noatime,", " x y"}) {
+        EXPECT_FALSE(parse_lun(text + hostile)) << hostile;
+    }
     for (const char* bad :
          {"", "directory", "lun", "lun ext4 u d 1 /", "lun ext4 u d 1 /../x", "lun ext4 u d x /x", "lun ext4 - d 1 /x",
           "lun ../e u d 1 /x", "lun ext4 u d 1 /x more", "lun ext4 u d 1 x", "lun ext4  d 1 /x"}) {
@@ -51,6 +59,95 @@ TEST(Lun, is_found_by_what_it_carries) {
     Storage other = lun();
     other.uuid = "4ab1d5c3";
     EXPECT_EQ(find_lun(lun(), {device_with("/dev/sdc", other)}).code, "STORAGE_MISSING");
+}
+
+ZoneConfig config_with(const StorageResource& storage) {
+    ZoneConfig config;
+    config.name = "web01";
+    config.zonepath = "/export/zones/web01";
+    config.storage = storage;
+    return config;
+}
+
+TEST(DeclaredLun, fits_what_its_configuration_leaves_open) {
+    EXPECT_FALSE(declared_lun(ZoneConfig()));
+    const Storage any = *declared_lun(config_with({"ext4", "4ab1d5c2", "", "", {"noatime"}}));
+    EXPECT_EQ(any.mount_point, "/export/zones/web01");
+    EXPECT_EQ(any.options, std::vector<std::string>{"noatime"});
+    EXPECT_TRUE(is_lun_on(any, lun()));
+    EXPECT_EQ(find_lun(any, {device_with("/dev/sdb", lun())}).device, "/dev/sdb");
+    EXPECT_EQ(find_lun(any, {device_with("/dev/sdb", lun()), device_with("/dev/sdc", lun())}).device, "/dev/sdb");
+    Storage clone = lun();
+    clone.device_id = "wwid:naa.600140501";
+    const std::vector<BlockDevice> both{device_with("/dev/sdb", lun()), device_with("/dev/sdc", clone)};
+    EXPECT_EQ(find_lun(any, both).code, "STORAGE_CLONE") << "which of the two is meant, nobody said";
+    const Storage named = *declared_lun(config_with({"ext4", "4ab1d5c2", clone.device_id, "/export", {}}));
+    EXPECT_EQ(named.mount_point, "/export");
+    EXPECT_EQ(find_lun(named, both).device, "/dev/sdc");
+    EXPECT_FALSE(is_lun_on(named, lun()));
+    EXPECT_EQ(find_lun(named, {both[0]}).code, "STORAGE_CLONE");
+    EXPECT_EQ(find_lun(any, {device_with("/dev/sdb", lun(), true)}).code, "STORAGE_MOUNTED");
+    Storage other_type = lun();
+    other_type.file_system = "xfs";
+    EXPECT_FALSE(is_lun_on(any, other_type));
+}
+
+TEST(DeclaredLun, is_refused_when_it_could_not_be_one) {
+    const StorageResource good{"ext4", "4ab1d5c2", "wwid:naa.6", "/export/zones", {"noatime"}};
+    EXPECT_TRUE(verify_config(config_with(good)));
+    const auto refused = [&](auto change) {
+        StorageResource storage = good;
+        change(storage);
+        EXPECT_FALSE(verify_config(config_with(storage)));
+    };
+    refused([](StorageResource& s) { s.type = ""; });
+    refused([](StorageResource& s) { s.type = "../ext4"; });
+    refused([](StorageResource& s) { s.uuid = ""; });
+    refused([](StorageResource& s) { s.uuid = "a b"; });
+    refused([](StorageResource& s) { s.device = "/dev/sdb"; });
+    refused([](StorageResource& s) { s.device = "wwid:"; });
+    refused([](StorageResource& s) { s.device = "wwid:a b"; });
+    refused([](StorageResource& s) { s.directory = "/"; });
+    refused([](StorageResource& s) { s.directory = "/export/other"; });
+    refused([](StorageResource& s) { s.directory = "/export/../export"; });
+    refused([](StorageResource& s) { s.options = {"errors=panic"}; });
+    refused([](StorageResource& s) { s.options.assign(kMountOptionsMax + 1, "noatime"); });
+}
+
+TEST(MountOptions, only_those_of_the_list_go_along) {
+    for (const char* good : {"noatime", "discard", "discard=async", "commit=30", "data=journal", "errors=remount-ro",
+                             "compress=zstd", "compress-force=zstd:3", "logbsize=64k", "allocsize=1m", "stripe=16"}) {
+        EXPECT_TRUE(is_mount_option_allowed(good)) << good;
+    }
+    for (const char* bad : {"",
+                            "rw",
+                            "ro",
+                            "errors=panic",
+                            "data=writeback",
+                            "barrier=0",
+                            "nobarrier",
+                            "norecovery",
+                            "nouuid",
+                            "noload",
+                            "logdev=/dev/sda",
+                            "rtdev=/dev/sda",
+                            "journal_path=/dev/sda",
+                            "journal_dev=1",
+                            "subvol=/",
+                            "source=/dev/sda",
+                            "commit=0",
+                            "commit=301",
+                            "commit=x",
+                            "compress=zstd:99",
+                            "compress=none",
+                            "logbsize=k",
+                            "noatime,ro",
+                            "init_itable=0"}) {
+        EXPECT_FALSE(is_mount_option_allowed(bad)) << bad;
+    }
+    EXPECT_EQ(options_to_carry("rw,noatime", "rw,discard,errors=panic,commit=5,noatime"),
+              (std::vector<std::string>{"noatime", "discard", "commit=5"}));
+    EXPECT_TRUE(options_to_carry("rw,relatime", "rw,attr2,inode64,noquota").empty());
 }
 
 TEST(Lun, can_be_handed_over_only_if_nothing_else_is_on_it) {
@@ -224,7 +321,8 @@ TEST_F(ByHand, who_detaches_gives_it_to_who_attaches_next) {
 
 TEST_F(ByHand, a_takeover_raises_the_epoch_and_waits_for_the_lease) {
     ASSERT_TRUE(OwnerStore(one_).save(record_of(5, Ownership::owned, "host1"), "/z/web01"));
-    const auto holder = holder_elsewhere(two_, name_, "/z/web01");
+    const ZoneConfig config = *ZoneStore(two_).config(name_);
+    const auto holder = holder_elsewhere(two_, name_, config);
     ASSERT_TRUE(holder && *holder);
     EXPECT_EQ((*holder)->host, "host1");
     {
@@ -237,7 +335,7 @@ TEST_F(ByHand, a_takeover_raises_the_epoch_and_waits_for_the_lease) {
     EXPECT_FALSE(may_boot(one_, name_, "/z/web01")) << "the former owner comes back";
     EXPECT_EQ(OwnerStore(one_).save(record_of(5, Ownership::owned, "host1"), "/z/web01").error().code(),
               Errc::not_owner);
-    EXPECT_FALSE(*holder_elsewhere(two_, name_, "/z/web01"));
+    EXPECT_FALSE(*holder_elsewhere(two_, name_, config));
 }
 
 }  // namespace

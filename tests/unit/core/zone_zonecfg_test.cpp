@@ -60,6 +60,7 @@ set name=zone.max-lwps
 add value (priv=privileged, limit=800, action=deny)
 end
 add attr; set name=comment; set type=string; set value="a; b # c"; end
+add storage; set type=ext4; set uuid=4ab1d5c2; set device=wwid:naa.6; add options [noatime,discard]; end
 add capped-memory; set physical=512m; end
 add dedicated-cpu; set ncpus=1-2; set importance=5; end
 add deleted-device; set match=/dev/rdsk/*; end
