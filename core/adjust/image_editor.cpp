@@ -350,8 +350,11 @@ Status ImageEditor::rename(AdjustmentKind kind, const std::string& path, const s
     if (looks_only_) {
         const std::string place = parts_of(path).directory == "." ? "" : parts_of(path).directory + "/";
         if (exists(place + new_name)) return put_aside(kind, path, done);
-        ZF_TRY(std::optional<std::string> content, text(path));
-        foresee(place + new_name, {.exists = true, .text = std::move(content)});
+        Foreseen moved{.exists = true, .is_directory = is_directory(path), .link = link_target(path)};
+        if (!moved.is_directory && !moved.link) {
+            ZF_TRY(moved.text, text(path));
+        }
+        foresee(place + new_name, std::move(moved));
         return take_away(kind, path, done);
     }
     ZF_TRY(const UniqueFd directory, parent(path, false));

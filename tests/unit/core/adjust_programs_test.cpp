@@ -30,13 +30,16 @@ constexpr const char* kNetplan = R"(network:
       routes:
         - to: default
           via: 192.0.2.1
-    enp4s0: {}
+    enp4s0:
+      dhcp4: false
 )";
 constexpr const char* kBond = R"(network:
   version: 2
   ethernets:
-    enp3s0: {}
-    enp4s0: {}
+    enp3s0:
+      dhcp4: false
+    enp4s0:
+      dhcp4: false
   bonds:
     bond0:
       interfaces: [enp3s0, enp4s0]
@@ -168,6 +171,7 @@ TEST_F(AdjustPrograms, TheScanTellsWhatTheInstallDoes) {
     const auto scan = scan_system(root.get(), false);
     ASSERT_TRUE(scan) << scan.error().text();
     EXPECT_EQ(tree_.all(), before);
+    ASSERT_FALSE(scan->networks.empty());
     EXPECT_EQ(scan->networks.front(), (ScannedAddress{"enp3s0", "192.0.2.17/24", ""})) << "netplan's";
     zone_.nets.clear();
     for (const ScannedAddress& each : scan->networks) zone_.nets.push_back({each.address, "br0", each.gateway});
