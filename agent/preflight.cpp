@@ -93,6 +93,12 @@ void judge_name_and_place(const MoveDemand& demand, const TargetView& view, Find
                   "the zonepath would lie on " + view.file_system + ", which cannot be id-mapped",
                   "put " + demand.config.zonepath + " on ext4, xfs or btrfs");
     }
+    if (view.file_system == "xfs" && !demand.long_link.empty() && demand.shared == SharedKind::none) {
+        out.block("LINK_TOO_LONG", demand.long_link,
+                  "the symbolic link " + demand.long_link + " has more than " + std::to_string(kEveryLinkBytesMax) +
+                      " bytes, which xfs cannot hold",
+                  "make it shorter, or put " + demand.config.zonepath + " on ext4 or btrfs");
+    }
 }
 
 void judge_space(const MoveDemand& demand, const TargetView& view, Findings& out) {
@@ -157,6 +163,14 @@ void judge_resources(const TargetView& view, Findings& out) {
     for (const std::string& special : view.missing_sources) {
         out.block("FS_SOURCE_MISSING", special, special + ", which the zone mounts, is not on this host",
                   "create or mount " + special + ", or remove the fs resource from the zone");
+    }
+    for (const std::string& special : view.different_sources) {
+        out.block("FS_NOT_SHARED", special,
+                  special +
+                      ", which the zone writes to, is another directory here: what the zone has written would be "
+                      "left behind",
+                  "put it on storage that both hosts have; or copy it while the zone is halted, and say that each host "
+                  "has its own: add options hostlocal to that fs resource with zonecfg");
     }
     for (const std::string& interface : view.missing_interfaces) {
         out.block("INTERFACE_MISSING", interface, "there is no network interface " + interface,

@@ -14,6 +14,9 @@
 
 namespace zoneferry {
 
+// What every file system takes as a symbolic link's target: xfs no more, ext4 and btrfs nearly 4 KiB.
+constexpr std::size_t kEveryLinkBytesMax = 1023;
+
 // What the zone needs of a host.
 struct MoveDemand {
     ZoneConfig config;
@@ -24,7 +27,9 @@ struct MoveDemand {
     std::int64_t clock_skew_ms = 0;        // the source's clock less the target's, as their hellos showed
     SharedKind shared = SharedKind::none;  // the tree lies on storage that both hosts have
     std::string storage;                   // the LUN
+    bool has_fs_proofs = false;            // the source's numbers lie in what the zone mounts: storage_proof.h
     bool updates = false;                  // -u: a shared tree is copied for it, beside itself
+    std::string long_link;                 // a symbolic link of more than kEveryLinkBytesMax bytes; empty: none
 };
 
 struct AddressConflict {
@@ -46,6 +51,7 @@ struct TargetView {
     std::uint64_t free_inodes = 0;  // 0: the file system has no fixed number of them
     std::vector<std::string> missing_inherited;
     std::vector<std::string> missing_sources;     // fs resources whose special is not there
+    std::vector<std::string> different_sources;   // fs resources whose special is not the source's, and is written to
     std::vector<std::string> missing_interfaces;  // net resources whose physical is not there
     std::vector<AddressConflict> address_conflicts;
     std::int64_t clock_skew_ms = 0;

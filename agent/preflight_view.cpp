@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "agent/staging_update.h"
+#include "agent/storage_proof.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
 #include "core/attach/zone_tree.h"
@@ -229,6 +230,11 @@ Result<TargetView> view_target(AgentContext& context, const MoveDemand& demand, 
     view.free_bytes = static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
     view.free_inodes = info.f_files == 0 ? 0 : static_cast<std::uint64_t>(info.f_ffree);
     look_for_resources(context.root, demand, view);
+    for (const FsResource& fs : demand.config.filesystems) {
+        if (!demand.has_fs_proofs || !must_be_shared(fs) || !is_plain_path(fs.special)) continue;
+        const bool is_here = path_exists(context.root.at(fs.special));
+        if (is_here && !has_fs_proof(context, fs.special, move_id)) view.different_sources.push_back(fs.special);
+    }
     find_address_conflicts(context.root, demand, view);
     return view;
 }

@@ -62,16 +62,16 @@ std::string storage_of_owner(const MoveRecord& record) {
     return {};
 }
 
-Status mount_shared(const MoveRecord& record) {
+Status mount_shared(AgentContext& context, const MoveRecord& record, std::uint64_t epoch) {
     if (record.shared != SharedKind::lun) return {};
     ZF_TRY(const Storage lun, lun_of(record));
-    return mount_lun(lun);
+    return mount_lun(lun, own_reservation_key(context.root, epoch));
 }
 
-Status unmount_shared(const MoveRecord& record) {
+Status unmount_shared(AgentContext& context, const MoveRecord& record) {
     if (record.shared != SharedKind::lun) return {};
     ZF_TRY(const Storage lun, lun_of(record));
-    return unmount_lun(lun);
+    return unmount_lun(lun, own_reservation_key(context.root, 0));
 }
 
 Status check_frozen_for(const MoveRecord& record, const std::string& nonce, const std::optional<OwnerRecord>& beside) {
@@ -97,6 +97,8 @@ Status check_frozen_for(const MoveRecord& record, const std::string& nonce, cons
 Status verify_handover(AgentContext& context, const MoveRecord& record, const std::string& nonce) {
     const OwnerStore owners(context.root);
     if (record.shared == SharedKind::lun) {
+        ZF_TRY(const Storage lun, lun_of(record));
+        ZF_TRY_STATUS(check_lun_given_up(lun, own_reservation_key(context.root, 0)));
         ZF_TRY(const UniqueFd zonepath, open_lun_zonepath(record));
         ZF_TRY(const std::optional<OwnerRecord> beside, owners.load_in(zonepath.get(), record.zonepath));
         ZF_TRY_STATUS(check_frozen_for(record, nonce, beside));
@@ -109,13 +111,13 @@ Status verify_handover(AgentContext& context, const MoveRecord& record, const st
 }
 
 Status take_shared(AgentContext& context, const MoveRecord& record) {
-    ZF_TRY_STATUS(mount_shared(record));
+    ZF_TRY_STATUS(mount_shared(context, record, holder_epoch(record)));
     ZF_TRY(const std::optional<OwnerRecord> beside, OwnerStore(context.root).load_beside(record.zonepath));
     const bool is_ours = beside && beside->host == context.settings.name && beside->epoch == holder_epoch(record) &&
                          beside->zone_uuid == record.zone_uuid;
     const bool by_word = record.owned_epoch > record.epoch + 1;  // adopted: a person has fenced the source
     Status sound = is_ours || by_word ? Status() : check_frozen_for(record, record.nonce, beside);
-    if (!sound && record.shared == SharedKind::lun) (void)unmount_shared(record);  // not what was promised
+    if (!sound && record.shared == SharedKind::lun) (void)unmount_shared(context, record);  // not what was promised
     return sound;
 }
 

@@ -32,9 +32,10 @@ bool is_shared(const MoveRecord& record);
 std::string storage_of_owner(const MoveRecord& record);
 
 // LUN: mounted here now. Directory, or nothing shared: nothing to do.
-Status mount_shared(const MoveRecord& record);
+// epoch: under which this host holds it.
+Status mount_shared(AgentContext& context, const MoveRecord& record, std::uint64_t epoch);
 // LUN: unmounted here now.
-Status unmount_shared(const MoveRecord& record);
+Status unmount_shared(AgentContext& context, const MoveRecord& record);
 
 // Target: what the record beside the tree must say before anything is promised. Pure: Errc::conflict.
 Status check_frozen_for(const MoveRecord& record, const std::string& nonce, const std::optional<OwnerRecord>& beside);

@@ -143,7 +143,7 @@ Status SourceMove::bring_back() {
 // A person has said that the target is fenced. Attached again if it was detached, booted if it ran.
 Status SourceMove::reclaim() {
     ZF_TRY_STATUS(ensure_lock());
-    ZF_TRY_STATUS(mount_shared(record_));
+    ZF_TRY_STATUS(mount_shared(context_, record_, record_.owned_epoch));
     ZF_TRY_STATUS(set_owner(context_, record_, Ownership::owned, record_.owned_epoch, context_.settings.name));
     ZF_TRY(const ZoneEntry entry, ZoneStore(context_.root).find(lock_->name()));
     Status started;
@@ -181,7 +181,7 @@ Status SourceMove::abort() {
         record_ = *now;
         return {};
     }
-    const Status mounted = mount_shared(record_);
+    const Status mounted = mount_shared(context_, record_, record_.epoch);
     if (!mounted && failures_ < kStartTries) return mounted;  // again, after a pause
     ZF_TRY(const bool is_ours, take_back(context_, record_, *lock_));
     Status started = !mounted ? mounted : is_ours ? start_again(context_, record_, *lock_) : Status();

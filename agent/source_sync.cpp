@@ -98,14 +98,14 @@ Status SourceMove::prepare() {
 Status SourceMove::pass_and_note(bool is_final) {
     const std::uint64_t raw_before = raw_bytes_;
     const std::uint64_t wire_before = wire_bytes_;
-    PassTime took;
-    ZF_TRY_STATUS(run_pass(is_final, took));
+    ZF_TRY(const PassOutcome done, run_pass(is_final));
     if (is_final) {
-        times_ms_.emplace_back("last_pass", took.ms);
+        times_ms_.emplace_back("last_pass", done.took.ms);
     } else {
-        pass_times_.push_back(took);
+        pass_times_.push_back(done.took);
     }
     return journal(MoveEvent{.kind = EventKind::pass_done,
+                             .text = done.how,
                              .number = static_cast<std::int64_t>(raw_bytes_ - raw_before),
                              .flag = is_final,
                              .extra = static_cast<std::int64_t>(wire_bytes_ - wire_before)});
@@ -208,12 +208,13 @@ Status SourceMove::quiesce() {
     arm_budget();
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     tell_phase(record_.was_running ? "halting the zone" : "freezing the zone");
-    ZF_TRY_STATUS(mount_shared(record_));  // again after a restart of the host: the record must be beside the tree
+    ZF_TRY_STATUS(mount_shared(
+        context_, record_, record_.epoch));  // again after a restart of the host: the record must be beside the tree
     ZF_TRY_STATUS(set_owner(context_, record_, Ownership::frozen, record_.epoch, context_.settings.name));
     Runtime runtime(context_.root);
     Status halted = runtime.halt(*lock_, lock_->name(), context_.settings.halt_grace_s * 1000);
     if (!halted) return std::move(halted).error().during("halting " + record_.zone);
-    ZF_TRY_STATUS(unmount_shared(record_));
+    ZF_TRY_STATUS(unmount_shared(context_, record_));
     times_ms_.emplace_back("halt", context_.clock.monotonic_ms() - began_ms);
     return journal(MoveEvent{.kind = EventKind::quiesced});
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/finish.h"
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
 #include "agent/probe.h"
@@ -15,6 +16,7 @@
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
 #include "transfer/tree_digest.h"
+#include "wire/limits.h"
 
 namespace zoneferry {
 namespace {
@@ -74,6 +76,7 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     if (wish.use_kept_copy) ZF_TRY_STATUS(session.need("kept-return"));
     if (wish.verify == VerifyMode::meta) ZF_TRY_STATUS(session.need("tree-lists"));
     std::optional<StorageOffer> offer;
+    const FsProofs proofs(context, demand.config, move_id);
     const bool may_share = wish.shared != SharedWish::never && session.need("shared-storage");
     if (may_share) offer.emplace(context, demand.config, move_id);
     CheckRequest request;
@@ -83,6 +86,7 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     request.source = demand.source;
     request.tree_bytes = demand.tree_bytes;
     request.tree_entries = demand.tree_entries;
+    request.long_link = demand.long_link;
     request.force = wish.force;
     request.return_of = wish.return_of;
     ZF_TRY(CheckReply reply, session.ask<CheckReply>(std::move(request)));
@@ -138,12 +142,15 @@ Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::
     if (manifest.update) all.manifest = manifest_text(manifest);
     // With a mount inside it cannot be measured, and the findings say so.
     const std::string zonepath = context.root.at(all.config.zonepath);
+    std::string long_link;
     if (open_directory(zonepath) && view.mounts_inside.empty()) {
         ZF_TRY(const TreeTotals totals, measure_running(zonepath));
         report.tree_bytes = totals.allocated_bytes;
         report.tree_entries = totals.entries;
+        if (totals.longest_link_bytes > kEveryLinkBytesMax) long_link = totals.longest_link;
     }
     MoveDemand demand{all.config, report.source, report.tree_bytes, report.tree_entries, !wish.return_of.empty()};
+    demand.long_link = long_link.substr(0, kSentenceBytesMax);
     report.findings = judge_source(demand, view);
     Status asked = ask_target(context, wish, move_id, demand, manifest_text(manifest), all);
     if (!asked) {
@@ -203,6 +210,18 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     return record;
 }
 
+// A zone that could not be attached here (its update failed) is whole, as it came: it is attached without a comparison,
+// so that it can go home as it is. False: it is attached.
+Result<bool> attach_for_return(AgentContext& context, const MoveRecord& first) {
+    ZF_TRY(const ZoneName name, ZoneName::create(first.zone));
+    const ZoneStore store(context.root);
+    ZF_TRY(const ZoneEntry entry, store.find(name));
+    if (entry.state != ZoneState::configured || first.role != Role::target) return false;
+    ZF_TRY(const ZoneLock lock, store.lock(name));
+    ZF_TRY_STATUS(attach_again(context, first, lock));
+    return true;
+}
+
 }  // namespace
 
 Result<CheckReport> check_move(AgentContext& context, const MoveWish& wish) {
@@ -236,6 +255,7 @@ Result<std::string> start_return(AgentContext& context, MoveDesk& desk, const Mo
         return Error(Errc::conflict, "zone " + first.zone + " lies on shared storage: there is no older copy to take")
             .remedy("zoneferry rollback " + first.id);
     }
+    ZF_TRY(wish.force, attach_for_return(context, first));
     wish.shared = is_shared(first) ? SharedWish::require : SharedWish::never;
     ZF_TRY(const StartedMove started, start_move(context, desk, wish));
     if (!started.move_id.empty()) return started.move_id;

@@ -126,7 +126,28 @@ std::optional<Finding> different_directory(const Result<UniqueFd>& zonepath, con
                 "mount the source's storage at " + path + ", or move what lies there out of the way");
 }
 
-StorageAnswer look_for_lun(const std::string& offer) {
+// May the target take it, and will the storage keep the other host out?
+std::optional<Finding> judge_reservation(AgentContext& context, const std::string& device,
+                                         const std::string& source_host_id) {
+    const auto state = ScsiReservation(device).read();
+    if (state && !state->missing.empty()) {
+        return storage_finding("STORAGE_UNRESERVED", Side::target, Severity::info, device,
+                               device + " has no SCSI reservations (" + state->missing +
+                                   "): no host is kept from writing to it but by Zoneferry's own records",
+                               "nothing; for a disk that has them: apt-get install sg3-utils");
+    }
+    std::string problem = state ? "" : state.error().text();
+    for (const ReservationKey key : state ? state->registered : std::vector<ReservationKey>()) {
+        const bool is_known = is_same_host(key, own_reservation_key(context.root, 0)) ||
+                              is_same_host(key, reservation_key(source_host_id, 0));
+        if (!is_known) problem = "a third host, or another program, is registered to write to " + device;
+    }
+    if (problem.empty()) return std::nullopt;
+    return storage_finding("STORAGE_RESERVED", Side::target, Severity::block, device, problem,
+                           "see which: sg_persist -k " + device + ", sg_persist -r " + device);
+}
+
+StorageAnswer look_for_lun(AgentContext& context, const std::string& offer, const std::string& source_host_id) {
     StorageAnswer answer;
     const auto wanted = parse_lun(offer);
     const auto devices = block_devices();
@@ -134,6 +155,8 @@ StorageAnswer look_for_lun(const std::string& offer) {
     const FoundLun found = find_lun(*wanted, *devices);
     if (found.code.empty()) {
         answer.kind = SharedKind::lun;
+        auto reserved = judge_reservation(context, found.device, source_host_id);
+        if (reserved) answer.findings.push_back(*std::move(reserved));
         return answer;
     }
     const bool is_mounted = found.code == "STORAGE_MOUNTED";
@@ -179,6 +202,40 @@ bool StorageOffer::is_proved_by(const CheckReply& reply) const {
     return answer && *answer == reply.answer;
 }
 
+bool must_be_shared(const FsResource& fs) {
+    const auto has = [&](const char* option) {
+        return std::find(fs.options.begin(), fs.options.end(), option) != fs.options.end();
+    };
+    return fs.type == "lofs" && !has("ro") && !has("hostlocal");
+}
+
+FsProofs::FsProofs(AgentContext& context, const ZoneConfig& config, const std::string& move_id)
+    : name_(proof_name(move_id)) {
+    for (const FsResource& fs : config.filesystems) {
+        if (!must_be_shared(fs) || !is_plain_path(fs.special)) continue;
+        auto directory = open_directory(context.root.at(fs.special));
+        if (!directory) continue;
+        const TimesKept times(directory->get());
+        remove_old_proofs(directory->get());
+        // Not written: then nothing is proved, and the target says so.
+        if (write_proof(directory->get(), name_, to_hex(random_bytes(kProofBytes)))) {
+            directories_.push_back(*std::move(directory));
+        }
+    }
+}
+
+FsProofs::~FsProofs() {
+    for (const UniqueFd& directory : directories_) {
+        const TimesKept times(directory.get());
+        (void)::unlinkat(directory.get(), name_.c_str(), 0);
+    }
+}
+
+bool has_fs_proof(AgentContext& context, const std::string& directory, const std::string& move_id) {
+    const auto here = open_directory(context.root.at(directory));
+    return here && read_proof(here->get(), proof_name(move_id));
+}
+
 Finding storage_left(const ZoneConfig& config) {
     return storage_finding("STORAGE_LEFT", Side::source, Severity::warn, config.storage ? config.storage->uuid : "",
                            "the zone's LUN is not handed over: its files travel, and the zone declares no LUN there",
@@ -186,10 +243,10 @@ Finding storage_left(const ZoneConfig& config) {
 }
 
 StorageAnswer answer_offer(AgentContext& context, const ZoneConfig& config, const std::string& move_id,
-                           const std::string& offer) {
+                           const std::string& offer, const std::string& source_host_id) {
     StorageAnswer answer;
     if (offer.empty() || !zonepath_problem(context.root, config.zonepath).empty()) {
-        return is_lun(offer) ? look_for_lun(offer) : answer;
+        return is_lun(offer) ? look_for_lun(context, offer, source_host_id) : answer;
     }
     const auto zonepath = open_zonepath(context.root, config.zonepath);
     auto proof = zonepath ? read_proof(zonepath->get(), proof_name(move_id)) : Result<std::string>(zonepath.error());
@@ -201,7 +258,7 @@ StorageAnswer answer_offer(AgentContext& context, const ZoneConfig& config, cons
         if (!write_proof(zonepath->get(), answer_name(move_id), answer.answer)) answer.answer.clear();
         return answer;
     }
-    if (is_lun(offer)) answer = look_for_lun(offer);
+    if (is_lun(offer)) answer = look_for_lun(context, offer, source_host_id);
     if (answer.kind != SharedKind::none) return answer;
     if (auto different = different_directory(zonepath, config.zonepath)) {
         answer.findings.push_back(*std::move(different));

@@ -55,11 +55,29 @@ struct StorageAnswer {
     std::string answer;
     std::vector<Finding> findings;  // severity: warn
 };
+// What a zone mounts from its host and writes to (fs, type lofs) does not travel with it. For as long as this lives, a
+// random number lies in each such directory, so that the target can tell whether it has the same one.
+class FsProofs {
+public:
+    FsProofs(AgentContext& context, const ZoneConfig& config, const std::string& move_id);
+    ~FsProofs();
+    FsProofs(const FsProofs&) = delete;
+    FsProofs& operator=(const FsProofs&) = delete;
+
+private:
+    std::string name_;
+    std::vector<UniqueFd> directories_;
+};
+// At the target: is its directory the one in which the source has left its number?
+bool has_fs_proof(AgentContext& context, const std::string& directory, const std::string& move_id);
+// Written to by the zone, and not marked `hostlocal`.
+bool must_be_shared(const FsResource& fs);
+
 // That the target will know nothing of the LUN that the zone declares here: its bytes travel.
 Finding storage_left(const ZoneConfig& config);
 
 StorageAnswer answer_offer(AgentContext& context, const ZoneConfig& config, const std::string& move_id,
-                           const std::string& offer);
+                           const std::string& offer, const std::string& source_host_id);
 
 // Source, purely: how the zone will be moved, and what of the target's findings stays. `proved`: is_proved_by().
 struct SharedVerdict {

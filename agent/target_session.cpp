@@ -23,6 +23,8 @@
 #include "agent/target_move.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "transfer/block_list.h"
+#include "transfer/memory_budget.h"
 #include "transfer/tree_digest.h"
 #include "wire/features.h"
 #include "wire/limits.h"
@@ -147,13 +149,16 @@ Status TargetSession::on(const CheckRequest& request) {
     if (!peer.may_send) return Error(Errc::untrusted, peer_ + " may not send zones to " + context_.settings.name);
     ZF_TRY(const Manifest manifest, parse_manifest(request.manifest));
     if (!is_move_id(request.move_id)) return Error(Errc::protocol, "a move id has hexadecimal digits only");
-    StorageAnswer storage = answer_offer(context_, manifest.config, request.move_id, request.storage);
+    StorageAnswer storage =
+        answer_offer(context_, manifest.config, request.move_id, request.storage, request.source.host_id);
     MoveDemand demand{
         manifest.config, request.source, request.tree_bytes, request.tree_entries, !request.return_of.empty(),
         clock_skew_ms_};
+    demand.has_fs_proofs = true;
     demand.shared = storage.kind;
     demand.storage = request.storage;
     demand.updates = manifest.update.has_value();
+    demand.long_link = printable(request.long_link);
     CheckReply reply;
     reply.shared = static_cast<std::uint8_t>(storage.kind);
     reply.proof = std::move(storage.proof);
@@ -216,7 +221,10 @@ Status TargetSession::begin_pass(const PassBegin& request, UniqueFd staging, std
         ack.durable_count = durable_count;
         return connection->send(std::move(ack));
     };
-    pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), IntakeOptions(), acknowledge);
+    IntakeOptions intake;
+    const std::size_t memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
+    intake.queue_bytes_max = intake_queue_bytes(memory_bytes);
+    pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), intake, acknowledge);
     pass.began_ms = context_.clock.monotonic_ms();
     pass_.emplace(std::move(pass));
     PassReady reply;
@@ -288,6 +296,28 @@ Status TargetSession::answer_verify(const VerifyRequest& request, UniqueFd stagi
     reply.entries = digest.entries;
     reply.bytes = digest.bytes;
     return connection_->send(fitted(std::move(reply)));
+}
+
+// What is listed becomes, block by block, what the source takes for granted: nothing may be written meanwhile.
+Status TargetSession::on(const BlocksRequest& request) {
+    ZF_TRY(const MoveRecord record, own_record(request.move_id));
+    if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
+    pass_.reset();
+    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    tell(record, "comparing the blocks of " + std::to_string(request.files.size()) + " large files that differ");
+    for (const BlocksOfFile& file : request.files) {
+        const auto send_part = [this](ConstBytes hashes) {
+            if (context_.stopping) return Status(Error(Errc::cancelled, "the agent is stopping"));
+            BlocksReply part;
+            part.hashes.assign(hashes.begin(), hashes.end());
+            return connection_->send(std::move(part));
+        };
+        ZF_TRY_STATUS(list_blocks(staging.get(), file.path, file.block_log, request.key, send_part));
+        BlocksReply end;
+        end.ends_file = true;
+        ZF_TRY_STATUS(connection_->send(std::move(end)));
+    }
+    return {};
 }
 
 Status TargetSession::on(const StageRequest& request) {

@@ -41,6 +41,7 @@ private:
     Status on(Segment segment);
     Status on(const PassEnd& request);
     Status on(const VerifyRequest& request);
+    Status on(const BlocksRequest& request);
     Status on(const StageRequest& request);
     Status on(const Grant& request);
     Status on(const StatusRequest& request);

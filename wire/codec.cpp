@@ -51,7 +51,9 @@ namespace {
     X(PushRequest, PUSH_REQUEST)         \
     X(PushReply, PUSH_REPLY)             \
     X(PushInstall, PUSH_INSTALL)         \
-    X(PushInstalled, PUSH_INSTALLED)
+    X(PushInstalled, PUSH_INSTALLED)     \
+    X(BlocksRequest, BLOCKS_REQUEST)     \
+    X(BlocksReply, BLOCKS_REPLY)
 
 // --- messages, writing --------------------------------------------------------------------------------------
 
@@ -84,6 +86,7 @@ void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest&
     to.setForce(from.force);
     to.setReturnOf(check.text(from.return_of, kWireNameBytesMax, "return_of"));
     to.setStorage(check.text(from.storage, kSentenceBytesMax, "storage"));
+    to.setLongLink(check.text(from.long_link, kSentenceBytesMax, "long_link"));
 }
 void write(Checker& check, schema::CheckReply::Builder to, const CheckReply& from) {
     write(check, to.initTarget(), from.target);
@@ -185,13 +188,7 @@ void write(Checker& check, schema::FinalizeRequest::Builder to, const FinalizeRe
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
 void write(Checker&, schema::FinalizeReply::Builder, const FinalizeReply&) {}
-void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from) {
-    to.setUseKeptCopy(from.use_kept_copy);
-    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
-}
-void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from) {
-    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
-}
+
 // --- messages, reading --------------------------------------------------------------------------------------
 
 void read(Checker& check, schema::Hello::Reader from, Hello& to) {
@@ -223,6 +220,7 @@ void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
     to.force = from.getForce();
     to.return_of = check.text(from.getReturnOf(), kWireNameBytesMax, "return_of");
     to.storage = check.text(from.getStorage(), kSentenceBytesMax, "storage");
+    to.long_link = check.text(from.getLongLink(), kSentenceBytesMax, "long_link");
 }
 void read(Checker& check, schema::CheckReply::Reader from, CheckReply& to) {
     read(check, from.getTarget(), to.target);
@@ -324,13 +322,7 @@ void read(Checker& check, schema::FinalizeRequest::Reader from, FinalizeRequest&
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 void read(Checker&, schema::FinalizeReply::Reader, FinalizeReply&) {}
-void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to) {
-    to.use_kept_copy = from.getUseKeptCopy();
-    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
-}
-void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to) {
-    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
-}
+
 // --- frames -------------------------------------------------------------------------------------------------
 
 #define ZF_WRITE(Name, TAG)                                                             \

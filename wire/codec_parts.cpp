@@ -207,6 +207,35 @@ void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to) {
     }
 }
 
+void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from) {
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+    to.setKey(check.data(from.key, kBlockKeyBytesMax, "key"));
+    auto files = to.initFiles(check.count(from.files.size(), kBlockFilesMax, "files"));
+    for (unsigned i = 0; i < files.size(); ++i) {
+        files[i].setPath(check.text(from.files[i].path, kSentenceBytesMax, "path"));
+        files[i].setBlockLog(from.files[i].block_log);
+    }
+}
+void read(Checker& check, schema::BlocksRequest::Reader from, BlocksRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+    to.key = check.data(from.getKey(), kBlockKeyBytesMax, "key");
+    const unsigned count = check.count(from.getFiles().size(), kBlockFilesMax, "files");
+    for (unsigned i = 0; i < count && !check.error(); ++i) {
+        const auto file = from.getFiles()[i];
+        BlocksOfFile& wanted = to.files.emplace_back();
+        wanted.path = check.text(file.getPath(), kSentenceBytesMax, "path");
+        wanted.block_log = file.getBlockLog();
+    }
+}
+void write(Checker& check, schema::BlocksReply::Builder to, const BlocksReply& from) {
+    to.setHashes(check.data(from.hashes, kListPartBytesMax, "hashes"));
+    to.setEndsFile(from.ends_file);
+}
+void read(Checker& check, schema::BlocksReply::Reader from, BlocksReply& to) {
+    to.hashes = check.data(from.getHashes(), kListPartBytesMax, "hashes");
+    to.ends_file = from.getEndsFile();
+}
+
 void write(Checker& check, schema::PushRequest::Builder to, const PushRequest& from) {
     to.setPushId(check.text(from.push_id, kWireNameBytesMax, "push_id"));
     to.setZone(check.text(from.zone, kWireNameBytesMax, "zone"));
@@ -258,6 +287,20 @@ void read(Checker& check, schema::PushInstalled::Reader from, PushInstalled& to)
     to.packages_updated = from.getPackagesUpdated();
     to.adjustments = from.getAdjustments();
     to.log = check.text(from.getLog(), kSentenceBytesMax, "log");
+}
+void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from) {
+    to.setUseKeptCopy(from.use_kept_copy);
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+}
+void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from) {
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+}
+void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to) {
+    to.use_kept_copy = from.getUseKeptCopy();
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+}
+void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to) {
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 
 }  // namespace zoneferry

@@ -81,7 +81,7 @@ void read_names(Checker& check, capnp::List<capnp::Text>::Reader from, std::vect
 void write_findings(Checker& check, capnp::List<schema::Finding>::Builder to, const std::vector<Finding>& from);
 void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, std::vector<Finding>& to);
 
-// Messages that are no step of a move.
+// Messages that are no step of every move.
 void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from);
 void read(Checker& check, schema::JoinRequest::Reader from, JoinRequest& to);
 void write(Checker& check, schema::JoinReply::Builder to, const JoinReply& from);
@@ -100,9 +100,17 @@ void write(Checker& check, schema::PushInstall::Builder to, const PushInstall& f
 void read(Checker& check, schema::PushInstall::Reader from, PushInstall& to);
 void write(Checker& check, schema::PushInstalled::Builder to, const PushInstalled& from);
 void read(Checker& check, schema::PushInstalled::Reader from, PushInstalled& to);
+void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from);
+void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to);
+void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from);
+void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to);
 void write(Checker& check, schema::HistoryRequest::Builder to, const HistoryRequest& from);
 void read(Checker& check, schema::HistoryRequest::Reader from, HistoryRequest& to);
 void write(Checker& check, schema::HistoryReply::Builder to, const HistoryReply& from);
 void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to);
+void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from);
+void read(Checker& check, schema::BlocksRequest::Reader from, BlocksRequest& to);
+void write(Checker& check, schema::BlocksReply::Builder to, const BlocksReply& from);
+void read(Checker& check, schema::BlocksReply::Reader from, BlocksReply& to);
 
 }  // namespace zoneferry

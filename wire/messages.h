@@ -8,6 +8,7 @@
 //     PassEnd             -->   <-- PassDone
 //     VerifyRequest       -->   <-- VerifyReply       digest of what lies on the target's disk; if a list was asked
 //                               for: parts of it (is_list_part), an empty part, then the digest
+//     BlocksRequest       -->   <-- BlocksReply ...    of large files that differ: the hashes of their blocks
 //     StageRequest        -->   <-- StageReply        READY (durable) or the findings that forbid it
 //     Grant               -->   <-- Owned             after the source's durable RELEASED: the commit point
 //                               <-- Activated         attached, and booted if it ran
@@ -69,6 +70,7 @@ struct CheckRequest {
     bool force = false;     // -F: packages are not compared
     std::string return_of;  // a rollback: the id of the move that brought the zone here; else empty
     std::string storage;    // what the tree lies on (agent/storage_proof.h); empty: nothing is to be shared
+    std::string long_link;  // a symbolic link of more bytes than every file system takes; empty: none
 };
 struct CheckReply {
     CheckReply() {}
@@ -150,6 +152,23 @@ struct VerifyReply {
     std::uint64_t bytes = 0;
     ByteVector list_part;  // a piece of the target's file of digests
     bool is_list_part = false;
+};
+
+struct BlocksOfFile {
+    BlocksOfFile() {}
+    std::string path;
+    std::uint8_t block_log = 0;
+};
+struct BlocksRequest {
+    BlocksRequest() {}
+    std::string move_id;
+    ByteVector key;  // of the hashes
+    std::vector<BlocksOfFile> files;
+};
+struct BlocksReply {
+    BlocksReply() {}
+    ByteVector hashes;       // none at all of a file: it is not there, or may not be patched
+    bool ends_file = false;  // what follows is of the next one
 };
 
 struct StageRequest {
@@ -313,11 +332,11 @@ struct Refusal {
     std::string remedy;
 };
 
-using Message =
-    std::variant<Hello, HelloAck, CheckRequest, CheckReply, PrepareRequest, PrepareReply, PassBegin, PassReady, Segment,
-                 SegmentAck, PassEnd, PassDone, VerifyRequest, VerifyReply, StageRequest, StageReply, Grant, Owned,
-                 Activated, StatusRequest, StatusReply, AbortRequest, AbortReply, FinalizeRequest, FinalizeReply,
-                 ReturnRequest, ReturnReply, JoinRequest, JoinReply, Refusal, OwnersRequest, OwnersReply,
-                 HistoryRequest, HistoryReply, PushRequest, PushReply, PushInstall, PushInstalled>;
+using Message = std::variant<Hello, HelloAck, CheckRequest, CheckReply, PrepareRequest, PrepareReply, PassBegin,
+                             PassReady, Segment, SegmentAck, PassEnd, PassDone, VerifyRequest, VerifyReply,
+                             StageRequest, StageReply, Grant, Owned, Activated, StatusRequest, StatusReply,
+                             AbortRequest, AbortReply, FinalizeRequest, FinalizeReply, ReturnRequest, ReturnReply,
+                             JoinRequest, JoinReply, Refusal, OwnersRequest, OwnersReply, HistoryRequest, HistoryReply,
+                             PushRequest, PushReply, PushInstall, PushInstalled, BlocksRequest, BlocksReply>;
 
 }  // namespace zoneferry

@@ -50,6 +50,8 @@ struct Message {
     pushReply @35 :PushReply;
     pushInstall @36 :PushInstall;
     pushInstalled @37 :PushInstalled;
+    blocksRequest @38 :BlocksRequest;
+    blocksReply @39 :BlocksReply;
   }
 }
 
@@ -123,6 +125,7 @@ struct CheckRequest {  # judge this zone; changes nothing
   force @5 :Bool;
   returnOf @6 :Text;
   storage @7 :Text;  # feature shared-storage: what the tree lies on; empty: nothing is to be shared
+  longLink @8 :Text;  # a symbolic link of more bytes than every file system takes; empty: none
 }
 
 struct CheckReply {  # all that the target found
@@ -193,6 +196,22 @@ struct VerifyReply {  # its digest (32 bytes) and counts; after the parts of the
   bytes @2 :UInt64;
   listPart @3 :Data;
   isListPart @4 :Bool;  # nothing but that; more follows
+}
+
+struct BlocksOfFile {
+  path @0 :Text;  # below the tree's root
+  blockLog @1 :UInt8;  # of a block's bytes
+}
+
+struct BlocksRequest {  # feature block-lists: the hashes of all blocks of these files
+  moveId @0 :Text;
+  key @1 :Data;  # of the hashes: 16 bytes
+  files @2 :List(BlocksOfFile);
+}
+
+struct BlocksReply {  # parts of the first file, the last of which ends it, then of the next
+  hashes @0 :Data;  # 16 bytes each
+  endsFile @1 :Bool;
 }
 
 struct StageRequest {  # validate the attach of the halted zone

@@ -172,20 +172,27 @@ Result<bool> bring_lun(const HostRoot& root, const ZoneName& zone, LunUse use) {
     if (!lun) return false;
     if (is_mount_point(lun->mount_point)) {
         // What a move has found may have been put elsewhere by hand since; a declaration says what must lie there.
-        if (config.storage) ZF_TRY_STATUS(mount_lun(*lun));
+        if (config.storage) ZF_TRY_STATUS(mount_lun(*lun, 0));
         return false;
     }
     // What this host knows may be older than what lies there, but a zone that it gave away it does not boot.
     if (use == LunUse::boot) ZF_TRY_STATUS(check_use(use, ours));
     ZF_TRY(const std::optional<OwnerRecord> beside, record_on_lun(owners, *lun, config.zonepath));
-    ZF_TRY_STATUS(check_use(use, effective_record(ours, beside)));
-    ZF_TRY_STATUS(mount_lun(*lun));
+    const std::optional<OwnerRecord> record = effective_record(ours, beside);
+    ZF_TRY_STATUS(check_use(use, record));
+    // Who attaches it, or takes it over, will hold it under the next epoch.
+    const std::uint64_t epoch = (record ? record->epoch : 0) + (use == LunUse::boot ? 0 : 1);
+    ZF_TRY_STATUS(mount_lun(*lun, own_reservation_key(root, epoch)));
     return true;
 }
 
 Status put_lun_away(const HostRoot& root, const ZoneConfig& config) {
-    const auto lun = declared_lun(config);
-    return lun && root.is_real() ? unmount_lun(*lun) : Status();
+    if (!root.is_real()) return {};
+    const ReservationKey key = own_reservation_key(root, 0);
+    if (const auto lun = declared_lun(config)) return unmount_lun(*lun, key);
+    const auto at = mounted_at(config.zonepath);
+    if (!at || key == 0 || !lun_problem(*at, config.zonepath, {}).empty()) return {};
+    return ScsiReservation(at->device).give(key);
 }
 
 }  // namespace zoneferry

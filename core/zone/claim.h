@@ -50,7 +50,8 @@ enum class LunUse {
 // Mounts the LUN of a zone, if it has one and it is not mounted. Errc::not_owner; Errc::conflict if something else is
 // mounted there. True: it was not mounted before.
 Result<bool> bring_lun(const HostRoot& root, const ZoneName& zone, LunUse use);
-// Unmounts the LUN that the configuration declares; nothing to do for others.
+// Unmounts the LUN that the configuration declares. Of another one, which a person unmounts, this host's reservation is
+// given up.
 Status put_lun_away(const HostRoot& root, const ZoneConfig& config);
 
 }  // namespace zoneferry

@@ -28,6 +28,7 @@
 #include "core/base/host_root.h"
 #include "core/base/result.h"
 #include "core/zone/config.h"
+#include "core/zone/reservation.h"
 
 namespace zoneferry {
 
@@ -79,8 +80,9 @@ struct FoundLun {
 };
 FoundLun find_lun(const Storage& wanted, const std::vector<BlockDevice>& devices);
 
-// Mounts it at its mount point, read-write; already mounted there from that device: nothing to do.
-Status mount_lun(const Storage& lun);
+// Mounts it at its mount point, read-write; already mounted there from that device: nothing to do. Where the device has
+// reservations it is reserved under that key first (0: it is not asked).
+Status mount_lun(const Storage& lun, ReservationKey key);
 // Its file system, read-only and without replaying a log, at no path: it is gone when the descriptor is closed, also
 // after a SIGKILL.
 Result<UniqueFd> open_lun_read_only(const Storage& lun);
@@ -88,7 +90,10 @@ Result<UniqueFd> open_lun_read_only(const Storage& lun);
 // without replaying a log, while it is mounted here, sees it. file: any descriptor on it. Fails on nothing that it can
 // do without.
 void settle_lun(int file);
-// Unmounted everywhere on this host when it returns: nobody holds the device any more. Not mounted: nothing to do.
-Status unmount_lun(const Storage& lun);
+// Unmounted everywhere on this host when it returns: nobody holds the device any more, and this host's reservation is
+// given up. Nothing to do is no error.
+Status unmount_lun(const Storage& lun, ReservationKey of_this_host);
+// Errc::conflict while another host is registered to write to it.
+Status check_lun_given_up(const Storage& lun, ReservationKey of_this_host);
 
 }  // namespace zoneferry

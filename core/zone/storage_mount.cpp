@@ -136,16 +136,42 @@ Result<bool> is_mounted_there(const Storage& lun) {
         .remedy("umount " + lun.mount_point);
 }
 
+Status mount_device(const std::string& device, const Storage& lun) {
+    ZF_TRY(const UniqueFd mount, mount_nowhere(device, lun, false));
+    if (::move_mount(mount.get(), "", AT_FDCWD, lun.mount_point.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0) return {};
+    return system_error("mount " + device + " at " + lun.mount_point, errno);
+}
+
+// Killed between the unmount and this, or unmounted by hand: the device is looked for. Not there: nothing is held.
+Status give_up_reservation(const Storage& lun, ReservationKey of_this_host) {
+    if (of_this_host == 0) return {};
+    ZF_TRY(const std::vector<BlockDevice> devices, block_devices());
+    const FoundLun found = find_lun(lun, devices);
+    return found.code.empty() ? ScsiReservation(found.device).give(of_this_host) : Status();
+}
+
 }  // namespace
 
-Status mount_lun(const Storage& lun) {
+Status mount_lun(const Storage& lun, ReservationKey key) {
     ZF_TRY(const bool is_there, is_mounted_there(lun));
     if (is_there) return {};
     ZF_TRY(const std::string device, device_of(lun));
     ZF_TRY_STATUS(make_directories(lun.mount_point, 0700));
-    ZF_TRY(const UniqueFd mount, mount_nowhere(device, lun, false));
-    if (::move_mount(mount.get(), "", AT_FDCWD, lun.mount_point.c_str(), MOVE_MOUNT_F_EMPTY_PATH) == 0) return {};
-    return system_error("mount " + device + " at " + lun.mount_point, errno);
+    const ScsiReservation reservation(device);
+    if (key != 0) {
+        ZF_TRY([[maybe_unused]] const bool has_reservations, reservation.take(key));
+    }
+    Status mounted = mount_device(device, lun);
+    if (!mounted && key != 0) (void)reservation.give(key);
+    return mounted;
+}
+
+Status check_lun_given_up(const Storage& lun, ReservationKey of_this_host) {
+    ZF_TRY(const std::string device, device_of(lun));
+    ZF_TRY(const ReservationState state, ScsiReservation(device).read());
+    if (other_host_on(state, of_this_host) == 0) return {};
+    return Error(Errc::conflict, "another host is still registered to write to " + device)
+        .remedy("see which: sg_persist -k " + device);
 }
 
 void settle_lun(int file) {
@@ -162,9 +188,9 @@ Result<UniqueFd> open_lun_read_only(const Storage& lun) {
     return mount_nowhere(device, lun, true);
 }
 
-Status unmount_lun(const Storage& lun) {
+Status unmount_lun(const Storage& lun, ReservationKey of_this_host) {
     ZF_TRY(const bool is_there, is_mounted_there(lun));
-    if (!is_there) return {};
+    if (!is_there) return give_up_reservation(lun, of_this_host);
     ZF_TRY(const MountedAt at, mounted_at(lun.mount_point));
     const SystemClock clock;
     const std::int64_t deadline_ms = clock.monotonic_ms() + kBusyTimeoutMs;
@@ -172,7 +198,9 @@ Status unmount_lun(const Storage& lun) {
     for (bool is_gone = false;;) {
         is_gone = is_gone || ::umount2(lun.mount_point.c_str(), UMOUNT_NOFOLLOW) == 0;
         if (!is_gone && errno != EBUSY) return system_error("unmount " + lun.mount_point, errno);
-        if (is_gone && open_file(at.device, O_RDONLY | O_NONBLOCK | O_EXCL)) return {};
+        if (is_gone && open_file(at.device, O_RDONLY | O_NONBLOCK | O_EXCL)) {
+            return of_this_host == 0 ? Status() : ScsiReservation(at.device).give(of_this_host);
+        }
         if (clock.monotonic_ms() > deadline_ms) break;
         (void)::poll(nullptr, 0, kLookAgainMs);
     }

@@ -1,13 +1,18 @@
 #!/usr/bin/python3
 """A LUN that the zone's configuration declares: mounted by install, attach and boot, unmounted by detach, also for a zone
 that never moved and after a restart of the host; with its mount options on both hosts. Each host's name in agent.toml
-is not its host name: records bear the former."""
+is not its host name: records bear the former. The device has SCSI reservations, as far as fake_sg_persist plays them:
+whoever has it mounted is the only host that is registered."""
+import json
 import os
+import pathlib
+import shutil
 import subprocess
 import unittest
 
 import faults
 from ferry import Agent, ferry, ferry_json, write_settings, zone_commands, zone_path, zone_states
+import hosts
 from hosts import Hosts
 from shared import Lun
 
@@ -23,12 +28,17 @@ class DeclaredLunTest(unittest.TestCase):
     def setUpClass(cls):
         cls.storage = Lun("ext4")
         cls.addClassCleanup(cls.storage.close)
-        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], binds=cls.storage.binds)
+        cls.reservations = cls.storage.directory / "reservations"
+        cls.reservations.touch()
+        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], binds=cls.binds)
         cls.addClassCleanup(cls.hosts.close)
         cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]
         for host in cls.hosts:
             write_settings(host, name=NAMES[host.name], fence_hook=FENCE, fence_timeout_s=1)
             host.path("/export/zones").mkdir(mode=0o755, parents=True)
+            program = host.path("/usr/local/sbin/sg_persist")
+            program.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(pathlib.Path(hosts.__file__).with_name("fake_sg_persist"), program)
         cls.storage.prepare(cls.host1, ZONE)
         cls.host1.run(["umount", zone_path(ZONE)])
         image = os.stat(cls.storage.image)
@@ -37,6 +47,18 @@ class DeclaredLunTest(unittest.TestCase):
         cls.declared = ["add storage", "set type=ext4", f"set uuid={uuid}",
                         f"set device=file:{image.st_dev}:{image.st_ino}:0", "add options noatime",
                         "add options [discard,commit=7]", "end"]
+
+    @classmethod
+    def binds(cls, all_hosts):
+        places = cls.storage.binds(all_hosts)
+        for place in places.values():
+            place["/srv/reservations"] = cls.reservations
+        return places
+
+    def assert_reserved_by(self, host):
+        """Only that host can write to the device; None: nobody has reserved it."""
+        state = json.loads(self.reservations.read_text() or '{"keys": {}, "holder": ""}')
+        self.assertEqual((list(state["keys"]), state["holder"]), ([host.name], host.name) if host else ([], ""))
 
     def zoneadm(self, host, verb, check=True, **options):
         return host.run(["zoneadm", "-z", ZONE, *verb.split()], check=check, timeout=120, **options)
@@ -49,6 +71,7 @@ class DeclaredLunTest(unittest.TestCase):
         return None
 
     def assert_mounted_only_on(self, host):
+        self.assert_reserved_by(host)
         for one in self.hosts:
             if one.pid is None:
                 continue
@@ -103,6 +126,7 @@ class DeclaredLunTest(unittest.TestCase):
     def test_3_detach_puts_it_away_and_attach_elsewhere_takes_it(self):
         self.zoneadm(self.host1, "detach")  # mounts it first: the zone is halted and the host was restarted
         self.assertIsNone(self.mount_options(self.host1))
+        self.assert_reserved_by(None)
         self.zoneadm(self.host2, "attach")
         self.zoneadm(self.host2, "boot")
         self.assert_mounted_only_on(self.host2)
@@ -130,6 +154,8 @@ class DeclaredLunTest(unittest.TestCase):
         self.zoneadm(self.host1, "boot")
         self.assert_mounted_only_on(self.host1)
         self.assertEqual(self.record_beside(self.host1)["host"], "alpha")
+        log = json.loads(self.reservations.read_text())["log"]
+        self.assertIn(["host1", "--preempt"], [line[:1] + [word for word in line if word == "--preempt"] for line in log])
 
     def test_5_the_former_owner_comes_back_and_mounts_nothing(self):
         beside = self.record_beside(self.host1)
@@ -154,6 +180,15 @@ class DeclaredLunTest(unittest.TestCase):
         ferry(self.host2, "trust", "join", input=invitation + "\n")
         status, lines = ferry_json(self.host1, "check", ZONE, "beta", "--shared", "require")
         self.assertEqual(status, 0, lines)
+        self.assertNotIn("STORAGE_UNRESERVED", {line.get("code") for line in lines})
+        held = self.reservations.read_text()
+        third = json.loads(held)
+        third["keys"]["host3"] = 0x123abc
+        self.reservations.write_text(json.dumps(third))
+        status, lines = ferry_json(self.host1, "check", ZONE, "beta", check=False)
+        self.assertEqual(status, 3, lines)
+        self.assertIn("STORAGE_RESERVED", {line.get("code") for line in lines})
+        self.reservations.write_text(held)
         ferry(self.host1, "move", ZONE, "beta", "--remove-source")
         self.assert_mounted_only_on(self.host2)
         self.assertIn("add storage", self.host2.run(["zonecfg", "-z", ZONE, "export"]).stdout)

@@ -4,11 +4,12 @@ way to run it twice is refused.
 
     ZONEFERRY_SHARED_MOVES=20 tests/e2e/shared_test.py      # CI: 4 moves back and forth, of 1 s each
 """
+import os
 import pathlib
 
 import faults
 import shared_case
-from ferry import ferry_json, zone_path, zone_states
+from ferry import ZONES, ferry, ferry_json, zone_commands, zone_path, zone_states
 from shared import make_shared_zone
 
 class DirectoryTest(shared_case.SharedStorageTest):
@@ -23,7 +24,6 @@ class DirectoryTest(shared_case.SharedStorageTest):
 
     def replaced(self, host, command):
         """The zones' directory of that host is something else for a while."""
-        ZONES = str(pathlib.Path(zone_path(self.zone)).parent)
         host.run(["sh", "-c", command.format(zones=ZONES)])
         self.addCleanup(host.run, ["umount", ZONES], check=False)
 
@@ -92,6 +92,36 @@ class DirectoryTest(shared_case.SharedStorageTest):
         if zone_states(home)[self.zone] == "installed":  # it was on the host that crashed
             home.run(["zoneadm", "-z", self.zone, "boot"])
         self.assert_counts_on(home, 0)
+
+    def test_mixed_with_what_the_zone_mounts(self):
+        """What it writes to is shared, or said to be each host's own; else data would be left behind."""
+        here, there, name = self.host1, self.host2, "mixed"
+        path, shared, local = f"/srv/{name}", f"{ZONES}/data-of-{name}", "/srv/data"
+        for host in self.hosts:
+            host.run(["mkdir", "-p", "-m", "0755", shared, local])
+
+        def make(zone, zonepath, special):
+            lofs = ["add fs", "set type=lofs", "set dir=/data", f"set special={special}", "end"]
+            commands = zone_commands(zone, sparse=True, extra=lofs).replace(zone_path(zone), zonepath)
+            here.run(["zonecfg", "-z", zone, "-f", "/dev/stdin"], input=commands)
+            here.run(["zoneadm", "-z", zone, "install"], timeout=120)
+
+        def codes(zone):
+            _, lines = ferry_json(here, "check", zone, there.name, check=False)
+            return {line["code"] for line in lines if line["type"] == "finding" and line["severity"] == "block"}
+
+        make("mixed1", zone_path("mixed1"), local)  # a shared zonepath, and a local file system
+        self.assertEqual(codes("mixed1"), {"FS_NOT_SHARED"})
+        here.run(["zonecfg", "-z", "mixed1", "select fs dir=/data; add options hostlocal; end"])
+        self.assertEqual(codes("mixed1"), set())
+        make("mixed2", f"{path}2", shared)  # the reverse
+        here.run(["sh", "-c", f"echo kept >{shared}/file"])
+        self.assertEqual(codes("mixed2"), set())
+        ferry(here, "move", "mixed2", there.name, "--remove-source")
+        there.run(["zoneadm", "-z", "mixed2", "boot"])
+        self.assertEqual(there.run(["zoneadm", "-z", "mixed2", "login", "cat", "/data/file"]).stdout, "kept\n")
+        there.run(["zoneadm", "-z", "mixed2", "halt"])
+        self.assertEqual([name for name in os.listdir(self.storage.directory / "zones" / "data-of-mixed")], ["file"])
 
     def test_never_means_never(self):
         self.assertIn("ZONEPATH_EXISTS", self.blocked("--shared", "never"))

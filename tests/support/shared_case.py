@@ -1,5 +1,6 @@
 """What shared_test.py and lun_test.py ask of every kind of shared storage: see those."""
 import os
+import shutil
 import sys
 import unittest
 
@@ -135,6 +136,38 @@ class SharedStorageTest(unittest.TestCase):
         self.assertEqual(self.home(), home)
         self.assert_counts_on(home, before)
         self.assertNotIn(self.zone, zone_states(self.other(home)))
+
+    def test_restarts_of_both_hosts_and_an_old_state_directory(self):
+        """The host that it left comes back from a backup of before the move; then the one that has it restarts, too."""
+        home = self.home()
+        old = home.root.parent / "backup"
+        self.agents[home.name].stop()
+        for place in ("/var/lib/zoneferry", "/etc/zones"):
+            shutil.copytree(home.path(place), old / place[1:])
+        self.addCleanup(shutil.rmtree, old)
+        self.agents[home.name].start()
+        away = self.move()
+        home.restart()
+        for place in ("/var/lib/zoneferry", "/etc/zones"):
+            shutil.rmtree(home.path(place))
+            shutil.copytree(old / place[1:], home.path(place))
+        self.assertEqual(zone_states(home)[self.zone], "installed")  # as it believes
+        before = self.count(away)
+        self.assert_refused(home, "boot", "attach -F")
+        self.assert_counts_on(away, before)
+        home.run(["ip", "neigh", "flush", "dev", "san0"])
+        self.agents[home.name].start()
+        self.assert_refused(home, "boot", "attach -F")
+        before = self.count(away)
+        away.restart()
+        away.run(["ip", "neigh", "flush", "dev", "san0"])
+        self.assert_refused(home, "boot")  # nobody runs it now, and it still is not this host's
+        away.run(["zoneadm", "-z", self.zone, "boot"], timeout=60)
+        self.assert_counts_on(away, before)
+        self.agents[away.name].start()
+        index = home.path("/etc/zones/index")  # a person who knows better forgets the zone there
+        index.write_text("".join(line for line in index.read_text().splitlines(True) if self.zone not in line))
+        self.assertEqual(self.home(), away)
 
     def kill_and_see(self, host, env):
         """A move with one agent killed at that point; afterwards exactly one host has the zone and it counts on."""

@@ -1,5 +1,6 @@
 // Each finding exactly when its fact is there; all of them at once; none when all is well.
 #include "agent/preflight.h"
+#include "agent/storage_proof.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -76,6 +77,20 @@ const std::vector<Case>& target_cases() {
     return all;
 }
 
+// Only xfs has so narrow a limit, and only a tree that travels meets it.
+TEST(Preflight, ALinkThatXfsCannotHoldIsFound) {
+    MoveDemand all = demand();
+    TargetView view = sound_target();
+    all.long_link = "root/srv/long";
+    EXPECT_TRUE(judge_target(all, view).empty());
+    view.file_system = "xfs";
+    const auto findings = judge_target(all, view);
+    EXPECT_EQ(codes(findings), std::vector<std::string>{"LINK_TOO_LONG"});
+    EXPECT_NE(findings.front().message.find("root/srv/long"), std::string::npos);
+    all.shared = SharedKind::directory;
+    EXPECT_TRUE(judge_target(all, view).empty());
+}
+
 TEST(Preflight, NothingIsFoundWhereAllIsWell) {
     EXPECT_TRUE(judge_target(demand(), sound_target()).empty());
     TargetView view = sound_target();
@@ -139,6 +154,16 @@ TEST(Preflight, ARollbackReplacesTheKeptCopyAndNothingElse) {
     EXPECT_TRUE(judge_target(d, view).empty());
     d.is_return = false;
     EXPECT_EQ(judge_target(d, view).size(), 2U);
+}
+
+TEST(Preflight, WhatTheZoneWritesToMustBeTheSources) {
+    TargetView view = sound_target();
+    view.different_sources = {"/srv/data"};
+    EXPECT_EQ(codes(judge_target(demand(), view)), std::vector<std::string>{"FS_NOT_SHARED"});
+    EXPECT_TRUE(must_be_shared({"/srv/data", "", "/data", "lofs", {}}));
+    EXPECT_FALSE(must_be_shared({"/srv/data", "", "/data", "lofs", {"ro"}}));
+    EXPECT_FALSE(must_be_shared({"/srv/data", "", "/data", "lofs", {"hostlocal"}}));
+    EXPECT_FALSE(must_be_shared({"swap", "", "/data", "tmpfs", {}}));
 }
 
 TEST(Preflight, TheSource) {

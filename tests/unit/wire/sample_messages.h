@@ -74,6 +74,7 @@ inline std::vector<Message> sample_messages() {
     check.tree_entries = 12345;
     check.force = true;
     check.return_of = "m0";
+    check.long_link = "var/link";
     all.emplace_back(check);
     CheckReply check_reply;
     check_reply.target = sample::host_facts();
@@ -137,6 +138,18 @@ inline std::vector<Message> sample_messages() {
     verify_reply.list_part = sample::proof();
     verify_reply.is_list_part = true;
     all.emplace_back(verify_reply);
+    BlocksRequest blocks;
+    blocks.move_id = "m1";
+    blocks.key = sample::proof();
+    BlocksOfFile blocks_of_file;
+    blocks_of_file.path = "root/var/disk";
+    blocks_of_file.block_log = 14;
+    blocks.files = {blocks_of_file, BlocksOfFile()};
+    all.emplace_back(blocks);
+    BlocksReply blocks_reply;
+    blocks_reply.hashes = sample::proof();
+    blocks_reply.ends_file = true;
+    all.emplace_back(blocks_reply);
     StageRequest stage;
     stage.move_id = "m1";
     stage.manifest = "<zone/>";
