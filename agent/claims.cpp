@@ -13,6 +13,7 @@
 #include "core/base/digest.h"
 #include "core/base/text.h"
 #include "core/zone/runtime.h"
+#include "core/zone/state_binding.h"
 #include "wire/limits.h"
 
 namespace zoneferry {
@@ -241,13 +242,28 @@ void halt_parked_zones(AgentContext& context) {
     }
 }
 
+namespace {
+
+// A peer says that this host is there twice (its words), or one has answered as ever and nobody says so.
+void note_doubled(AgentContext& context, const std::string& words, bool is_answered) {
+    if (words.empty() && !is_answered) return;
+    if (!words.empty()) spdlog::error("no zone is booted here: {}", words);
+    const Status noted = set_doubled(context.root, words);
+    if (!noted) spdlog::error("{}", noted.error().text());
+}
+
+}  // namespace
+
 void ask_peers_for_claims(AgentContext& context, MoveDesk& desk, int timeout_ms) {
     const std::vector<OwnerClaim> claims = own_claims(context);
     const auto peers = context.trust.peers();
     const auto moves = context.journal.all();
-    if (claims.empty() || !peers || !moves) return;
+    const auto zones = ZoneStore(context.root).list_readable();
+    // Also with nothing to claim: a peer may say that this host is there twice.
+    if (!zones || zones->empty() || !peers || !moves) return;
     std::mutex mutex;
     std::vector<Answer> answers;
+    std::string doubled;
     {
         std::vector<std::jthread> asking;
         for (const Peer& peer : *peers) {
@@ -259,11 +275,13 @@ void ask_peers_for_claims(AgentContext& context, MoveDesk& desk, int timeout_ms)
                     auto theirs = ask_peer(context, peer, request, timeout_ms);
                     const std::lock_guard guard(mutex);
                     if (theirs) answers.push_back({peer.host, *std::move(theirs)});
+                    if (!theirs && theirs.error().code() == Errc::doubled) doubled = theirs.error().text();
                 });
                 if (!done) spdlog::warn("{}", done.error().text());
             });
         }
     }
+    note_doubled(context, doubled, !answers.empty());
     for (const Answer& answer : answers) {
         const std::vector<OwnerClaim> asked = questions_for(*moves, answer.peer, claims);
         for (const OwnerClaim& theirs : answer.claims) {

@@ -98,6 +98,7 @@ std::string history_text(const Json& line) {
                        text_of(line, "phase") + "  " + format_bytes(number_of(line, "raw_bytes")) + " in " +
                        std::to_string(number_of(line, "passes")) + " passes";
     if (line.contains("down_ms")) text += "  down " + std::to_string(number_of(line, "down_ms")) + " ms";
+    if (line.contains("last_pass")) text += "  last pass " + text_of(line, "last_pass");
     const auto times = line.find("times_ms");
     if (times != line.end() && times->is_object()) {
         for (const auto& [name, ms] : times->items()) {

@@ -38,6 +38,8 @@ const std::vector<std::string>& excluded_names() {
     return names;
 }
 
+std::string new_run_id() { return to_hex(random_bytes(16)); }
+
 std::string new_move_id() { return to_hex(random_bytes(5)); }
 
 }  // namespace zoneferry

@@ -6,6 +6,7 @@
 
 #include "agent/journal.h"
 #include "agent/move_board.h"
+#include "agent/peer_runs.h"
 #include "agent/settings.h"
 #include "certs/trust_store.h"
 #include "core/base/clock.h"
@@ -13,6 +14,8 @@
 #include "wire/network.h"
 
 namespace zoneferry {
+
+std::string new_run_id();
 
 struct AgentContext {
     HostRoot root;
@@ -24,6 +27,8 @@ struct AgentContext {
     TrustStore& trust;
     Network& network;
     std::atomic<bool> stopping = false;  // set once: every loop ends at its next journaled point
+    std::string run_id = new_run_id();   // of this start of the agent: peer_runs.h
+    PeerRuns runs;
     std::mutex beginning;  // held from looking whether a name is free until the journal has the move that takes it
 };
 

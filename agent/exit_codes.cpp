@@ -9,6 +9,7 @@ int exit_code_of(Errc code) {
         case Errc::blocked: return kExitBlocked;
         case Errc::unreachable: return kExitUnreachable;
         case Errc::untrusted:
+        case Errc::doubled:
         case Errc::permission: return kExitUntrusted;
         case Errc::busy:
         case Errc::conflict:

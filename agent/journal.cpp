@@ -141,7 +141,16 @@ struct Journal::State {
                          "the journal was written by a newer Zoneferry (version " + std::to_string(version) + ")");
         }
         ZF_TRY_STATUS(check());
-        return version < kSchemaVersion ? migrate() : Status();
+        ZF_TRY(const bool complete, has_every_column());
+        return version < kSchemaVersion || !complete ? migrate() : Status();
+    }
+    // Between two releases columns were added without a new version.
+    Result<bool> has_every_column() {
+        for (const auto& [column, type] : Columns().additions) {
+            ZF_TRY(const bool known, has_column("moves", column));
+            if (!known) return false;
+        }
+        return true;
     }
     Result<bool> has_column(const std::string& table, const std::string& column) {
         ZF_TRY(Statement statement,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "agent/move_plan.h"
 #include "wire/limits.h"
 
 namespace zoneferry {
@@ -66,6 +67,9 @@ Json history_json(const MoveRecord& record, const std::vector<JournalEntry>& eve
     const bool was_down = record.role == Role::source && record.was_running && record.halt_began_unix_ms != 0;
     if (was_down && record.activated_unix_ms != 0) {
         json["down_ms"] = record.activated_unix_ms - record.halt_began_unix_ms;
+    }
+    for (const JournalEntry& event : events) {
+        if (event.kind == event_name(EventKind::pass_done) && !event.text.empty()) json["last_pass"] = event.text;
     }
     Json times = Json::object();
     for (const auto& [name, ms] : phase_times_ms(events)) times[name] = times.value(name, std::int64_t{0}) + ms;

@@ -82,7 +82,8 @@ enum class EventKind {
     discarded,  // text: why
     returned,
     finalized,
-    pass_done,   // number: raw bytes; extra: bytes on the wire; flag: it was the last one
+    pass_done,   // number: raw bytes; extra: bytes on the wire; flag: it was the last one; text: how, if it was:
+                 // "tracked", or "walked: " and why
     waiting,     // number: expected downtime in ms; flag: over the budget; text: why
     switching,   // number: the new budget in ms, 0: none; flag: the zone runs now
     paused,      // text: who asked

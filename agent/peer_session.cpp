@@ -39,8 +39,29 @@ ConnectionOptions connection_options(const Settings& settings) {
     return options;
 }
 
+Status PeerSession::hear(AgentContext& context, const std::string& peer, const std::string& run,
+                         const std::string& address, std::int64_t began_ms) {
+    constexpr int kLookTimeoutMs = 1'000;
+    ZF_TRY(const Peer known, context.trust.peer(peer));
+    const std::string known_at = known.address.empty() ? std::string() : join_address({known.address, known.port});
+    const std::string where = context.runs.hear(peer, run, address, known_at, began_ms, context.clock.monotonic_ms());
+    if (!where.empty()) {
+        const auto other = greet(context, peer, where, kLookTimeoutMs);
+        if (other) context.runs.found_another(peer, other->hello_.run_id, where, context.clock.monotonic_ms());
+    }
+    return context.runs.check(peer, context.clock.monotonic_ms());
+}
+
 Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& peer, const std::string& address,
                                       int connect_timeout_ms) {
+    const std::int64_t began_ms = context.clock.monotonic_ms();
+    ZF_TRY(PeerSession session, greet(context, peer, address, connect_timeout_ms));
+    ZF_TRY_STATUS(hear(context, peer, session.hello_.run_id, session.address_, began_ms));
+    return session;
+}
+
+Result<PeerSession> PeerSession::greet(AgentContext& context, const std::string& peer, const std::string& address,
+                                       int connect_timeout_ms) {
     ZF_TRY(const Peer known, context.trust.peer(peer));
     PeerAddress at{known.address, known.port};
     if (!address.empty()) {
@@ -58,6 +79,7 @@ Result<PeerSession> PeerSession::open(AgentContext& context, const std::string& 
     hello.version = ZONEFERRY_VERSION;
     hello.clock_unix_ms = context.clock.unix_ms();
     hello.listen_port = context.settings.port;
+    hello.run_id = context.run_id;
     PeerSession session(connection, join_address(at), answer_timeout_ms(context));
     ZF_TRY(session.hello_, session.ask<HelloAck>(std::move(hello)));
     if (session.hello_.host != peer) {

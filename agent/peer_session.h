@@ -34,6 +34,10 @@ public:
     // Connects to a peer of the trust store, or to the address given instead ("host:port").
     static Result<PeerSession> open(AgentContext& context, const std::string& peer, const std::string& address = {},
                                     int connect_timeout_ms = 10'000);
+    // A run of the peer speaks to us, from a session that began at began_ms (peer_runs.h). Looks where the run before
+    // may still be; Errc::doubled when the peer is there twice.
+    static Status hear(AgentContext& context, const std::string& peer, const std::string& run,
+                       const std::string& address, std::int64_t began_ms);
 
     // Sends and waits for the answer of this type, at most as long as the settings give an answer; a Refusal comes back
     // as its Error, anything else is Errc::protocol.
@@ -64,6 +68,9 @@ private:
     PeerSession(std::shared_ptr<Connection> connection, std::string address, int answer_ms)
         : connection_(std::move(connection)), address_(std::move(address)), answer_ms_(answer_ms) {}
     static Error unexpected(const Message& message);
+    // The hello, and no more.
+    static Result<PeerSession> greet(AgentContext& context, const std::string& peer, const std::string& address,
+                                     int connect_timeout_ms);
 
     std::shared_ptr<Connection> connection_;
     HelloAck hello_;

@@ -93,6 +93,12 @@ void judge_name_and_place(const MoveDemand& demand, const TargetView& view, Find
                   "the zonepath would lie on " + view.file_system + ", which cannot be id-mapped",
                   "put " + demand.config.zonepath + " on ext4, xfs or btrfs");
     }
+    if (view.file_system == "xfs" && !demand.long_link.empty() && demand.shared == SharedKind::none) {
+        out.block("LINK_TOO_LONG", demand.long_link,
+                  "the symbolic link " + demand.long_link + " has more than " + std::to_string(kEveryLinkBytesMax) +
+                      " bytes, which xfs cannot hold",
+                  "make it shorter, or put " + demand.config.zonepath + " on ext4 or btrfs");
+    }
 }
 
 void judge_space(const MoveDemand& demand, const TargetView& view, Findings& out) {

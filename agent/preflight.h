@@ -14,6 +14,9 @@
 
 namespace zoneferry {
 
+// What every file system takes as a symbolic link's target: xfs no more, ext4 and btrfs nearly 4 KiB.
+constexpr std::size_t kEveryLinkBytesMax = 1023;
+
 // What the zone needs of a host.
 struct MoveDemand {
     ZoneConfig config;
@@ -26,6 +29,7 @@ struct MoveDemand {
     std::string storage;                   // the LUN
     bool has_fs_proofs = false;            // the source's numbers lie in what the zone mounts: storage_proof.h
     bool updates = false;                  // -u: a shared tree is copied for it, beside itself
+    std::string long_link;                 // a symbolic link of more than kEveryLinkBytesMax bytes; empty: none
 };
 
 struct AddressConflict {

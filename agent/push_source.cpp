@@ -154,6 +154,7 @@ private:
         options.forget = std::exchange(staging_is_fresh_, false);
         options.bytes_per_second = wish_.bytes_per_second;
         options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
+        options.memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
         options.in_background = !is_final;
         options.excluded = excluded_;
         ZF_TRY(const std::unique_ptr<TreeSender> sender, TreeSender::start(std::move(root), std::move(options)));

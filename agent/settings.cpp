@@ -51,6 +51,14 @@ Status take_number(const toml::node& node, const std::string& key, std::int64_t 
     return {};
 }
 
+Status take_choice(const toml::node& node, const std::string& key, bool& into) {
+    if (const auto choice = node.value_exact<bool>()) {
+        into = *choice;
+        return {};
+    }
+    return Error(Errc::invalid, key + " must be true or false");
+}
+
 Status take_list(const toml::node& node, const std::string& key, std::vector<std::string>& into) {
     const toml::array* array = node.as_array();
     if (array == nullptr) return Error(Errc::invalid, key + " must be a list of texts");
@@ -75,6 +83,8 @@ Status take(const std::string& key, const toml::node& node, Settings& settings) 
     if (key == "boot_wait_s") return take_number(node, key, 0, kDay, settings.boot_wait_s);
     if (key == "refresh_s") return take_number(node, key, 1, kDay, settings.refresh_s);
     if (key == "answer_s") return take_number(node, key, 1, 3600, settings.answer_s);
+    if (key == "change_tracking") return take_choice(node, key, settings.change_tracking);
+    if (key == "transfer_memory_mb") return take_number(node, key, 64, 65'536, settings.transfer_memory_mb);
     if (key == "history_days") return take_number(node, key, 1, 36'500, settings.history_days);
     if (key == "fence_hook") return take_path(node, key, settings.fence_hook);
     if (key == "fence_timeout_s") return take_number(node, key, 1, 3600, settings.fence_timeout_s);

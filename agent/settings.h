@@ -11,6 +11,8 @@
 //     boot_wait_s = 60          # for a zone's init to report that it is up
 //     refresh_s = 60            # between the passes of a move that waits for its switch
 //     answer_s = 30             # a peer that says nothing for so long is taken for dead
+//     change_tracking = true    # the last pass visits what changed, as the kernel tells; false: the whole tree
+//     transfer_memory_mb = 256  # for the buffers of one move, on this side
 //     history_days = 365        # how long gc keeps moves that are over
 //     fence_hook = "PROGRAM"    # cuts another host off; default: /etc/zoneferry/fence if it is there (fence.h)
 //     fence_timeout_s = 60      # then it is killed and has failed
@@ -38,6 +40,8 @@ struct Settings {
     int boot_wait_s = 60;
     int refresh_s = 60;
     int answer_s = 30;
+    bool change_tracking = true;
+    int transfer_memory_mb = 256;
     int history_days = 365;
     std::string fence_hook;  // absolute; empty: the default one
     int fence_timeout_s = 60;

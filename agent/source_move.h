@@ -43,7 +43,11 @@
 
 namespace zoneferry {
 
+class BlockListTaker;
+class ChangeTracker;
+class PassTrail;
 class TreeSender;
+struct ChangesSince;
 
 // What a person, or the budget, wants of a move that is under way.
 struct MoveRequest {
@@ -107,7 +111,13 @@ private:
     std::int64_t expected_ms();
     Status wait_for_switch(std::int64_t expected, bool over_budget);
     void arm_budget();
-    Status run_pass(bool is_final, PassTime& took);
+    struct PassOutcome {
+        PassTime took;
+        std::string how;  // of the last pass: for the history
+    };
+    Result<PassOutcome> run_pass(bool is_final);
+    void follow_changes();
+    std::shared_ptr<const ChangesSince> take_changes();
     Status pump(TreeSender& sender, std::uint32_t pass);
     // source_verify.cpp
     struct Reading {
@@ -120,6 +130,8 @@ private:
     Result<TreeComparison> compare_with_target(Reading reading);
     Status find_out_what_is_there(bool is_final);
     Status repair(const Reading& reading, const Digest& here, const Digest& there);
+    Status fetch_block_maps(const std::vector<LargeDifference>& files);
+    Status take_block_lists(BlockListTaker& taker, const std::vector<LargeDifference>& files);
     std::string list_path() const;
     std::string catalog_prefix() const { return move_directory(context_.root, record_.id) + "/catalog"; }
 
@@ -154,6 +166,9 @@ private:
     bool staging_is_fresh_ = true;
     bool target_has_copy_ = false;  // of an earlier move; staging may become that
     std::vector<PassTime> pass_times_;
+    std::unique_ptr<ChangeTracker> tracker_;  // of the running pass that is under way, or was the last
+    std::unique_ptr<PassTrail> trail_;        // of that pass, if it came to its end
+    std::string untracked_because_ = "no pass ran before it";
     int failures_ = 0;
     std::int64_t failing_since_ms_ = 0;
     std::uint64_t wire_bytes_ = 0;

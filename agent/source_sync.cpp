@@ -98,14 +98,14 @@ Status SourceMove::prepare() {
 Status SourceMove::pass_and_note(bool is_final) {
     const std::uint64_t raw_before = raw_bytes_;
     const std::uint64_t wire_before = wire_bytes_;
-    PassTime took;
-    ZF_TRY_STATUS(run_pass(is_final, took));
+    ZF_TRY(const PassOutcome done, run_pass(is_final));
     if (is_final) {
-        times_ms_.emplace_back("last_pass", took.ms);
+        times_ms_.emplace_back("last_pass", done.took.ms);
     } else {
-        pass_times_.push_back(took);
+        pass_times_.push_back(done.took);
     }
     return journal(MoveEvent{.kind = EventKind::pass_done,
+                             .text = done.how,
                              .number = static_cast<std::int64_t>(raw_bytes_ - raw_before),
                              .flag = is_final,
                              .extra = static_cast<std::int64_t>(wire_bytes_ - wire_before)});

@@ -5,6 +5,7 @@
 
 #include "agent/segment_pump.h"
 #include "agent/source_move.h"
+#include "transfer/change_tracker.h"
 #include "transfer/sender.h"
 
 namespace zoneferry {
@@ -14,7 +15,36 @@ constexpr std::int64_t kTellEveryMs = 200;
 
 }  // namespace
 
-Status SourceMove::run_pass(bool is_final, PassTime& took) {
+// From now on, for the pass that visits what changes after the one that begins now.
+void SourceMove::follow_changes() {
+    trail_.reset();
+    tracker_.reset();
+    if (!context_.settings.change_tracking) return;
+    auto tracker = ChangeTracker::start(zone_tree());
+    if (tracker) {
+        tracker_ = *std::move(tracker);
+    } else {
+        untracked_because_ = tracker.error().text();
+    }
+}
+
+// Null: untracked_because_ says why. What was followed is used up: a pass that has to be repeated walks.
+std::shared_ptr<const ChangesSince> SourceMove::take_changes() {
+    if (!context_.settings.change_tracking) untracked_because_ = "change tracking is switched off";
+    const auto tracker = std::exchange(tracker_, nullptr);
+    const auto trail = std::exchange(trail_, nullptr);
+    if (tracker && !trail) untracked_because_ = "the pass before did not come to its end";
+    if (!tracker || !trail) return nullptr;
+    untracked_because_ = "the pass was begun again";
+    if (auto changes = tracker->finish()) {
+        return std::make_shared<ChangesSince>(ChangesSince{std::move(*trail), *std::move(changes)});
+    } else {
+        untracked_because_ = changes.error().text();
+    }
+    return nullptr;
+}
+
+Result<SourceMove::PassOutcome> SourceMove::run_pass(bool is_final) {
     ZF_TRY_STATUS(find_out_what_is_there(is_final));
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::pass_begun}));
@@ -32,7 +62,15 @@ Status SourceMove::run_pass(bool is_final, PassTime& took) {
     options.tolerate_changes = !is_final;
     options.in_background = !is_final;
     options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
+    options.memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
     options.excluded = excluded_names();
+    if (is_final) {
+        options.changes = take_changes();
+    } else {
+        follow_changes();
+    }
+    const std::string untracked_because = untracked_because_;
+    const bool has_changes = options.changes != nullptr;
     ZF_TRY(std::unique_ptr<TreeSender> sender, TreeSender::start(std::move(tree), std::move(options)));
 
     const auto set_sending = [this](TreeSender* active) {
@@ -43,14 +81,19 @@ Status SourceMove::run_pass(bool is_final, PassTime& took) {
     set_sending(sender.get());
     Status sent = pump(*sender, record_.passes);
     set_sending(nullptr);
-    if (!sent) return sent;
+    if (!sent) return std::move(sent).error();
     ZF_TRY(const PassSummary summary, sender->finish());
+    trail_ = sender->take_trail();
     wire_bytes_ += summary.payload_bytes;
     raw_bytes_ += summary.raw_bytes;
-    took.ms = context_.clock.monotonic_ms() - began_ms;
-    took.bytes = summary.raw_bytes;
     for (const std::string& note : summary.notes) tell_note(note);
-    return {};
+    PassOutcome outcome;
+    outcome.took.ms = context_.clock.monotonic_ms() - began_ms;
+    outcome.took.bytes = summary.raw_bytes;
+    if (!is_final) return outcome;
+    outcome.how =
+        summary.is_tracked ? "tracked" : "walked: " + (has_changes ? summary.walked_because : untracked_because);
+    return outcome;
 }
 
 Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
@@ -78,9 +121,9 @@ void SourceMove::tell_progress(const TreeSender& sender, std::uint32_t pass) {
                   .phase = std::string(phase_name(record_.phase))};
     news.pass = pass;
     news.bytes_done = progress.bytes;
-    news.bytes_total = std::max(record_.tree_bytes, progress.bytes);
+    news.bytes_total = progress.is_tracked ? progress.bytes : std::max(record_.tree_bytes, progress.bytes);
     news.entries_done = progress.entries;
-    news.entries_total = std::max(record_.tree_entries, progress.entries);
+    news.entries_total = progress.is_tracked ? progress.entries : std::max(record_.tree_entries, progress.entries);
     news.wire_bytes = progress.payload_bytes;
     news.bytes_per_second = rate_.add(context_.clock.monotonic_ms(), progress.bytes);
     if (news.bytes_per_second > 0) {

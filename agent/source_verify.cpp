@@ -9,6 +9,7 @@
 #include "agent/source_move.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "transfer/block_list.h"
 #include "transfer/sender.h"
 
 namespace zoneferry {
@@ -72,7 +73,47 @@ Result<TreeComparison> SourceMove::compare_with_target(Reading reading) {
     ZF_TRY(TreeComparison found,
            adopt_comparison(digests_path(context_.root, record_.id, reading.contents), list_path(), catalog_prefix()));
     ZF_TRY_STATUS(remove_file(list_path()));
+    ZF_TRY_STATUS(fetch_block_maps(found.large));
     return found;
+}
+
+// Of large files that differ the target names the blocks that it has, so that only the others are sent.
+Status SourceMove::fetch_block_maps(const std::vector<LargeDifference>& files) {
+    if (files.empty() || !session_->need("block-lists")) return {};
+    ZF_TRY(BlockListTaker taker, BlockListTaker::open(catalog_prefix()));
+    std::vector<LargeDifference> some;
+    for (const LargeDifference& file : files) {
+        if (file.path.size() <= kSentenceBytesMax) some.push_back(file);
+        if (some.size() < kBlockFilesMax) continue;
+        ZF_TRY_STATUS(take_block_lists(taker, some));
+        some.clear();
+    }
+    if (!some.empty()) ZF_TRY_STATUS(take_block_lists(taker, some));
+    return taker.adopt();
+}
+
+Status SourceMove::take_block_lists(BlockListTaker& taker, const std::vector<LargeDifference>& files) {
+    BlocksRequest request;
+    request.move_id = record_.id;
+    request.key.assign(taker.key().begin(), taker.key().end());
+    for (const LargeDifference& file : files) {
+        BlocksOfFile& wanted = request.files.emplace_back();
+        wanted.path = file.path;
+        wanted.block_log = static_cast<std::uint8_t>(file.block_log);
+    }
+    ZF_TRY_STATUS(session_->connection().send(std::move(request)));
+    for (const LargeDifference& file : files) {
+        taker.begin(file);
+        for (bool ends = false; !ends;) {
+            ZF_TRY_STATUS(check_undisturbed());
+            ZF_TRY(const BlocksReply part, session_->expect<BlocksReply>(kWorkTimeoutMs));
+            if (part.hashes.empty() && !part.ends_file) return Error(Errc::protocol, "a list of blocks has no end");
+            ZF_TRY_STATUS(taker.add(part.hashes));
+            ends = part.ends_file;
+        }
+        ZF_TRY_STATUS(taker.end());
+    }
+    return {};
 }
 
 // Before a pass of which nothing tells what the target has, although it has something.

@@ -16,6 +16,7 @@
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
 #include "transfer/tree_digest.h"
+#include "wire/limits.h"
 
 namespace zoneferry {
 namespace {
@@ -85,6 +86,7 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     request.source = demand.source;
     request.tree_bytes = demand.tree_bytes;
     request.tree_entries = demand.tree_entries;
+    request.long_link = demand.long_link;
     request.force = wish.force;
     request.return_of = wish.return_of;
     ZF_TRY(CheckReply reply, session.ask<CheckReply>(std::move(request)));
@@ -140,12 +142,15 @@ Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::
     if (manifest.update) all.manifest = manifest_text(manifest);
     // With a mount inside it cannot be measured, and the findings say so.
     const std::string zonepath = context.root.at(all.config.zonepath);
+    std::string long_link;
     if (open_directory(zonepath) && view.mounts_inside.empty()) {
         ZF_TRY(const TreeTotals totals, measure_running(zonepath));
         report.tree_bytes = totals.allocated_bytes;
         report.tree_entries = totals.entries;
+        if (totals.longest_link_bytes > kEveryLinkBytesMax) long_link = totals.longest_link;
     }
     MoveDemand demand{all.config, report.source, report.tree_bytes, report.tree_entries, !wish.return_of.empty()};
+    demand.long_link = long_link.substr(0, kSentenceBytesMax);
     report.findings = judge_source(demand, view);
     Status asked = ask_target(context, wish, move_id, demand, manifest_text(manifest), all);
     if (!asked) {

@@ -23,6 +23,8 @@
 #include "agent/target_move.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
+#include "transfer/block_list.h"
+#include "transfer/memory_budget.h"
 #include "transfer/tree_digest.h"
 #include "wire/features.h"
 #include "wire/limits.h"
@@ -39,7 +41,7 @@ Status refuse(Connection& connection, const Error& error) { return connection.se
 }  // namespace
 
 TargetSession::TargetSession(AgentContext& context, MoveDesk& desk, std::shared_ptr<Connection> connection)
-    : context_(context), desk_(desk), connection_(std::move(connection)) {}
+    : context_(context), desk_(desk), connection_(std::move(connection)), began_ms_(context.clock.monotonic_ms()) {}
 TargetSession::~TargetSession() { connection_->close(); }
 
 void TargetSession::run() {
@@ -87,6 +89,7 @@ Status TargetSession::greet() {
     if (hello->host != peer_) return Error(Errc::untrusted, "Hello names another host than the certificate");
     if (hello->listen_port > 65'535) return Error(Errc::protocol, "Hello names an impossible port");
     peer_port_ = hello->listen_port;
+    peer_run_ = hello->run_id;
     clock_skew_ms_ = hello->clock_unix_ms - context_.clock.unix_ms();
     ZF_TRY(Agreement agreement, agree(*hello));
     HelloAck ack;
@@ -96,6 +99,7 @@ Status TargetSession::greet() {
     ack.host_id = context_.host_id;
     ack.version = ZONEFERRY_VERSION;
     ack.clock_unix_ms = context_.clock.unix_ms();
+    ack.run_id = context_.run_id;
     return connection_->send(std::move(ack));
 }
 
@@ -103,6 +107,8 @@ Status TargetSession::answer(Message request) {
     // A peer that was removed meanwhile gets no further than the segments of the pass that it has begun.
     if (!std::holds_alternative<Segment>(request)) {
         ZF_TRY([[maybe_unused]] const Peer known, context_.trust.authorize(peer_, connection_->peer().fingerprint));
+        const std::string address = listening_address(connection_->peer().address, peer_port_);
+        ZF_TRY_STATUS(PeerSession::hear(context_, peer_, peer_run_, address, began_ms_));
     }
     return std::visit(
         [this](auto&& message) -> Status {
@@ -152,6 +158,7 @@ Status TargetSession::on(const CheckRequest& request) {
     demand.shared = storage.kind;
     demand.storage = request.storage;
     demand.updates = manifest.update.has_value();
+    demand.long_link = printable(request.long_link);
     CheckReply reply;
     reply.shared = static_cast<std::uint8_t>(storage.kind);
     reply.proof = std::move(storage.proof);
@@ -214,7 +221,10 @@ Status TargetSession::begin_pass(const PassBegin& request, UniqueFd staging, std
         ack.durable_count = durable_count;
         return connection->send(std::move(ack));
     };
-    pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), IntakeOptions(), acknowledge);
+    IntakeOptions intake;
+    const std::size_t memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
+    intake.queue_bytes_max = intake_queue_bytes(memory_bytes);
+    pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), intake, acknowledge);
     pass.began_ms = context_.clock.monotonic_ms();
     pass_.emplace(std::move(pass));
     PassReady reply;
@@ -286,6 +296,28 @@ Status TargetSession::answer_verify(const VerifyRequest& request, UniqueFd stagi
     reply.entries = digest.entries;
     reply.bytes = digest.bytes;
     return connection_->send(fitted(std::move(reply)));
+}
+
+// What is listed becomes, block by block, what the source takes for granted: nothing may be written meanwhile.
+Status TargetSession::on(const BlocksRequest& request) {
+    ZF_TRY(const MoveRecord record, own_record(request.move_id));
+    if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
+    pass_.reset();
+    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    tell(record, "comparing the blocks of " + std::to_string(request.files.size()) + " large files that differ");
+    for (const BlocksOfFile& file : request.files) {
+        const auto send_part = [this](ConstBytes hashes) {
+            if (context_.stopping) return Status(Error(Errc::cancelled, "the agent is stopping"));
+            BlocksReply part;
+            part.hashes.assign(hashes.begin(), hashes.end());
+            return connection_->send(std::move(part));
+        };
+        ZF_TRY_STATUS(list_blocks(staging.get(), file.path, file.block_log, request.key, send_part));
+        BlocksReply end;
+        end.ends_file = true;
+        ZF_TRY_STATUS(connection_->send(std::move(end)));
+    }
+    return {};
 }
 
 Status TargetSession::on(const StageRequest& request) {

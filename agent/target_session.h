@@ -41,6 +41,7 @@ private:
     Status on(Segment segment);
     Status on(const PassEnd& request);
     Status on(const VerifyRequest& request);
+    Status on(const BlocksRequest& request);
     Status on(const StageRequest& request);
     Status on(const Grant& request);
     Status on(const StatusRequest& request);
@@ -65,6 +66,8 @@ private:
     std::shared_ptr<Connection> connection_;
     std::string peer_;
     std::uint32_t peer_port_ = 0;
+    std::int64_t began_ms_;
+    std::string peer_run_;            // peer_runs.h
     std::int64_t clock_skew_ms_ = 0;  // the peer's clock less ours
     std::optional<MoveDesk::Claim> claim_;
     std::string claimed_id_;

@@ -1,6 +1,7 @@
 // Verbs about trust.
 #include <utility>
 
+#include "agent/claims.h"
 #include "agent/exit_codes.h"
 #include "agent/join.h"
 #include "agent/peer_session.h"
@@ -35,6 +36,9 @@ Result<Json> serve_trust_invite(const VerbRequest& request) {
 Result<Json> serve_trust_join(const VerbRequest& request) {
     ZF_TRY(const std::string inviter, join(request.context, request.text("invitation")));
     request.trust_changed();
+    // A host whose state is older than its first join may have zones here that have moved away since.
+    constexpr int kClaimsTimeoutMs = 5'000;
+    ask_peers_for_claims(request.context, request.desk, kClaimsTimeoutMs);
     return end_json(kExitOk, "this host and " + inviter + " trust each other");
 }
 

@@ -48,15 +48,18 @@ int fail(const Error& error, bool as_json, int exit_status) {
 
 std::string summary(const std::string& zone, const InstallReport& report) {
     const std::string packages = report.packages == 0 ? "" : std::to_string(report.packages) + " packages, ";
-    return "zone " + zone + " is installed: " + packages + std::to_string(report.files) + " files, " +
-           format_bytes(report.bytes);
+    const std::string files = std::to_string(report.files) + " files, " + format_bytes(report.bytes);
+    return "zone " + zone + " is installed: " + packages + (report.files == 0 ? "a fresh system" : files);
 }
 
-int install_host_packages(VerbContext& context, const HeldZone& held, bool as_json) {
+int install_ordinarily(VerbContext& context, const HeldZone& held, const InstallArguments& arguments) {
+    const bool as_json = arguments.as_json;
+    const InstallSource source =
+        arguments.fresh ? InstallSource(FreshSystem{arguments.include}) : InstallSource(HostPackages{});
     ProgressLine line(as_json);
     InstallSteps steps;
     steps.progress = [&](const InstallProgress& progress) { line.show(progress); };
-    const auto report = install_zone(context.store, held.lock, HostPackages{}, steps);
+    const auto report = install_zone(context.store, held.lock, source, steps);
     line.end();
     if (!report) return fail(report.error(), as_json, report.error().code() == Errc::usage ? 2 : 1);
     const std::string name = held.entry.name.str();
@@ -175,8 +178,8 @@ int run_install(VerbContext& context) {
     if (!held) return fail(held.error(), arguments->as_json, is_image ? 253 : 1);
     const auto lun = bring_lun(context.root, held->entry.name, LunUse::attach);
     if (!lun) return fail(lun.error(), arguments->as_json, is_image ? 253 : 1);
-    const int done = is_image ? install_from_image(context, *held, *arguments)
-                              : install_host_packages(context, *held, arguments->as_json);
+    const int done =
+        is_image ? install_from_image(context, *held, *arguments) : install_ordinarily(context, *held, *arguments);
     if (done != 0) return done;
     const Status is_held = hold_lun(context, *held);
     return is_held ? 0 : fail(is_held.error(), arguments->as_json, 1);

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <string_view>
 
+#include "core/base/text.h"
+#include "core/image/fresh_system.h"
+
 namespace zoneferry {
 namespace {
 
@@ -29,6 +32,8 @@ public:
 
 private:
     Status long_option(const std::string& word) {
+        if (word == "--fresh") return flag(word, arguments_.fresh);
+        if (word == "--include") return include(word);
         if (word == "--delete-containers") return flag(word, arguments_.delete_containers);
         if (word == "--sysid") {
             if (!arguments_.sysid.empty()) return wrong("--sysid is given twice");
@@ -41,6 +46,15 @@ private:
             return flag(word, arguments_.as_json);
         }
         return wrong("there is no option " + word);
+    }
+
+    Status include(const std::string& word) {
+        ZF_TRY(const std::string list, value(word));
+        for (const std::string_view package : split(list, ',')) {
+            if (!is_package_word(package)) return wrong("--include takes names of packages, with commas between them");
+            arguments_.include.emplace_back(package);
+        }
+        return {};
     }
 
     Status letters(const std::string& word) {
@@ -89,6 +103,8 @@ private:
             a.preserve || a.unconfigure || a.silent || a.verbose || a.delete_containers || !a.sysid.empty();
         if (!a.from_image() && image_only)
             return wrong("-p, -u, -s, -v, --sysid and --delete-containers go only with -a or -d");
+        if (a.fresh && a.from_image()) return wrong("--fresh excludes -a and -d");
+        if (!a.include.empty() && !a.fresh) return wrong("--include goes only with --fresh");
         if (a.preserve && a.unconfigure) return wrong("-p and -u exclude each other");
         if (a.from_image() && !a.preserve && !a.unconfigure)
             return wrong("with -a or -d, one of -p (keep the identity) and -u (take it away) is needed");

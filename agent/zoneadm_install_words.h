@@ -1,6 +1,7 @@
 // The words of `zoneadm install`, as the seed has them:
 //
 //     install                                                       from the host's packages
+//     install --fresh [--include PACKAGE,...]                       a fresh system from the host's package sources
 //     install -a ARCHIVE | -d DIR   -p | -u  [-s | -v] [...]        from a physical system's image
 //
 // -a and -d exclude each other; with either goes exactly one of -p and -u; -p -s -u -v and the long options go only
@@ -24,6 +25,8 @@ struct InstallArguments {
     bool verbose = false;                  // -v
     bool delete_containers = false;        // --delete-containers
     bool as_json = false;                  // --format json
+    bool fresh = false;                    // --fresh
+    std::vector<std::string> include;      // --include: more packages for it
     std::string sysid;                     // --sysid FILE; empty: none
 
     bool from_image() const { return archive || directory; }
@@ -31,7 +34,8 @@ struct InstallArguments {
 };
 
 inline constexpr const char* kInstallUsage =
-    "install [-a ARCHIVE|- | -d DIR|-  -p | -u [--sysid FILE]  [-s | -v] [--delete-containers]] [--format json]";
+    "install [--fresh [--include PACKAGE,...] | -a ARCHIVE|- | -d DIR|-  -p | -u [--sysid FILE]  [-s | -v] "
+    "[--delete-containers]] [--format json]";
 
 // Pure. Errc::usage with what is wrong.
 Result<InstallArguments> parse_install(const std::vector<std::string>& words);

@@ -59,7 +59,9 @@ Result<std::vector<std::string>> list_xattrs(const XattrDoor& door, std::string*
     }
     while (!list.empty()) {
         const std::string_view name = list.substr(0, list.find('\0'));
-        if (is_carried_xattr(name)) {
+        if (is_derived_xattr(name)) {
+            // said by another one
+        } else if (is_carried_xattr(name)) {
             names.emplace_back(name);
         } else if (left_out != nullptr) {
             *left_out = name;
@@ -119,6 +121,15 @@ std::array<timespec, 2> times_of(const Metadata& metadata) {
     return times;
 }
 
+// Subvolumes of btrfs number their inodes each for itself: the same number in two of them is not the same file. They
+// have device numbers of their own, without a major number.
+std::uint64_t inode_of(const struct statx& raw) {
+    if (raw.stx_dev_major != 0) return raw.stx_ino;
+    std::uint64_t mixed = raw.stx_dev_minor * 0x9E3779B97F4A7C15U;
+    mixed ^= mixed >> 32U;
+    return raw.stx_ino ^ (mixed << 1U);
+}
+
 }  // namespace
 
 Result<EntryStat> stat_entry(int directory, const std::string& name) {
@@ -132,7 +143,7 @@ Result<EntryStat> stat_entry(int directory, const std::string& name) {
     stat.uid = raw.stx_uid;
     stat.gid = raw.stx_gid;
     stat.links = raw.stx_nlink;
-    stat.inode = raw.stx_ino;
+    stat.inode = inode_of(raw);
     stat.size = raw.stx_size;
     stat.allocated_bytes = raw.stx_blocks * 512;
     stat.mtime_seconds = raw.stx_mtime.tv_sec;

@@ -6,8 +6,9 @@
 // last chunk may be shorter. A chunk whose seal is wrong says that its blocks are unknown: they are sent.
 //
 // The hash is GMAC under the key of this move: 7 GB/s here, where SHA-256 makes 1.2. It is a polynomial over the
-// content whose point nobody knows who could choose the content (the key and the hashes never leave this host's 0700
-// directory): that two contents of a block collide has a chance below 2^-110, whoever made them.
+// content whose point nobody knows who could choose the content (the key and the hashes stay in this host's 0700
+// directory; the target is told the key where blocks are compared, block_list.h): that two contents of a block collide
+// has a chance below 2^-110, whoever made them.
 #pragma once
 
 #include <array>

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kFrameBytes = 64 * 1024;
 constexpr std::size_t kFrameBytesMax = 4 * kFrameBytes;
 constexpr std::size_t kFrameHeaderBytes = 12;
-constexpr std::string_view kMagic = "zoneferry catalog 2 ";
+constexpr std::string_view kMagic = "zoneferry catalog 3 ";
 
 std::uint64_t frame_hash(std::uint64_t number, ConstBytes body) {
     Sha256 hash;
@@ -60,6 +60,7 @@ enum Field : std::uint16_t {
     kPatched = 64,
     kFrom = 128,
     kDigest = 256,
+    kSparse = 512,
 };
 
 std::uint16_t fields_of(const CatalogEntry& entry) {
@@ -74,6 +75,7 @@ std::uint16_t fields_of(const CatalogEntry& entry) {
     set(static_cast<bool>(entry.patched), kPatched);
     set(!entry.from.empty(), kFrom);
     set(entry.digest.has_value(), kDigest);
+    set(entry.sparse, kSparse);
     return static_cast<std::uint16_t>(fields);
 }
 
@@ -126,6 +128,7 @@ std::optional<CatalogEntry> take_entry(ConstBytes& from) {
     });
     entry.again = (fields & kAgain) != 0;
     entry.moved = (fields & kMoved) != 0;
+    entry.sparse = (fields & kSparse) != 0;
     if (!whole) return std::nullopt;
     return entry;
 }
@@ -158,6 +161,7 @@ Result<CatalogWriter> CatalogWriter::create(const std::string& path, const std::
 }
 
 void CatalogWriter::add(const CatalogEntry& entry) {
+    if (watch_) watch_(entry, {frame_at_, frames_, body_.size()});
     append_little_endian(body_, static_cast<std::uint8_t>(entry.kind));
     append_little_endian(body_, fields_of(entry));
     if (has_name(entry.kind)) {
@@ -195,6 +199,7 @@ Status CatalogWriter::flush() {
     append_little_endian(frame, frame_hash(frames_, body_));
     append_bytes(frame, body_);
     ++frames_;
+    frame_at_ += frame.size();
     body_.clear();
     auto done = write_all(fd_.get(), frame);
     if (!done) return Error(std::move(done).error().during("writing the catalog"));
@@ -318,6 +323,19 @@ Result<const CatalogEntry*> CatalogCursor::peek() {
         present_ = std::move(entry);
     }
     return &*present_;
+}
+
+void CatalogCursor::take() {
+    if (present_ && present_->kind == CatalogKind::directory) ++depth_;
+    if (present_ && present_->kind == CatalogKind::directory_end && depth_ > 0) --depth_;
+    present_.reset();
+}
+
+void CatalogCursor::jump(CatalogReader reader, std::size_t depth) {
+    reader_ = std::move(reader);
+    present_.reset();
+    ahead_.reset();
+    depth_ = depth;
 }
 
 Status CatalogCursor::skip() {

@@ -6,7 +6,8 @@
 //     PREFIX.acked   "PASS-ID COUNT": segments 0..COUNT-1 of PREFIX.new are on the target's disk
 // A file is frames of: length u32, hash (8 bytes of SHA-256 over frame number, frame body), body. The first body is
 // the header line; others hold whole entries, in the order of the walk:
-//     D name inode segment    a directory begins (kNotSent: the target had it here); moved: it came from another place
+//     D name inode segment    a directory begins (kNotSent: the target had it here); moved: it came from another place;
+//                             sparse: what the base has in it and is not named here is as in the base
 //     E identity segment      the directory ends
 //     F name identity segment target-inode
 //                             any other entry; segment is that of its last byte, kNotSent: unchanged; target-inode is
@@ -21,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,6 +78,7 @@ struct CatalogEntry {
     std::optional<Digest> digest;  // tree_digest.h: of a file of digests only
     // Of a pass only; a base has none of these.
     BlockRef patched;          // the map of what the target had here before; in place of it the entry was written
+    bool sparse = false;       // of a directory's begin
     bool moved = false;        // the target had it in another place
     std::string from;          // ... which is still to come in the order: its path
     CatalogPosition position;  // set by the reader
@@ -84,6 +87,9 @@ struct CatalogEntry {
 class CatalogWriter {
 public:
     static Result<CatalogWriter> create(const std::string& path, const std::string& pass_id);
+    // Called for every entry from now on, with the place where it will lie.
+    using Watch = std::function<void(const CatalogEntry&, const CatalogPosition&)>;
+    void set_watch(Watch watch) { watch_ = std::move(watch); }
     void add(const CatalogEntry& entry);
     Status flush_if_large();
     Status flush();  // to the kernel: survives this process, not a power cut
@@ -94,6 +100,8 @@ private:
     UniqueFd fd_;
     ByteVector body_;
     std::uint64_t frames_ = 0;
+    std::uint64_t frame_at_ = 0;  // of the body at hand
+    Watch watch_;
 };
 
 class CatalogReader {
@@ -130,15 +138,20 @@ public:
     // The next entry of the present directory; its end is kind directory_end (or complete, if there is none).
     // Tombstones are skipped, as is a partial that its whole follows.
     Result<const CatalogEntry*> peek();
-    void take() { present_.reset(); }
+    void take();
     // Takes the entry in front, with all below it if it is a directory.
     Status skip();
+    // How many directories were entered and not left; the root is one.
+    std::size_t depth() const { return depth_; }
+    // Goes on from another place of the same catalog, which lies so deep.
+    void jump(CatalogReader reader, std::size_t depth);
 
 private:
     Result<CatalogEntry> read();
     std::optional<CatalogReader> reader_;
     std::optional<CatalogEntry> present_;
     std::optional<CatalogEntry> ahead_;
+    std::size_t depth_ = 0;
 };
 
 }  // namespace zoneferry

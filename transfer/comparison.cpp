@@ -1,7 +1,9 @@
 #include "transfer/comparison.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "core/base/text.h"
@@ -45,10 +47,11 @@ private:
         if (each_) each_(how, path.empty() ? "." : path);
     }
     // There is something that is not to be trusted: it is sent again or removed.
-    void add_doubtful(const std::string& name) {
+    void add_doubtful(const std::string& name, const Identity& identity = {}) {
         CatalogEntry entry;
         entry.kind = CatalogKind::leaf;
         entry.name = name;
+        entry.identity = identity;
         entry.again = true;
         out_.add(entry);
     }
@@ -103,10 +106,20 @@ private:
             entry.digest.reset();
             out_.add(entry);
         } else {
-            add_doubtful(here.name);  // also a second name: of what, only the pass finds out
+            add_doubtful(here.name, here.identity);  // also a second name: of what, only the pass finds out
+            if (are_leaves) note_large(path, here, there);
         }
         ZF_TRY_STATUS(here_.skip());
         return there_.skip();
+    }
+
+    void note_large(const std::string& path, const CatalogEntry& here, const CatalogEntry& there) {
+        const auto is_large = [](const CatalogEntry& entry) {
+            return entry.digest && S_ISREG(entry.identity.mode) && entry.identity.size >= kBlockFileBytesMin;
+        };
+        if (!is_large(here) || !is_large(there) || found_.large.size() >= kLargeDifferencesMax) return;
+        const unsigned log = block_log_for(std::max(here.identity.size, there.identity.size));
+        found_.large.push_back({path, there.identity.size, log});
     }
 
     void note_pair(const std::string& path, bool are_equal) {

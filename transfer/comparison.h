@@ -12,12 +12,22 @@
 
 namespace zoneferry {
 
+constexpr std::size_t kLargeDifferencesMax = 100'000;  // held in memory; of more, all of their bytes are sent
+
+// A large file that both sides have and that is not the same: most of its blocks may be (block_list.h).
+struct LargeDifference {
+    std::string path;
+    std::uint64_t bytes_there = 0;
+    unsigned block_log = 0;  // of the blocks to compare
+};
+
 struct TreeComparison {
-    std::uint64_t equal = 0;         // entries
-    std::uint64_t differing = 0;     // on both sides, but not the same
-    std::uint64_t missing = 0;       // not on the target (with all below it)
-    std::uint64_t extra = 0;         // only on the target (with all below it)
-    std::vector<std::string> first;  // paths of some that are not equal
+    std::uint64_t equal = 0;             // entries
+    std::uint64_t differing = 0;         // on both sides, but not the same
+    std::uint64_t missing = 0;           // not on the target (with all below it)
+    std::uint64_t extra = 0;             // only on the target (with all below it)
+    std::vector<std::string> first;      // paths of some that are not equal
+    std::vector<LargeDifference> large;  // in the order of the trees, at most kLargeDifferencesMax
     bool is_equal() const { return differing + missing + extra == 0; }
 };
 

@@ -57,12 +57,14 @@ std::size_t choose_mode(const MeasuredRates& rates, std::size_t present) {
     return std::min(wanted, present + 1);
 }
 
-CompressionControl::CompressionControl(unsigned threads, std::optional<int> fixed_level) {
+CompressionControl::CompressionControl(unsigned threads, std::optional<int> fixed_level, std::size_t dearest_mode)
+    : dearest_mode_(dearest_mode) {
     rates_.threads = threads;
+    mode_ = std::min(mode_, dearest_mode_);
     if (!fixed_level) return;
     is_fixed_ = true;
     mode_ = kRawMode;
-    while (mode_ + 1 < kCompressionModes.size() && kCompressionModes[mode_].level < *fixed_level) ++mode_;
+    while (mode_ < dearest_mode_ && kCompressionModes[mode_].level < *fixed_level) ++mode_;
 }
 
 std::size_t CompressionControl::mode() const {
@@ -116,7 +118,7 @@ void CompressionControl::choose() {
     if (is_fixed_) return;
     rates_.link_bytes_per_second =
         limit_ > 0 ? std::min(limit_, measured_link_ > 0 ? measured_link_ : limit_) : measured_link_;
-    mode_ = choose_mode(rates_, mode_);
+    mode_ = std::min(choose_mode(rates_, mode_), dearest_mode_);
 }
 
 }  // namespace zoneferry

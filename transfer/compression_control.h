@@ -21,17 +21,18 @@ struct CompressionMode {
     std::size_t segment_bytes;  // raw
     double usual_ratio;         // measured on a Debian root
     double usual_speed;         // raw bytes per second and thread
+    std::size_t context_bytes;  // of one compressor, at most: measured, with what it samples by
 };
 
 constexpr std::size_t kMiB = std::size_t{1} << 20U;
 // From the cheapest to the dearest.
 constexpr std::array<CompressionMode, 6> kCompressionModes{{
-    {0, false, 2 * kMiB, 1.0, 8e9},
-    {1, false, 2 * kMiB, 0.338, 340e6},
-    {3, false, 4 * kMiB, 0.295, 185e6},
-    {3, true, 7 * kMiB, 0.266, 112e6},
-    {6, true, 7 * kMiB, 0.250, 45e6},
-    {9, true, 7 * kMiB, 0.238, 33e6},
+    {0, false, 2 * kMiB, 1.0, 8e9, kMiB},
+    {1, false, 2 * kMiB, 0.338, 340e6, 2 * kMiB},
+    {3, false, 4 * kMiB, 0.295, 185e6, 3 * kMiB},
+    {3, true, 7 * kMiB, 0.266, 112e6, 4 * kMiB},
+    {6, true, 7 * kMiB, 0.250, 45e6, 7 * kMiB},
+    {9, true, 7 * kMiB, 0.238, 33e6, 16 * kMiB},
 }};
 constexpr std::size_t kRawMode = 0;
 constexpr std::size_t kFirstMode = 1;  // until the link is known
@@ -65,8 +66,9 @@ struct LinkCounters {
 // The memory around the two functions. Thread-safe.
 class CompressionControl {
 public:
-    // fixed_level: always this (0: raw) instead of adapting.
-    CompressionControl(unsigned threads, std::optional<int> fixed_level);
+    // fixed_level: always this (0: raw) instead of adapting. dearest_mode: none beyond it, whoever asks.
+    CompressionControl(unsigned threads, std::optional<int> fixed_level,
+                       std::size_t dearest_mode = kCompressionModes.size() - 1);
 
     std::size_t mode() const;
     // payload_bytes of a mode-0 segment: what a sample of it promises.
@@ -86,6 +88,7 @@ private:
     double waiting_bytes_ = 0;  // on the average, as the next
     double limited_share_ = 0;
     std::size_t mode_ = kFirstMode;
+    std::size_t dearest_mode_;
     bool is_fixed_ = false;
 };
 

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "transfer/page_cache.h"
+
 namespace zoneferry {
 namespace {
 
@@ -63,6 +65,7 @@ Error size_changed() { return Error(Errc::conflict, "a file changed its size whi
 
 Result<Digest> hash_content(int fd, std::uint64_t size, ByteVector& buffer) {
     SparseHash hash;
+    CacheGuest guest(fd, size);
     std::uint64_t position = 0;
     while (position < size) {
         const off_t data = ::lseek(fd, static_cast<off_t>(position), SEEK_DATA);
@@ -80,6 +83,7 @@ Result<Digest> hash_content(int fd, std::uint64_t size, ByteVector& buffer) {
             if (static_cast<std::uint64_t>(got) != left) return size_changed();
             hash.update(position, ConstBytes(buffer).first(static_cast<std::size_t>(got)));
             position += left;
+            guest.pass(position);
         }
     }
     ZF_TRY(const struct stat info, stat_fd(fd));

@@ -13,8 +13,8 @@ constexpr std::uint64_t kSampleEvery = 4;  // raw segments, to see what packing 
 
 SegmentPipeline::SegmentPipeline(unsigned threads, CompressionControl& control,
                                  const std::function<void()>& begin_thread)
-    : control_(control), slots_max_(std::clamp(threads, 1U, 64U) + 3) {
-    for (std::size_t i = 0; i + 3 < slots_max_; ++i) {
+    : control_(control), slots_max_(std::clamp(threads, 1U, kCompressorThreadsMax) + kSlotsBesideThreads) {
+    for (std::size_t i = 0; i + kSlotsBesideThreads < slots_max_; ++i) {
         threads_.emplace_back([this, begin_thread] {
             begin_thread();
             compress_all();

@@ -1,6 +1,6 @@
 // Between the walk and the socket: raw segments are compressed by a small pool and come out in their order. At most
-// threads + 3 segments exist at a time, so memory is fixed and a slow link stops the walk. How a segment is packed is
-// decided when it is pushed, by the control.
+// threads + kSlotsBesideThreads segments exist at a time, so memory is fixed and a slow link stops the walk. How a
+// segment is packed is decided when it is pushed, by the control.
 #pragma once
 
 #include <condition_variable>
@@ -16,6 +16,9 @@
 #include "transfer/segment.h"
 
 namespace zoneferry {
+
+constexpr std::size_t kSlotsBesideThreads = 3;
+constexpr unsigned kCompressorThreadsMax = 64;
 
 class SegmentPipeline {
 public:

@@ -6,6 +6,9 @@
 // A file that was under way: a block counts as known if the segment that carried it was acknowledged, if it had the
 // same hash before and after (so that it was not sent), or if the pass had not come to it. A moved directory counts
 // only as a whole, because what it brought along is told by no other entry.
+//
+// A pass over announced changes (walk_announced.cpp) stays as it is when it is finished, all of it acknowledged: the
+// merge is done only when somebody asks for a base again.
 #include "transfer/resume.h"
 
 #include <unistd.h>
@@ -42,6 +45,7 @@ public:
     Status run() {
         ZF_TRY(const CatalogEntry* root, peek_fresh());
         if (root == nullptr) return copy_older();
+        const bool is_sparse = root->sparse;
         take_fresh();
         ZF_TRY(const CatalogEntry* older, older_.peek());
         const bool has_older = older->kind == CatalogKind::directory;
@@ -49,7 +53,7 @@ public:
         CatalogEntry begin;
         begin.kind = CatalogKind::directory;
         out_.add(begin);
-        ZF_TRY_STATUS(merge_directory(has_older));
+        ZF_TRY_STATUS(merge_directory(has_older, is_sparse));
         out_.add({});
         return out_.sync();
     }
@@ -94,18 +98,19 @@ private:
             return Error(Errc::corrupt, "the catalog of the last pass ends early");
         return entry->kind == CatalogKind::directory_end ? none : entry;
     }
-    // Drops older's children up to name; true if the one called name is in front.
-    Result<bool> older_up_to(bool has_older, const std::string& name) {
+    // Drops older's children up to name, or takes them over; true if the one called name is in front.
+    Result<bool> older_up_to(bool has_older, bool keeps, const std::string& name) {
         while (true) {
             ZF_TRY(const CatalogEntry* entry, older_child(has_older));
             if (entry == nullptr || entry->name > name) return false;
             if (entry->name == name) return true;
-            ZF_TRY_STATUS(older_.skip());
+            ZF_TRY_STATUS(keeps ? keep_older() : older_.skip());
         }
     }
 
-    Status merge_directory(bool has_older);
-    Status merge_child(bool has_older);
+    Status merge_directory(bool has_older, bool is_sparse);
+    Status merge_child(bool has_older, bool is_sparse);
+    Status keep_older();
     Status merge_subdirectory(const CatalogEntry& begin, bool has_older);
     Status merge_leaf(CatalogEntry entry);
     Result<CatalogEntry> merge_blocks(const CatalogEntry& last, const std::optional<CatalogEntry>& acked);
@@ -127,13 +132,14 @@ private:
     std::set<std::uint64_t> patched_inodes_;  // by target_inode
 };
 
-Status Merge::merge_directory(bool has_older) {
+Status Merge::merge_directory(bool has_older, bool is_sparse) {
+    if (is_sparse && !has_older) return Error(Errc::corrupt, "the catalog of the last pass misses a directory");
     while (true) {
         ZF_TRY_STATUS(out_.flush_if_large());
         ZF_TRY(const CatalogEntry* entry, peek_fresh());
         if (entry == nullptr) return end_from_older(has_older);
         if (entry->kind != CatalogKind::directory_end) {
-            ZF_TRY_STATUS(merge_child(has_older));
+            ZF_TRY_STATUS(merge_child(has_older, is_sparse));
             continue;
         }
         CatalogEntry end = *entry;
@@ -141,7 +147,7 @@ Status Merge::merge_directory(bool has_older) {
         while (true) {
             ZF_TRY(const CatalogEntry* rest, older_child(has_older));
             if (rest == nullptr) break;
-            ZF_TRY_STATUS(older_.skip());
+            ZF_TRY_STATUS(is_sparse ? keep_older() : older_.skip());
         }
         if (has_older) older_.take();
         end.again = end.again || !is_acked(end.segment);
@@ -199,10 +205,22 @@ Status Merge::end_from_older(bool has_older) {
     return {};
 }
 
-Status Merge::merge_child(bool has_older) {
+// Older's child in front, with all below it.
+Status Merge::keep_older() {
+    const std::size_t depth = path_.size();
+    do {
+        ZF_TRY(const CatalogEntry* entry, older_.peek());
+        if (entry->kind == CatalogKind::complete)
+            return Error(Errc::corrupt, "the catalog of the last pass ends early");
+        ZF_TRY_STATUS(add_from_older(*entry));
+    } while (path_.size() > depth);
+    return {};
+}
+
+Status Merge::merge_child(bool has_older, bool is_sparse) {
     const CatalogEntry entry = *present_;
     take_fresh();
-    ZF_TRY(const bool same, older_up_to(has_older, entry.name));
+    ZF_TRY(const bool same, older_up_to(has_older, is_sparse, entry.name));
     if (entry.kind == CatalogKind::directory) return merge_subdirectory(entry, same);
     if (same) ZF_TRY_STATUS(older_.skip());
     return merge_leaf(entry);
@@ -290,7 +308,7 @@ Status Merge::merge_subdirectory(const CatalogEntry& begin, bool same) {
     entry.identity = begin.identity;
     out_.add(entry);
     path_.push_back(begin.name);
-    Status done = merge_directory(has_older);
+    Status done = merge_directory(has_older, begin.sparse);
     path_.pop_back();
     return done;
 }

@@ -55,6 +55,11 @@ double SegmentCompressor::sample_ratio(ConstBytes raw) {
     return ZSTD_isError(got) != 0 || filled == 0 ? 1 : static_cast<double>(got) / static_cast<double>(filled);
 }
 
+std::size_t SegmentCompressor::context_bytes() const {
+    return ZSTD_sizeof_CCtx(state_->context.get()) + ZSTD_sizeof_CCtx(state_->sampler.get()) + sizeof(State) +
+           state_->sample_packed.capacity();
+}
+
 TreeSegment SegmentCompressor::compress(std::uint64_t number, const CompressionMode& mode,
                                         std::shared_ptr<ByteVector> raw, const SharedBytes& before) {
     TreeSegment segment;
@@ -72,7 +77,7 @@ TreeSegment SegmentCompressor::compress(std::uint64_t number, const CompressionM
             if (before) ZSTD_CCtx_refPrefix(context, before->data(), before->size());
         }
         // Room for 1/32 less than raw only: what does not fit is not worth the other side's time.
-        state_->packed.resize(kSegmentRawBytesMax);
+        state_->packed.resize(raw->size());
         const std::size_t got =
             ZSTD_compress2(context, state_->packed.data(), raw->size() - raw->size() / 32, raw->data(), raw->size());
         if (ZSTD_isError(got) == 0) {

@@ -53,6 +53,7 @@ public:
                          const SharedBytes& before);
     // What a sample of it would be packed to, as a share of its size.
     double sample_ratio(ConstBytes raw);
+    std::size_t context_bytes() const;  // what it holds now, without its output
 
 private:
     struct State;

@@ -77,12 +77,12 @@ private:
 }  // namespace
 
 struct TreeSender::State {
-    State(const SendOptions& options, CatalogWriter writer, BlockStore store)
+    State(const SendOptions& options, const SenderPools& pools, CatalogWriter writer, BlockStore store)
         : paths(options.catalog_path_prefix),
           catalog(std::move(writer)),
           blocks(std::move(store)),
-          control(options.compressor_threads, options.zstd_level),
-          pipeline(options.compressor_threads, control,
+          control(pools.threads, options.zstd_level, pools.dearest_mode),
+          pipeline(pools.threads, control,
                    [is_background = options.in_background] {
                        if (is_background) step_back();
                    }),
@@ -104,6 +104,9 @@ struct TreeSender::State {
     std::atomic<bool> all_given_out{false};
     std::mutex acknowledge_mutex;
     std::uint64_t acknowledged = 0;
+    bool is_tracked = false;           // this pass visits announced changes only
+    std::unique_ptr<PassTrail> trail;  // else
+    std::string walked_because;
     std::vector<std::string> notes;  // the walker's, until it has ended
     std::jthread walker;             // last: it uses all the above
 };
@@ -119,11 +122,41 @@ Result<bool> TreeSender::knows_target(const std::string& catalog_path_prefix) {
     return settle_catalogs(paths, blocks);
 }
 
+namespace {
+
+// An error says why the pass has to walk the whole tree.
+Result<std::shared_ptr<const PlanNode>> plan_of(int tree, const SendOptions& options, const CatalogPaths& paths) {
+    if (options.forget || path_exists(paths.fresh)) {
+        return Error(Errc::unsupported, "the pass before did not come to its end");
+    }
+    ZF_TRY(const CatalogReader base, CatalogReader::open(paths.base));
+    if (base.pass_id() != options.changes->trail.pass_id) {
+        return Error(Errc::unsupported, "the catalog is not that of the pass before");
+    }
+    ZF_TRY(PlanNode plan, make_change_plan(tree, *options.changes, paths.base));
+    return std::make_shared<const PlanNode>(std::move(plan));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions options) {
     const CatalogPaths paths(options.catalog_path_prefix);
+    std::shared_ptr<const PlanNode> plan;
+    std::string walked_because;
+    if (options.changes) {
+        auto planned = plan_of(tree.get(), options, paths);
+        if (planned) {
+            plan = *std::move(planned);
+        } else {
+            walked_because = planned.error().text();
+        }
+    }
     if (options.forget) ZF_TRY_STATUS(forget_catalogs(paths));
     ZF_TRY(BlockStore blocks, BlockStore::open(paths.blocks));
-    ZF_TRY(const bool known, settle_catalogs(paths, blocks));
+    bool known = plan != nullptr;  // the base was written by this process, and is hashed where it is read
+    if (!known) {
+        ZF_TRY(known, settle_catalogs(paths, blocks));
+    }
     if (!known) {
         ZF_TRY(blocks, BlockStore::open(paths.blocks));
     }
@@ -136,23 +169,38 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
     ZF_TRY(CatalogWriter writer, CatalogWriter::create(paths.fresh, pass_id));
 
     std::unique_ptr<TreeSender> sender(new TreeSender);  // NOLINT: private constructor
-    sender->state_ = std::make_unique<State>(options, std::move(writer), std::move(blocks));
+    sender->state_ = std::make_unique<State>(options, sender_pools(options.memory_bytes, options.compressor_threads),
+                                             std::move(writer), std::move(blocks));
     State& state = *sender->state_;
     state.pass_id = pass_id;
+    state.walked_because = std::move(walked_because);
+    state.is_tracked = plan != nullptr;
+    if (!plan) {
+        state.trail = std::make_unique<PassTrail>();
+        state.trail->pass_id = pass_id;
+        state.catalog.set_watch(
+            [trail = state.trail.get()](const CatalogEntry& entry, const CatalogPosition& position) {
+                trail->note(entry, position);
+            });
+    }
+    std::shared_ptr<const PassTrail> base_trail;
+    if (plan) base_trail = std::shared_ptr<const PassTrail>(options.changes, &options.changes->trail);
     const auto emit = [&state](std::uint64_t number, ByteVector raw) {
         return state.pipeline.push(number, std::move(raw));
     };
     const auto segment_bytes = [&state, most = std::clamp<std::size_t>(options.segment_bytes, 1, kSegmentTargetBytes)] {
         return std::min(most, kCompressionModes[state.control.mode()].segment_bytes);
     };
-    auto walk = std::make_shared<TreeWalk>(std::move(tree),
-                                           WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes,
-                                                       options.excluded, known ? paths.base : std::string()},
-                                           std::move(base), state.blocks, state.catalog, state.counts, emit);
+    auto walk = std::make_shared<TreeWalk>(
+        std::move(tree),
+        WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes, options.excluded,
+                    known ? paths.base : std::string(), std::move(plan), std::move(base_trail)},
+        std::move(base), state.blocks, state.catalog, state.counts, emit);
     state.walker = std::jthread([&state, walk, is_background = options.in_background] {
         if (is_background) step_back();
         Status done = walk->run();
         state.notes = walk->notes();
+        if (state.trail) walk->note_outside_names(*state.trail);
         state.pipeline.close(std::move(done));
     });
     return sender;
@@ -197,19 +245,24 @@ Result<PassSummary> TreeSender::finish() {
     if (state.walker.joinable()) state.walker.join();
     ZF_TRY_STATUS(state.blocks.sync());
     ZF_TRY_STATUS(state.catalog.sync());
-    if (::rename(state.paths.fresh.c_str(), state.paths.base.c_str()) != 0) {
-        return system_error("rename the catalog", errno);
+    if (!state.is_tracked) {
+        if (::rename(state.paths.fresh.c_str(), state.paths.base.c_str()) != 0) {
+            return system_error("rename the catalog", errno);
+        }
+        ZF_TRY_STATUS(remove_file(state.paths.acked));  // syncs the directory
     }
-    ZF_TRY_STATUS(remove_file(state.paths.acked));  // syncs the directory
     const WalkCounts& counts = state.counts;
     return PassSummary{
         state.given_out,        counts.entries,  counts.bytes,        counts.entries_sent, counts.files_sent,
         counts.data_bytes_sent, state.raw_bytes, state.payload_bytes, counts.removed,      counts.changed_while_read,
-        counts.vanished,        counts.moved,    counts.patched,      state.notes};
+        counts.vanished,        counts.moved,    counts.patched,      state.notes,         state.is_tracked,
+        state.walked_because};
 }
 
+std::unique_ptr<PassTrail> TreeSender::take_trail() { return std::move(state_->trail); }
+
 Progress TreeSender::progress() const {
-    return {state_->counts.entries, state_->counts.bytes, state_->raw_bytes, state_->payload_bytes};
+    return {state_->counts.entries, state_->counts.bytes, state_->raw_bytes, state_->payload_bytes, state_->is_tracked};
 }
 
 void TreeSender::cancel() {

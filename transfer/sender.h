@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "core/base/fd.h"
+#include "transfer/change_plan.h"
 #include "transfer/devices.h"
+#include "transfer/memory_budget.h"
 #include "transfer/segment.h"
 
 namespace zoneferry {
@@ -23,12 +25,14 @@ struct SendOptions {
     bool forget = false;                 // the target's staging is fresh: drop what is known, send everything
     bool tolerate_changes = true;        // what changes or vanishes while read comes again; false: an Error naming it
     std::uint64_t bytes_per_second = 0;  // of payload; 0: no limit
-    unsigned compressor_threads = 1;
+    unsigned compressor_threads = 1;     // at most: as many as fit in the memory
+    std::size_t memory_bytes = kTransferMemoryBytes;  // for the pools of this side (memory_budget.h)
     bool in_background = false;     // reads and compresses at low priority: what runs on the source goes first
     std::optional<int> zstd_level;  // 0: no compression; none: adapted to link and processors
     std::size_t segment_bytes = kSegmentTargetBytes;  // raw, at most; the compression may want smaller ones
     std::vector<std::string> excluded;                // paths below the tree's root that are not sent: "a", "b/c"
     DevicePolicy devices = DevicePolicy::known;
+    std::shared_ptr<const ChangesSince> changes;  // visit only these, if nothing about them is in doubt
 };
 
 struct Progress {
@@ -36,6 +40,7 @@ struct Progress {
     std::uint64_t bytes = 0;          // sizes of the files walked
     std::uint64_t raw_bytes = 0;      // given out by next(), before compression
     std::uint64_t payload_bytes = 0;  // given out by next()
+    bool is_tracked = false;          // entries and bytes are of what was announced as changed only
 };
 
 struct PassSummary {
@@ -53,6 +58,8 @@ struct PassSummary {
     std::uint64_t moved = 0;         // directories and large files taken from another place of the target
     std::uint64_t patched = 0;       // large files of which only changed blocks were sent
     std::vector<std::string> notes;  // what stays behind, one sentence each
+    bool is_tracked = false;         // only what was announced as changed was visited; entries and bytes are of these
+    std::string walked_because;      // why not, if options.changes asked for it
 };
 
 class TreeSender {
@@ -68,6 +75,8 @@ public:
     Status acknowledge(std::uint64_t durable_count);
     // After next() gave nullopt and all was acknowledged: the target has this tree.
     Result<PassSummary> finish();
+    // Once, after finish(): for the changes since. Null after a tracked pass.
+    std::unique_ptr<PassTrail> take_trail();
     Progress progress() const;  // any thread
     // Any thread: what the connection has done so far, for the choice of compression; and the limit, 0: none.
     void note_link(const LinkCounters& counters);

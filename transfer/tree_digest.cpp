@@ -130,10 +130,12 @@ public:
         HashItem item = begin('e', name);
         if (S_ISREG(stat.mode)) bytes_ += stat.size;
         if (stat.links > 1) {
-            // All names of an inode carry the number of its first: groups are the same or the digest is not.
+            // Further names of an inode carry the number of its first: groups are the same or the digest is not. A name
+            // outside the tree does not count.
             const auto [first, is_new] = first_seen_.emplace(stat.inode, count_);
-            append_little_endian(item.head, first->second);
             if (!is_new) {
+                item = begin('h', name);
+                append_little_endian(item.head, first->second);
                 ++count_;
                 item.note.kind = CatalogKind::leaf;
                 return contents_.add(std::move(item));
@@ -235,15 +237,25 @@ private:
 
 class Measurer final : public Visitor {
 public:
-    Status entry(int /*directory*/, const std::string& /*name*/, const EntryStat& stat) override {
+    Status entry(int /*directory*/, const std::string& name, const EntryStat& stat) override {
         ++totals.entries;
+        if (S_ISLNK(stat.mode) && stat.size > totals.longest_link_bytes) {
+            totals.longest_link_bytes = stat.size;
+            totals.longest_link = path_ + name;
+        }
         if (stat.links > 1 && !seen_.insert(stat.inode).second) return {};
         totals.allocated_bytes += stat.allocated_bytes;
         if (S_ISREG(stat.mode)) totals.bytes += stat.size;
         return {};
     }
-    Status enter(const std::string& /*name*/, const EntryStat& /*stat*/) override { return {}; }
+    Status enter(const std::string& name, const EntryStat& /*stat*/) override {
+        lengths_.push_back(path_.size());
+        if (!name.empty()) path_ += name + "/";
+        return {};
+    }
     Status leave(int /*directory*/, const EntryStat& stat) override {
+        path_.resize(lengths_.back());
+        lengths_.pop_back();
         ++totals.entries;
         totals.allocated_bytes += stat.allocated_bytes;
         return {};
@@ -252,6 +264,8 @@ public:
 
 private:
     std::unordered_set<std::uint64_t> seen_;
+    std::string path_;  // of the open directory, with a slash at its end
+    std::vector<std::size_t> lengths_;
 };
 
 }  // namespace

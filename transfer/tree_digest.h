@@ -42,6 +42,8 @@ struct TreeTotals {
     std::uint64_t bytes = 0;            // sizes of regular files, each inode once
     std::uint64_t allocated_bytes = 0;  // on the disk, each inode once
     std::uint64_t entries = 0;
+    std::uint64_t longest_link_bytes = 0;  // of a symbolic link's target
+    std::string longest_link;              // its path
 };
 Result<TreeTotals> measure_tree(UniqueFd tree, const std::vector<std::string>& excluded);
 

@@ -27,7 +27,7 @@ TreeWalk::TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, Block
         const auto slashes = static_cast<std::size_t>(std::count(path.begin(), path.end(), '/'));
         excluded_depth_ = std::max(excluded_depth_, slashes + 1);
     }
-    levels_.push_back({std::move(root), {}, true});
+    levels_.push_back({std::move(root), {}, true, options_.plan.get(), options_.plan != nullptr});
 }
 
 Error TreeWalk::naming(Error error, std::string_view name) const {
@@ -63,11 +63,11 @@ Status TreeWalk::walk_directory(const EntryStat& stat, bool has_base, const Sour
     const bool is_here = from != nullptr && from->kind == Origin::Kind::here;
     if (!is_here) {
         Level& level = levels_.back();
-        UniqueFd fd = std::move(level.fd);
+        Level entered{std::move(level.fd), begin.name, true, level.plan, level.sparse};
         levels_.pop_back();
         ZF_TRY_STATUS(enter_all());
         ZF_TRY_STATUS(put(EnterRecord{from == nullptr ? Origin{} : origin_of(*from), begin.name}));
-        levels_.push_back({std::move(fd), begin.name, true});
+        levels_.push_back(std::move(entered));
         begin.segment = number_;
         begin.moved = from != nullptr;
         if (begin.moved) {
@@ -76,8 +76,9 @@ Status TreeWalk::walk_directory(const EntryStat& stat, bool has_base, const Sour
             ++counts_.moved;
         }
     }
+    begin.sparse = levels_.back().sparse;
     catalog_.add(begin);
-    ZF_TRY_STATUS(walk_children(has_base));
+    ZF_TRY_STATUS(begin.sparse ? walk_announced() : walk_children(has_base));
     return end_directory(stat, has_base, begin.moved, read_at_ns);
 }
 
@@ -118,8 +119,8 @@ Result<const CatalogEntry*> TreeWalk::base_entry(bool has_base) {
 
 Status TreeWalk::end_directory(const EntryStat& stat, bool has_base, bool is_moved, std::int64_t read_at_ns) {
     const bool is_root = levels_.size() == 1;
-    bool unchanged = false;
-    if (has_base) {
+    bool unchanged = levels_.back().sparse && !levels_.back().plan->is_itself;
+    if (has_base && !levels_.back().sparse) {
         ZF_TRY(const CatalogEntry* base, base_.peek());
         unchanged = !is_moved && !base->again && base->identity == identity_of(stat);
         base_.take();
@@ -164,8 +165,9 @@ Status TreeWalk::visit(const std::string& name, bool has_base) {
     if (base != nullptr && base->name != name) base = nullptr;
     auto stat = stat_entry(levels_.back().fd.get(), name);
     if (!stat) {
-        if (is_gone(stat.error())) return vanished(name, base);
-        return naming(std::move(stat).error(), name);
+        if (!is_gone(stat.error())) return naming(std::move(stat).error(), name);
+        if (planned(name) == nullptr) return vanished(name, base);
+        return base == nullptr ? Status() : remove(name, base);
     }
     if (stat->is_mount_point) {
         return naming(Error(Errc::conflict, "something is mounted here; a tree is sent from one file system")
@@ -189,7 +191,9 @@ Status TreeWalk::visit_directory(const std::string& name, const CatalogEntry* ba
                          base->identity.inode == stat->inode && !claimed_.contains(base->position);
     if (!is_here) return visit_other_directory(name, *stat, *std::move(fd), base);
     base_.take();
-    levels_.push_back({*std::move(fd), name, false});
+    const PlanNode* plan = planned(name);
+    const bool sparse = levels_.back().sparse && !plan->is_deep;
+    levels_.push_back({*std::move(fd), name, false, plan, sparse});
     const Source here{.kind = Origin::Kind::here};
     ZF_TRY_STATUS(walk_directory(*stat, true, &here));
     levels_.pop_back();
@@ -200,7 +204,11 @@ Status TreeWalk::visit_directory(const std::string& name, const CatalogEntry* ba
 Status TreeWalk::visit_other_directory(const std::string& name, const EntryStat& stat, UniqueFd fd,
                                        const CatalogEntry* base) {
     ZF_TRY_STATUS(free_name(name, base));
-    ZF_TRY(const std::optional<Source> from, find_moved(name, stat.inode, true));
+    const PlanNode* plan = planned(name);
+    std::optional<Source> from;
+    if (plan == nullptr || !plan->is_new) {
+        ZF_TRY(from, find_moved(name, stat.inode, true));
+    }
     CatalogCursor base_here = std::move(base_);
     if (from) {
         ZF_TRY(CatalogReader reader, CatalogReader::open_at(options_.base_path, from->position));
@@ -210,7 +218,7 @@ Status TreeWalk::visit_other_directory(const std::string& name, const EntryStat&
     } else {
         base_ = CatalogCursor();
     }
-    levels_.push_back({std::move(fd), name, false});
+    levels_.push_back({std::move(fd), name, false, plan, false});
     Status done = walk_directory(stat, from.has_value(), from ? &*from : nullptr);
     levels_.pop_back();
     base_ = std::move(base_here);
@@ -341,7 +349,9 @@ void TreeWalk::note_leaf(CatalogEntry entry, const EntryStat& stat) {
 TreeWalk::FirstName* TreeWalk::find_first_name(const EntryStat& stat) {
     if (stat.links < 2) return nullptr;
     const auto found = first_names_.find(stat.inode);
-    return found == first_names_.end() ? nullptr : &found->second;
+    if (found == first_names_.end()) return nullptr;
+    ++found->second.names;
+    return &found->second;
 }
 
 // The target's inode, by a number of ours: a new one (0 given) for what is made anew. 0 for what has one name.
@@ -349,7 +359,9 @@ std::uint64_t TreeWalk::note_first_name(const std::string& name, const EntryStat
                                         std::uint64_t target_inode) {
     if (stat.links < 2) return 0;
     const auto [first, is_new] = first_names_.try_emplace(stat.inode);
+    ++first->second.names;
     if (is_new) {
+        first->second.links = stat.links;
         for (std::size_t i = 1; i < levels_.size(); ++i) first->second.path.push_back(levels_[i].name);
         first->second.path.push_back(name);
         first->second.identity = identity_of(stat);

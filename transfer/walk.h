@@ -10,12 +10,16 @@
 // block map of the pass before. Moves (walk_moves.cpp): an inode that the base has in another place is taken from
 // there, if it is a directory or a file with a block map. A rename changes the ctime, so a moved file is never trusted:
 // its blocks are read and compared; a moved directory is walked, and what lies in it is compared as anywhere else.
+//
+// With a plan (walk_announced.cpp) only what is in it is visited, in the same order and by the same functions; the base
+// is read only where that needs it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -24,6 +28,7 @@
 #include "transfer/base_index.h"
 #include "transfer/block_map.h"
 #include "transfer/catalog.h"
+#include "transfer/change_plan.h"
 #include "transfer/devices.h"
 #include "transfer/record.h"
 
@@ -36,6 +41,9 @@ struct WalkOptions {
     std::function<std::size_t()> segment_bytes;  // raw, of the segment that begins; asked on the walking thread
     std::vector<std::string> excluded;           // paths below the root
     std::string base_path;                       // the base catalog's file
+    // Visit only what is in a plan (change_plan.h); the trail belongs to the base. Null: all.
+    std::shared_ptr<const PlanNode> plan;
+    std::shared_ptr<const PassTrail> base_trail;
 };
 
 struct WalkCounts {
@@ -60,6 +68,8 @@ public:
 
     Status run();
     std::uint64_t segments() const { return number_; }
+    // After run(): adds what can change through names that the walk does not see.
+    void note_outside_names(PassTrail& trail) const;
     // After run(): what was not sent, one sentence each.
     std::vector<std::string> notes() const;
 
@@ -68,6 +78,8 @@ private:
         UniqueFd fd;
         std::string name;
         bool entered = false;  // the stream is inside it
+        const PlanNode* plan = nullptr;
+        bool sparse = false;  // only what is in the plan is visited
     };
     struct OpenFile {
         CatalogEntry entry;  // as far as it is known while it is sent
@@ -78,6 +90,8 @@ private:
         Identity identity;
         std::uint64_t target_inode = 0;  // catalog.h: which inode of the target this is
         BlockRef blocks;
+        std::uint64_t links = 0;
+        std::uint64_t names = 0;  // met so far
     };
     // Something of the base that the target has in another place than this side.
     struct Source {
@@ -112,6 +126,11 @@ private:
                                   std::uint64_t target_inode);
     void note_sent(CatalogEntry entry, const EntryStat& stat);
     void note_leaf(CatalogEntry entry, const EntryStat& stat);
+
+    // walk_announced.cpp
+    const PlanNode* planned(const std::string& name) const;
+    Status walk_announced();
+    Status base_to(const std::string& name);
 
     // walk_file.cpp
     Status send_file(const std::string& name, const CatalogEntry* base);

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "transfer/file_runs.h"
+#include "transfer/page_cache.h"
 #include "transfer/reading.h"
 #include "transfer/walk.h"
 
@@ -20,53 +22,14 @@ constexpr std::size_t kReadBytes = 128 * 1024;  // the place it is read to stays
 static_assert(kReadBytes <= kDataBytesMax);
 constexpr std::uint64_t kWindowBytes = 256 * 1024;  // read and hashed while it is in the processor's cache
 
-struct Run {
-    std::uint64_t begin = 0;
-    std::uint64_t end = 0;
-};
-
-// Whole or up to the file's end; the rest is zero then.
-Status read_whole(int fd, MutableBytes into, std::uint64_t offset) {
-    while (!into.empty()) {
-        const ssize_t got = ::pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return system_error("read", errno);
-        if (got == 0) {
-            std::fill(into.begin(), into.end(), std::byte{0});
-            return {};
-        }
-        into = into.subspan(static_cast<std::size_t>(got));
-        offset += static_cast<std::uint64_t>(got);
-    }
-    return {};
-}
-
-// The runs of data of a file, in order.
-class RunFinder {
-public:
-    RunFinder(int fd, std::uint64_t size) : fd_(fd), size_(size) {}
-    // The first run that ends behind position, cut to the file's size; none: begin and end are the size.
-    Run at(std::uint64_t position) {
-        if (position < run_.end) return run_;
-        const off_t from = ::lseek(fd_, static_cast<off_t>(position), SEEK_DATA);
-        if (from < 0 && errno == ENXIO) return run_ = {size_, size_};
-        if (from < 0) return run_ = {position, size_};
-        const off_t to = ::lseek(fd_, from, SEEK_HOLE);
-        run_.begin = std::min(size_, static_cast<std::uint64_t>(from));
-        return run_ = {run_.begin, to < 0 ? size_ : std::min(size_, static_cast<std::uint64_t>(to))};
-    }
-
-private:
-    int fd_;
-    std::uint64_t size_;
-    Run run_;
-};
-
 }  // namespace
 
 struct TreeWalk::LargeFile {
     LargeFile(BlockStore& store, const BlockRef& known, int fd, std::uint64_t size)
-        : map(store, known ? known.block_log : block_log_for(size)), hasher(store.key()), finder(fd, size) {
+        : map(store, known ? known.block_log : block_log_for(size)),
+          hasher(store.key()),
+          finder(fd, size),
+          guest(fd, size) {
         if (known) old.emplace(store, known);
         block_bytes = map.ref().block_bytes();
     }
@@ -92,6 +55,7 @@ struct TreeWalk::LargeFile {
     BlockMapWriter map;
     BlockHasher hasher;
     RunFinder finder;
+    CacheGuest guest;
     std::optional<BlockMapReader> old;  // what the target has
     std::uint64_t block_bytes = 0;
     ByteVector window;  // from window_at
@@ -232,6 +196,7 @@ Status TreeWalk::send_region(int fd, std::uint64_t end, LargeFile* large) {
         if (large != nullptr) ZF_TRY_STATUS(large->add(open_file_->position, {data, bytes}));
         ++records_;
         open_file_->position += bytes;
+        if (large != nullptr) large->guest.pass(open_file_->position);
         counts_.data_bytes_sent += bytes;
     }
     return {};
@@ -250,6 +215,7 @@ Status TreeWalk::send_changes(int fd, std::uint64_t size, LargeFile& large) {
         const std::uint64_t end = std::min(size, open_file_->position + window);
         ZF_TRY_STATUS(send_window(fd, end, large));
         open_file_->position = end;
+        large.guest.pass(end);
     }
     return {};
 }

@@ -92,7 +92,12 @@ Result<TreeWalk::Source> TreeWalk::find_blocks(const std::string& name, const En
         const bool trusted = base->kind == CatalogKind::partial && !base->again;
         source.trusted_bytes = trusted && base->identity == identity_of(stat) ? base->offset : 0;
     } else {
-        ZF_TRY(const std::optional<Source> moved, find_moved(name, stat.inode, false));
+        const PlanNode* plan = planned(name);
+        const bool is_new = plan != nullptr && plan->is_new && stat.links < 2;
+        std::optional<Source> moved;
+        if (!is_new) {
+            ZF_TRY(moved, find_moved(name, stat.inode, false));
+        }
         if (moved) source = *moved;
     }
     if (block_count(stat.size, source.blocks.block_log) > 2 * kBlocksPerFileMax) return Source{};

@@ -208,6 +208,7 @@ Status RecordWriter::begin_file(const FileRecord& record) {
         if (record.origin.kind == Origin::Kind::path) ZF_TRY_STATUS(take_from_path(record.origin, file_name_, false));
         if (record.origin.kind == Origin::Kind::stash) ZF_TRY_STATUS(take_from_stash(record.origin, file_name_));
         ZF_TRY(file_, open_file_here(file_name_));
+        if (file_size_ >= kCacheFileBytesMin) written_.begin(file_.get());
         return {};
     }
     file_ = UniqueFd(::openat(top(), file_name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -218,6 +219,7 @@ Status RecordWriter::begin_file(const FileRecord& record) {
     if (::ftruncate(file_.get(), static_cast<off_t>(file_size_)) != 0) {
         return naming(system_error("set the size", errno), file_name_);
     }
+    if (file_size_ >= kCacheFileBytesMin) written_.begin(file_.get());
     return {};
 }
 
@@ -282,6 +284,7 @@ Status RecordWriter::file_end() {
         return {};
     }
     const UniqueFd fd = std::move(file_);
+    if (file_size_ >= kCacheFileBytesMin) written_.end();
     if (!file_is_new_ && ::ftruncate(fd.get(), static_cast<off_t>(file_size_)) != 0) {
         return naming(system_error("set the size", errno), file_name_);
     }
@@ -365,7 +368,9 @@ Status RecordWriter::remove(const RemoveRecord& record) {
 }
 
 Status RecordWriter::sync() {
+    written_.before_sync();
     if (::syncfs(root_.get()) != 0) return system_error("sync the staging file system", errno);
+    written_.after_sync();
     return {};
 }
 

@@ -29,6 +29,7 @@
 #include "transfer/decoder.h"
 #include "transfer/devices.h"
 #include "transfer/new_files.h"
+#include "transfer/page_cache.h"
 
 namespace zoneferry {
 
@@ -85,6 +86,7 @@ private:
     Metadata file_metadata_;
     OwnedXattrs file_xattrs_;  // what file_metadata_ points into: its record is gone when the file ends
     bool file_is_new_ = true;
+    WrittenFiles written_;          // the large ones
     std::uint64_t left_count_ = 0;  // entries whose attributes this file system does not have
     std::string left_first_;
     FileCrew crew_;  // last: it uses what is held above

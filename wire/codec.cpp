@@ -51,7 +51,9 @@ namespace {
     X(PushRequest, PUSH_REQUEST)         \
     X(PushReply, PUSH_REPLY)             \
     X(PushInstall, PUSH_INSTALL)         \
-    X(PushInstalled, PUSH_INSTALLED)
+    X(PushInstalled, PUSH_INSTALLED)     \
+    X(BlocksRequest, BLOCKS_REQUEST)     \
+    X(BlocksReply, BLOCKS_REPLY)
 
 // --- messages, writing --------------------------------------------------------------------------------------
 
@@ -64,6 +66,7 @@ void write(Checker& check, schema::Hello::Builder to, const Hello& from) {
     to.setVersion(check.text(from.version, kWireNameBytesMax, "version"));
     to.setClockUnixMs(from.clock_unix_ms);
     to.setListenPort(from.listen_port);
+    to.setRunId(check.text(from.run_id, kWireNameBytesMax, "run_id"));
 }
 void write(Checker& check, schema::HelloAck::Builder to, const HelloAck& from) {
     to.setProtocol(from.protocol);
@@ -72,6 +75,7 @@ void write(Checker& check, schema::HelloAck::Builder to, const HelloAck& from) {
     to.setHostId(check.text(from.host_id, kWireNameBytesMax, "host_id"));
     to.setVersion(check.text(from.version, kWireNameBytesMax, "version"));
     to.setClockUnixMs(from.clock_unix_ms);
+    to.setRunId(check.text(from.run_id, kWireNameBytesMax, "run_id"));
 }
 void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
@@ -82,6 +86,7 @@ void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest&
     to.setForce(from.force);
     to.setReturnOf(check.text(from.return_of, kWireNameBytesMax, "return_of"));
     to.setStorage(check.text(from.storage, kSentenceBytesMax, "storage"));
+    to.setLongLink(check.text(from.long_link, kSentenceBytesMax, "long_link"));
 }
 void write(Checker& check, schema::CheckReply::Builder to, const CheckReply& from) {
     write(check, to.initTarget(), from.target);
@@ -201,6 +206,7 @@ void read(Checker& check, schema::Hello::Reader from, Hello& to) {
     to.version = check.text(from.getVersion(), kWireNameBytesMax, "version");
     to.clock_unix_ms = from.getClockUnixMs();
     to.listen_port = from.getListenPort();
+    to.run_id = check.text(from.getRunId(), kWireNameBytesMax, "run_id");
 }
 void read(Checker& check, schema::HelloAck::Reader from, HelloAck& to) {
     to.protocol = from.getProtocol();
@@ -209,6 +215,7 @@ void read(Checker& check, schema::HelloAck::Reader from, HelloAck& to) {
     to.host_id = check.text(from.getHostId(), kWireNameBytesMax, "host_id");
     to.version = check.text(from.getVersion(), kWireNameBytesMax, "version");
     to.clock_unix_ms = from.getClockUnixMs();
+    to.run_id = check.text(from.getRunId(), kWireNameBytesMax, "run_id");
 }
 void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
@@ -219,6 +226,7 @@ void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
     to.force = from.getForce();
     to.return_of = check.text(from.getReturnOf(), kWireNameBytesMax, "return_of");
     to.storage = check.text(from.getStorage(), kSentenceBytesMax, "storage");
+    to.long_link = check.text(from.getLongLink(), kSentenceBytesMax, "long_link");
 }
 void read(Checker& check, schema::CheckReply::Reader from, CheckReply& to) {
     read(check, from.getTarget(), to.target);

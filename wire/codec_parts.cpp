@@ -59,7 +59,7 @@ capnp::Data::Reader data_of(const Digest& digest) {
 }
 
 Errc errc_of(std::uint16_t number) {
-    return number > static_cast<std::uint16_t>(Errc::over_budget) ? Errc::unknown : static_cast<Errc>(number);
+    return number > static_cast<std::uint16_t>(Errc::doubled) ? Errc::unknown : static_cast<Errc>(number);
 }
 
 void write(Checker& check, schema::HostFacts::Builder to, const HostFacts& from) {
@@ -205,6 +205,35 @@ void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to) {
         past.number = event.getNumber();
         past.extra = event.getExtra();
     }
+}
+
+void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from) {
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+    to.setKey(check.data(from.key, kBlockKeyBytesMax, "key"));
+    auto files = to.initFiles(check.count(from.files.size(), kBlockFilesMax, "files"));
+    for (unsigned i = 0; i < files.size(); ++i) {
+        files[i].setPath(check.text(from.files[i].path, kSentenceBytesMax, "path"));
+        files[i].setBlockLog(from.files[i].block_log);
+    }
+}
+void read(Checker& check, schema::BlocksRequest::Reader from, BlocksRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+    to.key = check.data(from.getKey(), kBlockKeyBytesMax, "key");
+    const unsigned count = check.count(from.getFiles().size(), kBlockFilesMax, "files");
+    for (unsigned i = 0; i < count && !check.error(); ++i) {
+        const auto file = from.getFiles()[i];
+        BlocksOfFile& wanted = to.files.emplace_back();
+        wanted.path = check.text(file.getPath(), kSentenceBytesMax, "path");
+        wanted.block_log = file.getBlockLog();
+    }
+}
+void write(Checker& check, schema::BlocksReply::Builder to, const BlocksReply& from) {
+    to.setHashes(check.data(from.hashes, kListPartBytesMax, "hashes"));
+    to.setEndsFile(from.ends_file);
+}
+void read(Checker& check, schema::BlocksReply::Reader from, BlocksReply& to) {
+    to.hashes = check.data(from.getHashes(), kListPartBytesMax, "hashes");
+    to.ends_file = from.getEndsFile();
 }
 
 void write(Checker& check, schema::PushRequest::Builder to, const PushRequest& from) {

@@ -81,7 +81,7 @@ void read_names(Checker& check, capnp::List<capnp::Text>::Reader from, std::vect
 void write_findings(Checker& check, capnp::List<schema::Finding>::Builder to, const std::vector<Finding>& from);
 void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, std::vector<Finding>& to);
 
-// Messages that are no step of a move.
+// Messages that are no step of every move.
 void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from);
 void read(Checker& check, schema::JoinRequest::Reader from, JoinRequest& to);
 void write(Checker& check, schema::JoinReply::Builder to, const JoinReply& from);
@@ -104,5 +104,9 @@ void write(Checker& check, schema::HistoryRequest::Builder to, const HistoryRequ
 void read(Checker& check, schema::HistoryRequest::Reader from, HistoryRequest& to);
 void write(Checker& check, schema::HistoryReply::Builder to, const HistoryReply& from);
 void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to);
+void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from);
+void read(Checker& check, schema::BlocksRequest::Reader from, BlocksRequest& to);
+void write(Checker& check, schema::BlocksReply::Builder to, const BlocksReply& from);
+void read(Checker& check, schema::BlocksReply::Reader from, BlocksReply& to);
 
 }  // namespace zoneferry

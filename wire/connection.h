@@ -30,6 +30,7 @@
 #include "core/base/result.h"
 #include "wire/limits.h"
 #include "wire/link_use.h"
+#include "wire/look_up.h"
 #include "wire/messages.h"
 
 namespace zoneferry {
@@ -54,6 +55,7 @@ struct ConnectionOptions {
     std::size_t queue_bytes_max = kQueueBytesMax;
     std::size_t unauthenticated_max = kUnauthenticatedMax;
     std::size_t of_peer_max = kConnectionsOfPeerMax;
+    LookUp look_up = look_up_name;
 };
 
 class Connection {

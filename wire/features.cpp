@@ -1,6 +1,7 @@
 #include "wire/features.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "core/base/text.h"
 
@@ -17,13 +18,21 @@ std::vector<std::string> sorted_set(std::vector<std::string> names) {
     return names;
 }
 
+std::vector<std::string> features_of_this_version() {
+    std::vector<std::string> all = {"block-lists", "kept-return", "move-history",  "owner-claims",   "p2v-push",
+                                    "probe",       "push-digest", "segments-zstd", "shared-storage", "tree-lists"};
+    const char* wanted = std::getenv("ZONEFERRY_FEATURES");
+    if (wanted == nullptr) return all;
+    const std::string some = "," + std::string(wanted) + ",";
+    std::erase_if(all, [&](const std::string& name) { return some.find("," + name + ",") == std::string::npos; });
+    return all;
+}
+
 }  // namespace
 
 const std::vector<std::string>& own_features() {
-    static const std::vector<std::string> kFeatures = {"kept-return",   "move-history",   "owner-claims",
-                                                       "p2v-push",      "probe",          "push-digest",
-                                                       "segments-zstd", "shared-storage", "tree-lists"};
-    return kFeatures;
+    static const std::vector<std::string> features = features_of_this_version();
+    return features;
 }
 
 void offer(Hello& hello) {

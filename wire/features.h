@@ -13,12 +13,16 @@ inline constexpr std::uint32_t kProtocolMin = 2;
 inline constexpr std::uint32_t kProtocolMax = 2;
 
 // The features of this version, sorted. Each names what may be said only to a peer that has it:
+//   block-lists   hashes of the blocks of files that differ
 //   kept-return   rollback --discard    move-history  report --both
 //   owner-claims  who holds which zone  probe         a probe after the boot
 //   p2v-push      a machine becomes a zone
 //   push-digest   what was pushed is compared before it is installed; a push can be given up
 //   segments-zstd every version has it  shared-storage  a move without the bytes
 //   tree-lists    compare metadata only; the digests of every entry
+//
+// For tests: where the environment has ZONEFERRY_FEATURES ("a,b"), only those of them that are named there, as an older
+// version would have.
 const std::vector<std::string>& own_features();
 
 struct Agreement {

@@ -27,6 +27,8 @@ inline constexpr std::size_t kClaimsMax = 4096;              // zones of one hos
 inline constexpr std::size_t kPastEventsMax = 2000;          // of one move: the newest ones, a few hundred bytes each
 inline constexpr std::size_t kPushWarningsMax = 1000;        // of one install, as core keeps them
 inline constexpr std::size_t kListPartBytesMax = 1U << 20U;  // a tree's digests come in parts of that size
+inline constexpr std::size_t kBlockFilesMax = 1000;          // a request; their paths take up to 4 MiB
+inline constexpr std::size_t kBlockKeyBytesMax = 64;         // it has 16
 inline constexpr std::size_t kPemBytesMax = 16U << 10U;      // one certificate or request
 inline constexpr std::size_t kProofBytesMax = 64;            // an HMAC-SHA256 is 32
 

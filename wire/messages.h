@@ -8,6 +8,7 @@
 //     PassEnd             -->   <-- PassDone
 //     VerifyRequest       -->   <-- VerifyReply       digest of what lies on the target's disk; if a list was asked
 //                               for: parts of it (is_list_part), an empty part, then the digest
+//     BlocksRequest       -->   <-- BlocksReply ...    of large files that differ: the hashes of their blocks
 //     StageRequest        -->   <-- StageReply        READY (durable) or the findings that forbid it
 //     Grant               -->   <-- Owned             after the source's durable RELEASED: the commit point
 //                               <-- Activated         attached, and booted if it ran
@@ -46,6 +47,7 @@ struct Hello {
     std::string version;  // of the program, for people
     std::int64_t clock_unix_ms = 0;
     std::uint32_t listen_port = 0;  // where this agent can be reached itself; 0: nowhere
+    std::string run_id;             // another one at each start of the agent; empty: an older version
 };
 struct HelloAck {
     HelloAck() {}
@@ -55,6 +57,7 @@ struct HelloAck {
     std::string host_id;
     std::string version;
     std::int64_t clock_unix_ms = 0;
+    std::string run_id;
 };
 
 struct CheckRequest {
@@ -67,6 +70,7 @@ struct CheckRequest {
     bool force = false;     // -F: packages are not compared
     std::string return_of;  // a rollback: the id of the move that brought the zone here; else empty
     std::string storage;    // what the tree lies on (agent/storage_proof.h); empty: nothing is to be shared
+    std::string long_link;  // a symbolic link of more bytes than every file system takes; empty: none
 };
 struct CheckReply {
     CheckReply() {}
@@ -150,11 +154,28 @@ struct VerifyReply {
     bool is_list_part = false;
 };
 
+struct BlocksOfFile {
+    BlocksOfFile() {}
+    std::string path;
+    std::uint8_t block_log = 0;
+};
+struct BlocksRequest {
+    BlocksRequest() {}
+    std::string move_id;
+    ByteVector key;  // of the hashes
+    std::vector<BlocksOfFile> files;
+};
+struct BlocksReply {
+    BlocksReply() {}
+    ByteVector hashes;       // none at all of a file: it is not there, or may not be patched
+    bool ends_file = false;  // what follows is of the next one
+};
+
 struct StageRequest {
     StageRequest() {}
     std::string move_id;
     std::string manifest;  // as of the halted zone
-    std::string nonce;  // shared storage: what the owner record beside the tree says
+    std::string nonce;     // shared storage: what the owner record beside the tree says
 };
 struct StageReply {
     StageReply() {}
@@ -311,11 +332,11 @@ struct Refusal {
     std::string remedy;
 };
 
-using Message =
-    std::variant<Hello, HelloAck, CheckRequest, CheckReply, PrepareRequest, PrepareReply, PassBegin, PassReady, Segment,
-                 SegmentAck, PassEnd, PassDone, VerifyRequest, VerifyReply, StageRequest, StageReply, Grant, Owned,
-                 Activated, StatusRequest, StatusReply, AbortRequest, AbortReply, FinalizeRequest, FinalizeReply,
-                 ReturnRequest, ReturnReply, JoinRequest, JoinReply, Refusal, OwnersRequest, OwnersReply,
-                 HistoryRequest, HistoryReply, PushRequest, PushReply, PushInstall, PushInstalled>;
+using Message = std::variant<Hello, HelloAck, CheckRequest, CheckReply, PrepareRequest, PrepareReply, PassBegin,
+                             PassReady, Segment, SegmentAck, PassEnd, PassDone, VerifyRequest, VerifyReply,
+                             StageRequest, StageReply, Grant, Owned, Activated, StatusRequest, StatusReply,
+                             AbortRequest, AbortReply, FinalizeRequest, FinalizeReply, ReturnRequest, ReturnReply,
+                             JoinRequest, JoinReply, Refusal, OwnersRequest, OwnersReply, HistoryRequest, HistoryReply,
+                             PushRequest, PushReply, PushInstall, PushInstalled, BlocksRequest, BlocksReply>;
 
 }  // namespace zoneferry

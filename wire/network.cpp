@@ -17,6 +17,7 @@
 
 #include "core/base/text.h"
 #include "wire/link.h"
+#include "wire/look_up.h"
 #include "wire/tls_peer.h"
 
 namespace zoneferry {
@@ -133,12 +134,11 @@ private:
     // One try to connect: the first to call end() decides.
     struct Attempt {
         explicit Attempt(asio::io_context& context, Target wanted)
-            : target(std::move(wanted)), resolver(context), socket(context), timer(context) {}
+            : target(std::move(wanted)), socket(context), timer(context) {}
         void end(Result<ConnectionPtr> result) {
             if (std::exchange(is_over, true)) return;
             std::error_code ignored;
             timer.cancel();
-            resolver.cancel();
             socket.close(ignored);
             if (!result && link) link->finish(result.error());
             answer.set_value(std::move(result));
@@ -148,7 +148,6 @@ private:
                    std::to_string(target.port) + ")";
         }
         Target target;
-        Tcp::resolver resolver;
         Tcp::socket socket;
         asio::steady_timer timer;
         std::shared_ptr<Link> link;
@@ -162,6 +161,7 @@ private:
     void on_accepted(const std::shared_ptr<Listener>& listener, const std::shared_ptr<Link>& link,
                      const std::string& address, std::shared_ptr<void> slot);
     void resolve(const AttemptPtr& attempt);
+    void try_addresses(const AttemptPtr& attempt, const std::vector<std::string>& addresses);
     void on_tcp_connected(const AttemptPtr& attempt);
     Result<ConnectionPtr> on_tls_connected(Attempt& attempt);
     std::shared_ptr<Link> new_link(Tcp::socket socket, SSL* ssl);
@@ -364,20 +364,42 @@ Result<ConnectionPtr> Network::Impl::connect(Target target) {
 }
 
 void Network::Impl::resolve(const AttemptPtr& attempt) {
+    std::error_code error;
+    asio::ip::make_address(attempt->target.host, error);
+    if (!error) return try_addresses(attempt, {attempt->target.host});
+    // What is left behind with the thread keeps neither the network nor the attempt.
+    const auto done = [this, context = std::weak_ptr(context_),
+                       waiting = std::weak_ptr(attempt)](Result<std::vector<std::string>> found) {
+        const auto network = context.lock();
+        if (network == nullptr) return;
+        asio::post(*network, [this, waiting, found = std::move(found)] {
+            const auto asked = waiting.lock();
+            if (asked == nullptr || asked->is_over) return;
+            if (!found) return asked->end(found.error());
+            try_addresses(asked, *found);
+        });
+    };
+    if (Status begun = look_up_apart(options_.look_up, attempt->target.host, done); !begun) {
+        attempt->end(begun.error());
+    }
+}
+
+void Network::Impl::try_addresses(const AttemptPtr& attempt, const std::vector<std::string>& addresses) {
     const auto on_connect = [this, attempt](std::error_code error, const Tcp::endpoint&) {
         if (attempt->is_over) return;
         if (!error) return on_tcp_connected(attempt);
         attempt->end(Error(Errc::unreachable, "no connection to " + attempt->name(), error.value())
                          .remedy("is zoneferryd running there, and does a firewall let this port through?"));
     };
-    const auto on_resolve = [attempt, on_connect](std::error_code error, const Tcp::resolver::results_type& found) {
-        if (attempt->is_over) return;
-        if (!error) return asio::async_connect(attempt->socket, found, on_connect);
-        attempt->end(Error(Errc::unreachable,
-                           "the name " + printable(attempt->target.host) + " has no address: " + error.message()));
-    };
-    attempt->resolver.async_resolve(attempt->target.host, std::to_string(attempt->target.port),
-                                    Tcp::resolver::numeric_service, on_resolve);
+    auto endpoints = std::make_shared<std::vector<Tcp::endpoint>>();  // outlives the tries
+    for (const std::string& address : addresses) {
+        std::error_code error;
+        const asio::ip::address ip = asio::ip::make_address(address, error);
+        if (!error) endpoints->emplace_back(ip, attempt->target.port);
+    }
+    asio::async_connect(
+        attempt->socket, *endpoints,
+        [endpoints, on_connect](std::error_code error, const Tcp::endpoint& at) { on_connect(error, at); });
 }
 
 void Network::Impl::on_tcp_connected(const AttemptPtr& attempt) {

@@ -50,6 +50,8 @@ struct Message {
     pushReply @35 :PushReply;
     pushInstall @36 :PushInstall;
     pushInstalled @37 :PushInstalled;
+    blocksRequest @38 :BlocksRequest;
+    blocksReply @39 :BlocksReply;
   }
 }
 
@@ -101,6 +103,7 @@ struct Hello {  # the first message of the side that connected
   version @5 :Text;
   clockUnixMs @6 :Int64;
   listenPort @7 :UInt32;
+  runId @8 :Text;  # another one at each start of the agent
 }
 
 struct HelloAck {  # the answer: the protocol chosen, the features both have
@@ -110,6 +113,7 @@ struct HelloAck {  # the answer: the protocol chosen, the features both have
   hostId @3 :Text;
   version @4 :Text;
   clockUnixMs @5 :Int64;
+  runId @6 :Text;
 }
 
 struct CheckRequest {  # judge this zone; changes nothing
@@ -121,6 +125,7 @@ struct CheckRequest {  # judge this zone; changes nothing
   force @5 :Bool;
   returnOf @6 :Text;
   storage @7 :Text;  # feature shared-storage: what the tree lies on; empty: nothing is to be shared
+  longLink @8 :Text;  # a symbolic link of more bytes than every file system takes; empty: none
 }
 
 struct CheckReply {  # all that the target found
@@ -191,6 +196,22 @@ struct VerifyReply {  # its digest (32 bytes) and counts; after the parts of the
   bytes @2 :UInt64;
   listPart @3 :Data;
   isListPart @4 :Bool;  # nothing but that; more follows
+}
+
+struct BlocksOfFile {
+  path @0 :Text;  # below the tree's root
+  blockLog @1 :UInt8;  # of a block's bytes
+}
+
+struct BlocksRequest {  # feature block-lists: the hashes of all blocks of these files
+  moveId @0 :Text;
+  key @1 :Data;  # of the hashes: 16 bytes
+  files @2 :List(BlocksOfFile);
+}
+
+struct BlocksReply {  # parts of the first file, the last of which ends it, then of the next
+  hashes @0 :Data;  # 16 bytes each
+  endsFile @1 :Bool;
 }
 
 struct StageRequest {  # validate the attach of the halted zone

@@ -46,6 +46,20 @@ Status adjust_solaris(ImageEditor& image, const ZoneConfig& zone, const AdjustCh
     return adjust_solaris_services(image, zone.ip_type);
 }
 
+Result<Adjustments> run_units(int root, const ZoneConfig& zone, const AdjustChoices& choices,
+                              ImageEditor::Hands hands) {
+    Adjustments adjustments;
+    ZF_TRY(const OsFamily family, recognise_os(root));
+    adjustments.family = family;
+    ImageEditor image(root, choices.date, !choices.unconfigure, hands);
+    Status done =
+        family == OsFamily::linux_debian ? adjust_linux(image, zone, choices) : adjust_solaris(image, zone, choices);
+    if (!done) return std::move(done).error();
+    adjustments.changes = image.take_changes();
+    adjustments.warnings = image.take_warnings();
+    return adjustments;
+}
+
 }  // namespace
 
 std::string_view os_family_name(OsFamily family) { return family == OsFamily::linux_debian ? "linux" : "solaris"; }
@@ -81,16 +95,11 @@ Result<OsFamily> recognise_os(int root) {
 }
 
 Result<Adjustments> adjust_image(int root, const ZoneConfig& zone, const AdjustChoices& choices) {
-    Adjustments adjustments;
-    ZF_TRY(const OsFamily family, recognise_os(root));
-    adjustments.family = family;
-    ImageEditor image(root, choices.date, !choices.unconfigure);
-    Status done =
-        family == OsFamily::linux_debian ? adjust_linux(image, zone, choices) : adjust_solaris(image, zone, choices);
-    if (!done) return std::move(done).error();
-    adjustments.changes = image.take_changes();
-    adjustments.warnings = image.take_warnings();
-    return adjustments;
+    return run_units(root, zone, choices, ImageEditor::Hands::work);
+}
+
+Result<Adjustments> foresee_adjustments(int root, const ZoneConfig& zone, const AdjustChoices& choices) {
+    return run_units(root, zone, choices, ImageEditor::Hands::none);
 }
 
 }  // namespace zoneferry

@@ -57,5 +57,7 @@ Result<OsFamily> recognise_os(int root);
 
 // root: an open directory of the image. zone: its ip-type, nets and name count. Not durable: the caller syncs.
 Result<Adjustments> adjust_image(int root, const ZoneConfig& zone, const AdjustChoices& choices);
+// What that would do, by the same units; nothing is changed, and no Change has a backup.
+Result<Adjustments> foresee_adjustments(int root, const ZoneConfig& zone, const AdjustChoices& choices);
 
 }  // namespace zoneferry

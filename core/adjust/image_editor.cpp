@@ -19,6 +19,9 @@
 namespace zoneferry {
 namespace {
 
+constexpr const char* kEmptied = "emptied: a running system fills it";
+constexpr const char* kMade = "made: a running system needs it";
+
 struct Parts {
     std::string directory;  // "." at the top
     std::string name;
@@ -63,14 +66,32 @@ bool is_plain_name(std::string_view name) {
            name.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
 }
 
-bool ImageEditor::exists(const std::string& path) const { return look(root_, path).has_value(); }
+const ImageEditor::Foreseen* ImageEditor::foreseen(const std::string& path) const {
+    static const Foreseen kGone;
+    if (foreseen_.empty()) return nullptr;
+    if (const auto found = foreseen_.find(path); found != foreseen_.end()) return &found->second;
+    for (std::size_t end = path.rfind('/'); end != std::string::npos && end > 0; end = path.rfind('/', end - 1)) {
+        const auto above = foreseen_.find(std::string_view(path).substr(0, end));
+        if (above != foreseen_.end() && !above->second.exists) return &kGone;
+    }
+    return nullptr;
+}
+
+void ImageEditor::foresee(const std::string& path, Foreseen what) { foreseen_[path] = std::move(what); }
+
+bool ImageEditor::exists(const std::string& path) const {
+    if (const Foreseen* now = foreseen(path)) return now->exists;
+    return look(root_, path).has_value();
+}
 
 bool ImageEditor::is_directory(const std::string& path) const {
+    if (const Foreseen* now = foreseen(path)) return now->is_directory;
     const auto info = look(root_, path);
     return info && S_ISDIR(info->st_mode);
 }
 
 std::optional<std::string> ImageEditor::link_target(const std::string& path) const {
+    if (const Foreseen* now = foreseen(path)) return now->link;
     const auto found = open_beneath(root_, path, O_PATH | O_NOFOLLOW);
     if (!found) return std::nullopt;
     std::array<char, 4096> target{};
@@ -106,6 +127,10 @@ Result<std::optional<UniqueFd>> ImageEditor::open_file_in(const std::string& pat
 }
 
 Result<std::optional<std::string>> ImageEditor::text(const std::string& path, std::uint64_t bytes_max) {
+    if (const Foreseen* now = foreseen(path)) {
+        if (now->link) warn("/" + printable(path) + " is a symbolic link: it was left alone");
+        return now->text;
+    }
     ZF_TRY(const std::optional<UniqueFd> file, open_file_in(path, bytes_max));
     if (!file) return std::optional<std::string>();
     auto content = read_to_end(file->get(), bytes_max);
@@ -119,6 +144,7 @@ Result<std::optional<std::string>> ImageEditor::text(const std::string& path) {
 
 Result<std::vector<std::string>> ImageEditor::names(const std::string& directory) {
     std::vector<std::string> names;
+    if (const Foreseen* now = foreseen(directory); now != nullptr && !now->exists) return names;
     auto opened = open_beneath(root_, directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!opened) {
         const bool is_way_blocked = is_behind_link(opened.error());
@@ -140,8 +166,18 @@ Result<std::vector<std::string>> ImageEditor::names(const std::string& directory
         }
         names.emplace_back(entry->d_name);
     }
+    if (looks_only_) change_as_foreseen(directory, names);
     std::sort(names.begin(), names.end());
     return names;
+}
+
+void ImageEditor::change_as_foreseen(const std::string& directory, std::vector<std::string>& names) const {
+    std::erase_if(names, [&](const std::string& name) { return !exists(directory + "/" + name); });
+    for (const auto& [path, what] : foreseen_) {
+        const Parts parts = parts_of(path);
+        if (!what.exists || parts.directory != directory) continue;
+        if (std::find(names.begin(), names.end(), parts.name) == names.end()) names.push_back(parts.name);
+    }
 }
 
 Result<UniqueFd> ImageEditor::parent(const std::string& path, bool make) {
@@ -236,6 +272,13 @@ Status ImageEditor::put_new_file(const std::string& path, std::string_view conte
 
 Status ImageEditor::edit(AdjustmentKind kind, const std::string& path, std::string_view content,
                          const std::string& done) {
+    if (looks_only_) {
+        ZF_TRY(const std::optional<std::string> now, text(path));
+        if (!now || *now == content) return {};
+        foresee(path, {.exists = true, .text = std::string(content)});
+        note(kind, path, done);
+        return {};
+    }
     ZF_TRY(const std::optional<UniqueFd> file, open_file_in(path, kAdjustFileBytesMax));
     if (!file) return {};
     ZF_TRY(const std::string old, read_to_end(file->get(), kAdjustFileBytesMax));
@@ -248,6 +291,19 @@ Status ImageEditor::edit(AdjustmentKind kind, const std::string& path, std::stri
 
 Status ImageEditor::write(AdjustmentKind kind, const std::string& path, std::string_view content, mode_t mode,
                           const std::string& done) {
+    if (looks_only_) {
+        const Foreseen* now = foreseen(path);
+        const auto there = now == nullptr ? look(root_, path) : std::nullopt;
+        const bool may_be_same = now != nullptr || (there && S_ISREG(there->st_mode) &&
+                                                    static_cast<std::uint64_t>(there->st_size) == content.size());
+        if (may_be_same) {
+            ZF_TRY(const std::optional<std::string> old, text(path));
+            if (old && *old == content) return {};
+        }
+        foresee(path, {.exists = true, .text = std::string(content)});
+        note(kind, path, done);
+        return {};
+    }
     std::string backup;
     if (const auto there = look(root_, path)) {
         if (S_ISREG(there->st_mode) && static_cast<std::uint64_t>(there->st_size) == content.size()) {
@@ -264,6 +320,11 @@ Status ImageEditor::write(AdjustmentKind kind, const std::string& path, std::str
 Status ImageEditor::link(AdjustmentKind kind, const std::string& path, const std::string& target,
                          const std::string& done) {
     if (link_target(path) == target) return {};
+    if (looks_only_) {
+        foresee(path, {.exists = true, .link = target});
+        note(kind, path, done);
+        return {};
+    }
     std::string backup;
     if (exists(path)) {
         ZF_TRY(backup, move_away(kind, path));
@@ -278,6 +339,7 @@ Status ImageEditor::link(AdjustmentKind kind, const std::string& path, const std
 
 Status ImageEditor::put_aside(AdjustmentKind kind, const std::string& path, const std::string& done) {
     if (!exists(path)) return {};
+    if (looks_only_) return take_away(kind, path, done);
     ZF_TRY(const std::string backup, move_away(kind, path));
     note(kind, path, done, backup);
     return {};
@@ -285,6 +347,16 @@ Status ImageEditor::put_aside(AdjustmentKind kind, const std::string& path, cons
 
 Status ImageEditor::rename(AdjustmentKind kind, const std::string& path, const std::string& new_name,
                            const std::string& done) {
+    if (looks_only_) {
+        const std::string place = parts_of(path).directory == "." ? "" : parts_of(path).directory + "/";
+        if (exists(place + new_name)) return put_aside(kind, path, done);
+        Foreseen moved{.exists = true, .is_directory = is_directory(path), .link = link_target(path)};
+        if (!moved.is_directory && !moved.link) {
+            ZF_TRY(moved.text, text(path));
+        }
+        foresee(place + new_name, std::move(moved));
+        return take_away(kind, path, done);
+    }
     ZF_TRY(const UniqueFd directory, parent(path, false));
     const std::string name = parts_of(path).name;
     if (::renameat2(directory.get(), name.c_str(), directory.get(), new_name.c_str(), RENAME_NOREPLACE) != 0) {
@@ -297,8 +369,15 @@ Status ImageEditor::rename(AdjustmentKind kind, const std::string& path, const s
 
 Status ImageEditor::erase(AdjustmentKind kind, const std::string& path, const std::string& done) {
     if (!exists(path)) return {};
+    if (looks_only_) return take_away(kind, path, done);
     ZF_TRY(const UniqueFd directory, parent(path, false));
     ZF_TRY_STATUS(remove_tree_at(directory.get(), parts_of(path).name));
+    note(kind, path, done);
+    return {};
+}
+
+Status ImageEditor::take_away(AdjustmentKind kind, const std::string& path, const std::string& done) {
+    foresee(path, {});
     note(kind, path, done);
     return {};
 }
@@ -309,6 +388,16 @@ Status ImageEditor::directory(AdjustmentKind kind, const std::string& path, mode
         ZF_TRY_STATUS(put_aside(kind, path, "is no directory: put aside"));
     }
     const bool is_right = there && S_ISDIR(there->st_mode) && (there->st_mode & 07777U) == mode;
+    if (looks_only_) {
+        std::vector<std::string> now;
+        if (there && S_ISDIR(there->st_mode)) {
+            ZF_TRY(now, names(path));
+        }
+        foresee(path, {.exists = true, .is_directory = true});
+        if (!now.empty()) note(kind, path, kEmptied);
+        if (!is_right && now.empty()) note(kind, path, kMade);
+        return {};
+    }
     ZF_TRY(const UniqueFd made, parent(path + "/.", true));
     bool was_full = false;
     ZF_TRY(const std::vector<std::string> entries, list_directory_fd(made.get()));
@@ -317,8 +406,8 @@ Status ImageEditor::directory(AdjustmentKind kind, const std::string& path, mode
         was_full = true;
     }
     if (::fchmod(made.get(), mode) != 0) return system_error("set the mode of /" + path, errno);
-    if (was_full) note(kind, path, "emptied: a running system fills it");
-    if (!is_right && !was_full) note(kind, path, "made: a running system needs it");
+    if (was_full) note(kind, path, kEmptied);
+    if (!is_right && !was_full) note(kind, path, kMade);
     return {};
 }
 

@@ -5,6 +5,9 @@
 // regular file, or is larger than anything sensible is left alone, with a warning. A change replaces the file (a new
 // inode: hard links of the old one are not written through) and keeps its owner, mode and extended attributes.
 //
+// One that only looks (Hands::none) changes nothing, but says the same as one that works: what it would have changed it
+// keeps in memory, and shows that to whoever looks again. So what is foreseen is what the very same units do.
+//
 // The original goes to kBackupDirectory, a directory tree like the image's own that only root can read. The first
 // backup of a file is the one that stays, however often the image is adjusted. With `keeps_identity` off (-u) nothing
 // is kept of the kinds network and identity: what names the old system, its keys and its passwords are to be gone, and
@@ -13,6 +16,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,8 +32,9 @@ inline constexpr const char* kBackupDirectory = "var/lib/zoneferry-p2v";
 class ImageEditor {
 public:
     // root stays open as long as the editor is used.
-    ImageEditor(int root, std::string date, bool keeps_identity)
-        : root_(root), date_(std::move(date)), keeps_identity_(keeps_identity) {}
+    enum class Hands { work, none };
+    ImageEditor(int root, std::string date, bool keeps_identity, Hands hands = Hands::work)
+        : root_(root), date_(std::move(date)), keeps_identity_(keeps_identity), looks_only_(hands == Hands::none) {}
 
     // --- looking
     int root() const { return root_; }
@@ -67,6 +72,18 @@ public:
     std::vector<std::string> take_warnings() { return std::move(warnings_); }
 
 private:
+    // What would stand there by now.
+    struct Foreseen {
+        bool exists = false;
+        bool is_directory = false;
+        std::optional<std::string> text;
+        std::optional<std::string> link;
+    };
+    // Of the path, or that it is gone with a directory above it; null: as on the disk.
+    const Foreseen* foreseen(const std::string& path) const;
+    void foresee(const std::string& path, Foreseen what);
+    void change_as_foreseen(const std::string& directory, std::vector<std::string>& names) const;
+    Status take_away(AdjustmentKind kind, const std::string& path, const std::string& done);
     Result<std::optional<UniqueFd>> open_file_in(const std::string& path, std::uint64_t bytes_max);
     // The directory of path, and the directories on the way if make is set.
     Result<UniqueFd> parent(const std::string& path, bool make);
@@ -79,6 +96,8 @@ private:
     int root_;
     std::string date_;
     bool keeps_identity_;
+    bool looks_only_;
+    std::map<std::string, Foreseen, std::less<>> foreseen_;
     std::vector<Change> changes_;
     std::vector<std::string> warnings_;
 };

@@ -8,6 +8,7 @@
 #include "core/adjust/netplan.h"
 #include "core/adjust/network_manager.h"
 #include "core/adjust/networkd.h"
+#include "core/adjust/other_network.h"
 #include "core/base/text.h"
 
 namespace zoneferry {
@@ -99,6 +100,14 @@ std::vector<ImageNic> nics_of(const NetworkFiles& files) {
     for (const File& file : files.networks) add(nics_of_network_file(file.text));
     for (const File& file : files.netplans) add(nics_of_netplan(file.text).value_or(std::vector<ImageNic>()));
     for (const File& file : files.connections) add(nics_of_connection(file.text));
+    return nics;
+}
+
+std::vector<ImageNic> virtual_nics_of(const NetworkFiles& files) {
+    std::vector<ImageNic> nics;
+    const auto add = [&](const std::vector<ImageNic>& found) { nics.insert(nics.end(), found.begin(), found.end()); };
+    for (const File& file : files.netplans) add(virtual_nics_of_netplan(file.text));
+    for (const File& file : files.connections) add(virtual_nics_of_connection(file.text));
     return nics;
 }
 
@@ -219,10 +228,21 @@ Status move_network(ImageEditor& image, const NetworkFiles& files, const ZoneCon
 
 }  // namespace
 
+Result<std::vector<ImageNic>> configured_nics(int root) {
+    ImageEditor image(root, "", true, ImageEditor::Hands::none);
+    ZF_TRY(const NetworkFiles files, read_network_files(image));
+    std::vector<ImageNic> nics = nics_of(files);
+    for (ImageNic& nic : virtual_nics_of(files)) nics.push_back(std::move(nic));
+    std::erase_if(nics, [](const ImageNic& nic) { return is_own_interface(nic.name); });
+    return nics;
+}
+
 Status adjust_linux_network(ImageEditor& image, const ZoneConfig& zone, bool unconfigure) {
     ZF_TRY(const NetworkFiles files, read_network_files(image));
     ZF_TRY_STATUS(unconfigure ? remove_network(image, files) : move_network(image, files, zone));
     ZF_TRY_STATUS(put_links_aside(image));
+    const std::vector<ImageNic> virtual_nics = unconfigure ? std::vector<ImageNic>() : virtual_nics_of(files);
+    if (zone.ip_type == IpType::exclusive) ZF_TRY_STATUS(adjust_other_network(image, zone, virtual_nics, unconfigure));
     if (zone.ip_type == IpType::shared) {
         image.warn(
             "the zone shares the global zone's network: services in it cannot use ports below 1024 "

@@ -189,11 +189,15 @@ void edit_section(const Netplan& plan, const Section& section, const NicMap& map
 
 }  // namespace
 
-std::optional<std::vector<ImageNic>> nics_of_netplan(std::string_view text) {
+namespace {
+
+// What gets an address: cards, or all but cards.
+std::optional<std::vector<ImageNic>> devices_of_netplan(std::string_view text, bool are_cards) {
     const auto plan = parse(text);
     if (!plan) return std::nullopt;
     std::vector<ImageNic> nics;
     for (const Section& section : plan->sections) {
+        if (section.is_ethernets != are_cards) continue;
         for (const Device& device : section.devices) {
             ImageNic nic{std::string(plan->lines[device.begin].key), {}};
             bool is_given = false;
@@ -206,10 +210,18 @@ std::optional<std::vector<ImageNic>> nics_of_netplan(std::string_view text) {
                 add_addresses(line.value, nic.addresses);
                 while (i + 1 < end) add_addresses(plan->lines[++i].content, nic.addresses);
             }
-            if (section.is_ethernets && (is_given || !nic.addresses.empty())) nics.push_back(std::move(nic));
+            if (is_given || !nic.addresses.empty()) nics.push_back(std::move(nic));
         }
     }
     return nics;
+}
+
+}  // namespace
+
+std::optional<std::vector<ImageNic>> nics_of_netplan(std::string_view text) { return devices_of_netplan(text, true); }
+
+std::vector<ImageNic> virtual_nics_of_netplan(std::string_view text) {
+    return devices_of_netplan(text, false).value_or(std::vector<ImageNic>());
 }
 
 std::optional<EditedText> netplan_for_zone(std::string_view text, const NicMap& map, std::string_view date) {

@@ -21,6 +21,8 @@ namespace zoneferry {
 
 // nullopt: not understood.
 std::optional<std::vector<ImageNic>> nics_of_netplan(std::string_view text);
+// Bonds, bridges, VLANs and the like that get an address: they are turned off.
+std::vector<ImageNic> virtual_nics_of_netplan(std::string_view text);
 std::optional<EditedText> netplan_for_zone(std::string_view text, const NicMap& map, std::string_view date);
 
 }  // namespace zoneferry

@@ -20,9 +20,9 @@ bool is_wired_section(std::string_view name) { return name == "ethernet" || name
 
 }  // namespace
 
-std::vector<ImageNic> nics_of_connection(std::string_view text) {
-    const std::vector<IniSection> sections = parse_ini(text);
-    if (!is_ethernet(type_of(sections)) || !value_of(sections, "connection", "master").empty()) return {};
+namespace {
+
+ImageNic nic_of(const std::vector<IniSection>& sections) {
     ImageNic nic;
     nic.name = value_of(sections, "connection", "interface-name");
     if (nic.name.empty()) nic.name = value_of(sections, "ethernet", "mac-address");
@@ -34,8 +34,26 @@ std::vector<ImageNic> nics_of_connection(std::string_view text) {
             if (line.key.starts_with("address")) nic.addresses.emplace_back(line.value.substr(0, line.value.find(',')));
         }
     }
+    return nic;
+}
+
+}  // namespace
+
+std::vector<ImageNic> nics_of_connection(std::string_view text) {
+    const std::vector<IniSection> sections = parse_ini(text);
+    if (!is_ethernet(type_of(sections)) || !value_of(sections, "connection", "master").empty()) return {};
+    ImageNic nic = nic_of(sections);
     if (nic.name.empty()) return {};
-    return {nic};
+    return {std::move(nic)};
+}
+
+std::vector<ImageNic> virtual_nics_of_connection(std::string_view text) {
+    const std::vector<IniSection> sections = parse_ini(text);
+    const std::string_view type = type_of(sections);
+    if (type != "bond" && type != "bridge" && type != "vlan" && type != "team") return {};
+    ImageNic nic = nic_of(sections);
+    if (nic.name.empty() || value_of(sections, "ipv4", "method") == "disabled") return {};
+    return {std::move(nic)};
 }
 
 bool is_cardless_connection(std::string_view text) {

@@ -36,6 +36,7 @@ constexpr std::array kNames{
     Name{Errc::cancelled, "cancelled"},
     Name{Errc::in_doubt, "in-doubt"},
     Name{Errc::over_budget, "over-budget"},
+    Name{Errc::doubled, "doubled"},
 };
 
 Errc code_of_errno(int error_number) {

@@ -37,6 +37,7 @@ enum class Errc : std::uint16_t {
     cancelled,      // asked to stop
     in_doubt,       // only a person can decide
     over_budget,    // the zone would be down longer than allowed
+    doubled,        // a host and a copy of it are both there
 };
 
 std::string_view errc_name(Errc code);

@@ -89,4 +89,8 @@ Result<FileAttributes> apply_file_attributes(int fd, const FileAttributes& wante
     return left;
 }
 
+bool is_derived_xattr(std::string_view name) {
+    return name == "trusted.SGI_ACL_FILE" || name == "trusted.SGI_ACL_DEFAULT";
+}
+
 }  // namespace zoneferry

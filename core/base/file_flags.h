@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "core/base/result.h"
 
@@ -35,5 +36,9 @@ struct FileAttributes {
 Result<FileAttributes> read_file_attributes(int fd);
 // Makes them so. What the file system does not have is left out and returned.
 Result<FileAttributes> apply_file_attributes(int fd, const FileAttributes& wanted);
+
+// Extended attributes that say what others say already, in one file system's own form: xfs shows its ACLs twice. They
+// are neither copied nor compared; another file system would keep them as something else.
+bool is_derived_xattr(std::string_view name);
 
 }  // namespace zoneferry

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -67,6 +68,17 @@ Status remove_stale_at(int directory, const std::string& name) {
         }
     }
     return {};
+}
+
+// A read-only subvolume of btrfs, as snapshots are: nothing in it can be removed. True if it was one.
+bool thaw_subvolume(int fd) {
+    constexpr ino_t kSubvolumeInode = 256;  // of the root of each
+    struct stat info {};
+    if (::fstat(fd, &info) != 0 || info.st_ino != kSubvolumeInode) return false;
+    std::uint64_t flags = 0;
+    if (::ioctl(fd, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) != 0 || (flags & BTRFS_SUBVOL_RDONLY) == 0) return false;
+    flags &= ~std::uint64_t{BTRFS_SUBVOL_RDONLY};
+    return ::ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) == 0;
 }
 
 }  // namespace
@@ -171,6 +183,7 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
 }
 
 bool thaw(int fd) {
+    if (thaw_subvolume(fd)) return true;
     unsigned bits = 0;
     if (::ioctl(fd, FS_IOC_GETFLAGS, &bits) != 0) return false;
     if ((bits & (FS_IMMUTABLE_FL | FS_APPEND_FL)) == 0) return false;

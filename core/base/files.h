@@ -28,7 +28,7 @@ bool path_exists(const std::string& path);                      // also a dangli
 // Sorted names of a directory, without "." and "..".
 Result<std::vector<std::string>> list_directory(const std::string& path);
 Result<std::vector<std::string>> list_directory_fd(int directory);
-// Takes off what forbids changes (immutable, append-only); true if there was something.
+// Takes off what forbids changes (immutable, append-only, a read-only subvolume); true if there was something.
 bool thaw(int fd);
 // Removes name and all below it through held directory descriptors: never follows a link, never leaves the
 // file system it started on (a mount point inside is an error). A missing name is no error; what is immutable or

@@ -60,7 +60,7 @@ Result<EntryMetadata> read_metadata(int fd, const struct stat& info, CopyScope s
     }
     names.resize(static_cast<std::size_t>(length));
     for (const std::string_view name : split(names, '\0')) {
-        if (name.empty() || (scope == CopyScope::system && !is_kept_xattr(name))) continue;
+        if (name.empty() || is_derived_xattr(name) || (scope == CopyScope::system && !is_kept_xattr(name))) continue;
         if (metadata.xattrs.size() == kImageXattrsMax) return Error(Errc::invalid, "too many extended attributes");
         ImageXattr xattr{std::string(name), std::string(kImageXattrBytesMax, '\0')};
         const ssize_t size = ::fgetxattr(fd, xattr.name.c_str(), xattr.value.data(), xattr.value.size());

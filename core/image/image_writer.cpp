@@ -90,7 +90,7 @@ Result<UniqueFd> ImageWriter::open_or_make_directory(const std::string& path) {
         return refused(path, "make directory", errno);
     }
     if (directories_.size() >= kImageDirectoriesMax) return Error(Errc::invalid, "too many directories");
-    directories_.try_emplace(path);
+    if (directories_.try_emplace(path).second) ZF_TRY_STATUS(keep(path, path.size()));
     return open_beneath(root_.get(), path, kDirectoryFlags);
 }
 
@@ -103,11 +103,21 @@ Result<int> ImageWriter::parent_of(const std::string& path) {
     return parent_.get();
 }
 
+Status ImageWriter::keep(const std::string& path, std::size_t bytes) {
+    kept_bytes_ += bytes;
+    if (kept_bytes_ <= kImageDirectoryBytesMax) return {};
+    return Error(Errc::invalid, "names and attributes of the image's directories are more than " +
+                                    format_bytes(kImageDirectoryBytesMax) + ", at entry \"" + printable(path) + "\"");
+}
+
 Status ImageWriter::directory(const std::string& path, EntryMetadata metadata) {
     ZF_TRY_STATUS(count_entry(path));
     ZF_TRY(const UniqueFd made, open_or_make_directory(path));
     DirectoryRecord& record = directories_[path];
     if (record.given) return refused(path, "make directory", EEXIST);
+    std::size_t bytes = 0;
+    for (const ImageXattr& xattr : metadata.xattrs) bytes += xattr.name.size() + xattr.value.size();
+    ZF_TRY_STATUS(keep(path, bytes));
     record = {std::move(metadata), true};
     return {};
 }
@@ -246,6 +256,7 @@ Status ImageWriter::finish() {
         if (!done) return std::move(done).error().during("the directory \"" + printable(at->first) + "\"");
     }
     directories_.clear();
+    kept_bytes_ = 0;
     return {};
 }
 

@@ -77,6 +77,7 @@ private:
     Result<UniqueFd> open_or_make_directory(const std::string& path);
     Status freeze_files();
     Status count_entry(const std::string& path);
+    Status keep(const std::string& path, std::size_t bytes);  // in memory, until finish()
     Error refused(const std::string& path, std::string_view doing, int error_number) const;
 
     struct DirectoryRecord {
@@ -89,6 +90,7 @@ private:
     std::string parent_path_;
     std::map<std::string, DirectoryRecord> directories_;
     std::vector<std::pair<std::string, FileAttributes>> to_freeze_;  // files
+    std::size_t kept_bytes_ = 0;
     std::uint64_t budget_bytes_ = 0;
     std::uint64_t files_ = 0;
     std::uint64_t bytes_ = 0;

@@ -12,6 +12,7 @@
 #include "core/image/archive_image.h"
 #include "core/image/directory_source.h"
 #include "core/image/empty_zonepath.h"
+#include "core/image/fresh_system.h"
 #include "core/image/host_packages.h"
 #include "core/image/identity.h"
 #include "core/image/zone_setup.h"
@@ -22,6 +23,12 @@ namespace zoneferry {
 namespace {
 
 Status check_source(const InstallSource& source, const ZoneConfig& config) {
+    if (std::holds_alternative<FreshSystem>(source) && !config.inherited_directories.empty()) {
+        return Error(Errc::unsupported, "zone " + config.name + " inherits " +
+                                            printable(config.inherited_directories.front()) +
+                                            ": what it has there is the host's, so it cannot be a fresh system")
+            .remedy("install it without --fresh, or make it a whole-root zone");
+    }
     if (is_image(source) && !config.inherited_directories.empty()) {
         return Error(Errc::unsupported, "zone " + config.name + " inherits " +
                                             printable(config.inherited_directories.front()) +
@@ -72,6 +79,8 @@ public:
             done = finish_image(writer);
         } else if (const auto* zone = std::get_if<ZoneTree>(&source)) {
             done = from_zone(zone->zonepath, writer);
+        } else if (const auto* fresh = std::get_if<FreshSystem>(&source)) {
+            done = from_sources(*fresh, writer);
         } else {
             done = from_host(writer);
         }
@@ -91,7 +100,7 @@ private:
     Status from_directory(const std::string& path, ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd source, open_file(path, O_RDONLY | O_DIRECTORY));
-        ZF_TRY_STATUS(copy_directory(source.get(), writer, report_, progress_, CopyScope::system, steps_.system));
+        ZF_TRY_STATUS(copy_directory(source.get(), writer, report_, progress_, {.system = steps_.system}));
         return finish_image(writer);
     }
 
@@ -124,6 +133,23 @@ private:
         return writer.finish();
     }
 
+    std::string zone_root() const { return store_.root().at(config_.zonepath) + "/root"; }
+
+    Status from_sources(const FreshSystem& wanted, ImageWriter& writer) {
+        const auto made = make_fresh_system(store_.root(), zone_root(), config_.name, wanted.packages, progress_);
+        // What was asked for by name, this host's packages may not have.
+        if (!made && (made.error().code() == Errc::not_found || !wanted.packages.empty())) return made.error();
+        if (!made) {
+            report_.warnings.push_back("no fresh system could be made (" + made.error().text() +
+                                       "): the zone has this host's packages instead");
+            return from_host(writer);
+        }
+        report_.packages = *made;
+        tell("setting up", writer);
+        ZF_TRY_STATUS(add_mount_points(writer));
+        return writer.finish();
+    }
+
     Status from_host(ImageWriter& writer) {
         tell("copying", writer);
         ZF_TRY(const UniqueFd host, open_directory(store_.root().directory()));
@@ -136,7 +162,7 @@ private:
         tell("setting up", writer);
         ZF_TRY_STATUS(write_zone_setup(host.get(), database, plan, config_.name, writer));
         ZF_TRY_STATUS(writer.finish());
-        return run_setup_programs(host.get(), plan, store_.root().at(config_.zonepath) + "/root");
+        return run_setup_programs(host.get(), plan, zone_root());
     }
 
     const ZoneStore& store_;
@@ -176,7 +202,8 @@ Result<UniqueFd> open_image_in_place(const HostRoot& root, const std::string& zo
 }  // namespace
 
 bool is_image(const InstallSource& source) {
-    return !std::holds_alternative<HostPackages>(source) && !std::holds_alternative<ZoneTree>(source);
+    return !std::holds_alternative<HostPackages>(source) && !std::holds_alternative<FreshSystem>(source) &&
+           !std::holds_alternative<ZoneTree>(source);
 }
 
 Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock& lock, const InstallSource& source,

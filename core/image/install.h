@@ -11,6 +11,7 @@
 #include <functional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "core/image/image_sink.h"
 #include "core/image/progress.h"
@@ -19,6 +20,11 @@
 namespace zoneferry {
 
 struct HostPackages {};  // the global zone's packages: sparse or whole root, as the zone is configured
+// A fresh system from the host's package sources (fresh_system.h); where that fails and no package was named, the
+// host's packages.
+struct FreshSystem {
+    std::vector<std::string> packages;  // besides the minimum
+};
 struct ImageDirectory {
     std::string path;  // absolute, on the host as its HostRoot shows it
 };
@@ -35,7 +41,8 @@ struct ImageInPlace {};
 struct ZoneTree {
     std::string zonepath;
 };
-using InstallSource = std::variant<HostPackages, ImageDirectory, ImageArchive, ImageStream, ImageInPlace, ZoneTree>;
+using InstallSource =
+    std::variant<HostPackages, FreshSystem, ImageDirectory, ImageArchive, ImageStream, ImageInPlace, ZoneTree>;
 bool is_image(const InstallSource& source);
 
 // What is done around the writing. Any may be empty.

@@ -9,6 +9,7 @@ namespace zoneferry {
 inline constexpr std::size_t kImagePathBytesMax = 4095;              // PATH_MAX, as the zone itself could use it
 inline constexpr std::size_t kImagePathDepthMax = 256;               // bounds our recursion; node_modules reaches 60
 inline constexpr std::size_t kImageDirectoriesMax = 4'000'000;       // kept in memory until their times are set
+inline constexpr std::size_t kImageDirectoryBytesMax = 512U << 20U;  // of their names and attributes, likewise
 inline constexpr std::size_t kImageXattrsMax = 64;                   // on one file
 inline constexpr std::size_t kImageXattrBytesMax = 65'536;           // one value; XATTR_SIZE_MAX
 inline constexpr std::size_t kImageKeptXattrBytesMax = 64U << 20U;   // of a dump's directories, in memory

@@ -136,7 +136,7 @@ private:
         UniqueFd own(::fcntl(target, F_DUPFD_CLOEXEC, 0));
         if (!own) return system_error("dup", errno);
         ZF_TRY(ImageWriter writer, ImageWriter::create(std::move(own)));
-        ZF_TRY_STATUS(copy_directory(source, writer, ignored, progress, CopyScope::everything));
+        ZF_TRY_STATUS(copy_directory(source, writer, ignored, progress, {.scope = CopyScope::everything}));
         ZF_TRY_STATUS(writer.finish());
         ZF_TRY_STATUS(writer.sync());
         if (progress) progress({"comparing", writer.files(), writer.bytes()});

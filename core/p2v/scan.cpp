@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "core/adjust/adjust.h"
+#include "core/adjust/linux_network.h"
 #include "core/attach/zone_tree.h"
 #include "core/base/files.h"
 #include "core/base/text.h"
@@ -95,6 +97,7 @@ public:
         look_at_servers();
         look_at_containers();
         look_at_sysctl();
+        look_at_changes();
         std::stable_sort(scan_.findings.begin(), scan_.findings.end(),
                          [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
         return std::move(scan_);
@@ -188,6 +191,7 @@ private:
         for (const std::string& name : names_in(root_, "/etc/systemd/network")) {
             if (name.ends_with(".network")) append(networkd_addresses(text_of("/etc/systemd/network/" + name)));
         }
+        if (const auto nics = configured_nics(root_)) add_nics(*nics, all);
         std::stable_sort(all.begin(), all.end(), [](const ScannedAddress& a, const ScannedAddress& b) {
             return !a.address.empty() && b.address.empty();
         });
@@ -199,17 +203,39 @@ private:
                     "; the zone's own interface takes its place",
                 "give the zone a net resource for it: the template has one");
         }
-        if (scan_.networks.size() > 1) {
-            add(Severity::warn, "P2V_SEVERAL_INTERFACES", "network",
-                "there are " + std::to_string(scan_.networks.size()) +
-                    " interfaces: only one can be taken over by itself",
-                "check the network of the zone after its first boot");
+    }
+
+    // Those that the two parsers above do not know: netplan's, NetworkManager's.
+    static void add_nics(const std::vector<ImageNic>& nics, std::vector<ScannedAddress>& all) {
+        for (const ImageNic& nic : nics) {
+            const bool is_known = std::any_of(all.begin(), all.end(),
+                                              [&](const ScannedAddress& one) { return one.interface == nic.name; });
+            if (!is_known) all.push_back({nic.name, nic.addresses.empty() ? "" : nic.addresses.front(), ""});
         }
-        for (const char* place : {"/etc/netplan", "/etc/NetworkManager/system-connections"}) {
-            if (!names_in(root_, place).empty())
-                add(Severity::info, "P2V_NETWORK", place,
-                    std::string(place) + " configures the network; the install moves it to the zone's interface",
-                    "add its address to the net resource of the template");
+    }
+
+    // The very units of the install, in a zone as the template makes it.
+    void look_at_changes() {
+        ZoneConfig zone;
+        zone.name = scan_.host;
+        zone.ip_type = IpType::exclusive;
+        for (const ScannedAddress& each : scan_.networks) zone.nets.push_back({each.address, "br0", each.gateway});
+        const auto foreseen = foresee_adjustments(root_, zone, {});
+        if (!foreseen) {
+            add(Severity::warn, "P2V_CHANGES_UNKNOWN", "install",
+                "what the install would change cannot be told: " + foreseen.error().text(),
+                "scan an unpacked archive of this machine: zoneferry --root DIR p2v scan");
+            return;
+        }
+        for (const Change& change : foreseen->changes) {
+            add(Severity::info, "P2V_CHANGE", change.path,
+                std::string(adjustment_kind_name(change.kind)) + ": the install changes /" + printable(change.path) +
+                    ": " + change.done,
+                "nothing; what is edited is kept in the zone, in /var/lib/zoneferry-p2v");
+        }
+        for (const std::string& warning : foreseen->warnings) {
+            add(Severity::warn, "P2V_ATTENTION", "install", warning,
+                "decide before the install, or look at it in the zone after its first boot");
         }
     }
 

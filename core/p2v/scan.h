@@ -1,5 +1,6 @@
 // `zoneferry p2v scan`: what of a live machine would not work in a zone, before anything is packed. Looks only; reads
 // configuration files and the package database below a root, and, of the running machine itself (live), its mounts.
+// What the install would change is told by the units that change it (core/adjust).
 //
 // Findings are the machine's own (Side::source). block: it cannot be installed at all; warn: something to decide or to
 // do; info: what the install changes by itself. Codes: docs/findings.md.

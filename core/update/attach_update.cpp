@@ -147,7 +147,7 @@ Status copy_root(int zonepath, int work, const UpdateHooks& hooks) {
         shown.files = progress.files;
         if (hooks.progress) hooks.progress(shown);
     };
-    ZF_TRY_STATUS(copy_directory(source.get(), writer, report, told, CopyScope::everything));
+    ZF_TRY_STATUS(copy_directory(source.get(), writer, report, told, {.scope = CopyScope::everything}));
     ZF_TRY_STATUS(writer.finish());
     if (hooks.progress) hooks.progress({.doing = "comparing", .package = "", .files = writer.files()});
     return require_equal_trees(source.get(), writer.root());

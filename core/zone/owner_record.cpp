@@ -280,6 +280,7 @@ Status OwnerStore::remove(const ZoneName& zone, const std::string& zonepath) {
 
 Status may_boot(const HostRoot& root, const ZoneName& zone, const std::string& zonepath) {
     ZF_TRY_STATUS(check_state_binding(root));
+    ZF_TRY_STATUS(check_not_doubled(root));
     ZF_TRY(const std::optional<OwnerRecord> record, OwnerStore(root).load(zone, zonepath));
     return check_may_boot(record);
 }

@@ -26,7 +26,7 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--runs", type=int, default=3)
     runs = options.parse_args().runs
-    with harness.Hosts(["host1"], programs=os.environ["ZONEFERRY_BIN"], real_disk=True) as hosts:
+    with harness.Hosts(["host1"], programs=os.environ["ZONEFERRY_BIN"]) as hosts:
         host = hosts["host1"]
         image = host.path("/srv/image")
         subprocess.run([harness.SUPPORT / "hostroot", image, "nginx-light", "python3", "perl"], check=True)

@@ -1,7 +1,8 @@
 // What a second pass costs, in process, without a link. Usage: passes_bench SCRATCH [entries...]
 //   - 64 writes of 16 KiB scattered over a file of 512 MiB: time, data, and what was read again;
 //   - for each number of entries (default 10000 100000 1000000): a full pass, a pass with nothing changed, one with 1 %
-//     changed; seconds, and the peak memory of this process so far, which must not grow with the entries.
+//     changed, each walked and tracked (change_tracker.h; on ext4 and xfs); seconds, and the peak memory of this
+//     process so far, which must not grow with the entries.
 // SCRATCH is an empty directory; it is emptied again.
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -14,6 +15,7 @@
 
 #include "core/base/files.h"
 #include "tests/support/tree_pass.h"
+#include "transfer/change_tracker.h"
 
 namespace zoneferry {
 namespace {
@@ -24,13 +26,33 @@ long peak_memory_kib() {
     return usage.ru_maxrss;
 }
 
-bool timed_pass(const PassPaths& paths, const std::string& what) {
+struct Tracking {
+    std::unique_ptr<ChangeTracker> tracker;
+    std::unique_ptr<PassTrail> trail;
+};
+
+// With from: only what was announced since that pass. With following: announced from this pass on.
+bool timed_pass(const PassPaths& paths, const std::string& what, Tracking* following = nullptr,
+                Tracking* from = nullptr) {
     PassOptions options;
     options.send.zstd_level = 0;
+    if (following != nullptr) {
+        auto started = ChangeTracker::start(paths.source);
+        if (!started) return std::fprintf(stderr, "%s\n", started.error().text().c_str()), false;
+        following->tracker = *std::move(started);
+        options.trail = &following->trail;
+    }
     const auto start = std::chrono::steady_clock::now();
+    if (from != nullptr) {
+        auto changes = from->tracker->finish();
+        if (!changes) return std::fprintf(stderr, "%s\n", changes.error().text().c_str()), false;
+        options.send.changes =
+            std::make_shared<ChangesSince>(ChangesSince{std::move(*from->trail), *std::move(changes)});
+    }
     const auto done = run_pass(paths, options);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     if (!done) return std::fprintf(stderr, "%s\n", done.error().text().c_str()), false;
+    if (!done->walked_because.empty()) std::printf("walked: %s\n", done->walked_because.c_str());
     std::printf("%-34s %8.3f s  %10.3f MB payload  %8llu sent  peak %ld KiB\n", what.c_str(), took.count(),
                 static_cast<double>(done->payload_bytes) / 1e6, static_cast<unsigned long long>(done->entries_sent),
                 peak_memory_kib());
@@ -95,13 +117,19 @@ bool many_entries(const PassPaths& paths, int entries) {
         write_file(directory + "/file" + std::to_string(i), random() % 64, random);
     }
     ::usleep(50'000);
-    if (!timed_pass(paths, label + "full") || !timed_pass(paths, label + "nothing changed")) return false;
-    if (!timed_digests(paths, label)) return false;
-    for (int i = 0; i < entries; i += 100) {
-        write_file(paths.source + "/" + std::to_string(i / 1000) + "/file" + std::to_string(i), 64, random);
-    }
-    ::usleep(50'000);
-    return timed_pass(paths, label + "1 % changed");
+    const auto change_some = [&] {
+        for (int i = 0; i < entries; i += 100) {
+            write_file(paths.source + "/" + std::to_string(i / 1000) + "/file" + std::to_string(i), 64, random);
+        }
+        ::usleep(50'000);
+    };
+    Tracking tracking;
+    bool good = timed_pass(paths, label + "full") && timed_pass(paths, label + "nothing changed", &tracking) &&
+                timed_pass(paths, label + "the same, tracked", nullptr, &tracking) && timed_digests(paths, label);
+    change_some();
+    good = good && timed_pass(paths, label + "1 % changed", &tracking);
+    change_some();
+    return good && timed_pass(paths, label + "the same, tracked", nullptr, &tracking);
 }
 
 int run(const std::string& scratch, const std::vector<int>& sizes) {

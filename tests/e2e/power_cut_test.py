@@ -9,9 +9,13 @@ boot replays the file system's journal.
 
     ZONEFERRY_CUTS=all tests/e2e/power_cut_test.py      # at every call on each side, and of both hosts; CI: 12
     ZONEFERRY_CUTS=both:72 ZONEFERRY_FAULT_SEED=17 ...  # one of them
+    ZONEFERRY_TEARS=all ...                             # within every sync on each side; CI: 6
+    ZONEFERRY_RUNNING_CUTS=40 ...                       # with a zone that runs; CI: 3
 
-Not covered: torn sectors, and a disk that reorders what lies between two flushes; ext4 writes its journal in order, so
-one fsync makes what came before it durable, too. The simulation (tests/sim) loses each change by itself.
+Within a sync (TornWritesTest): of the sectors that it writes any part is there, in any order, each of 512 bytes as it
+was or as it became, until the file system's own record that closes them (ext4 flushes before that one). So database
+pages, files and directories are torn, and what was synced before must still do. The simulation (tests/sim) loses each
+change by itself.
 """
 import os
 import random
@@ -19,17 +23,53 @@ import subprocess
 import sys
 
 import faults
-from fault_points import ERROR, KILL, SYNC, Sweep, select_wait
-from faults import FaultTest, install_plain
+from fault_points import ERROR, KILL, STOP, SYNC, Sweep, chosen, is_stopped, select_wait, wake
+from faults import FaultTest, install_plain, wait_for
+from ferry import make_zone
 
 CUTS = os.environ.get("ZONEFERRY_CUTS", "12")
+TEARS = os.environ.get("ZONEFERRY_TEARS", "6")
+RUNNING_CUTS = os.environ.get("ZONEFERRY_RUNNING_CUTS", "3")
 SEED = int(os.environ.get("ZONEFERRY_FAULT_SEED", random.randrange(1 << 30)))
 PLACES = ("/var/lib/zoneferry", "/etc/zones", "/export/zones")
 IMAGE_BYTES = 4 << 30  # sparse: some 20 MiB are used; the check wants room
+JOURNAL_MIB = 64       # of ext4: nothing is written to its place before the test is over
+BLOCK, SECTOR = 4096, 512
+COMMIT_BLOCK = bytes.fromhex("c03b3998 00000002")  # how a record begins that closes a transaction of ext4's journal
 
 
 def run(*words):
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def data_blocks(file):
+    """The numbers of the blocks of a sparse file that hold data."""
+    end, size = 0, os.fstat(file.fileno()).st_size
+    while end < size:
+        try:
+            begin = os.lseek(file.fileno(), end, os.SEEK_DATA)
+        except OSError:
+            return
+        end = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+        yield from range(begin // BLOCK, -(-end // BLOCK))
+
+
+def tear(before, after, generator):
+    """Of what was written from one image to the other, in place: each block is as before, as after, or mixed of both
+    by sectors; none that closes a transaction is there. Returns how many blocks differ."""
+    differ = 0
+    with open(before, "rb") as old_file, open(after, "r+b") as new_file:
+        for number in list(data_blocks(new_file)):
+            old = os.pread(old_file.fileno(), BLOCK, number * BLOCK).ljust(BLOCK, b"\0")
+            new = os.pread(new_file.fileno(), BLOCK, number * BLOCK)
+            if old == new:
+                continue
+            differ += 1
+            share = 0 if new.startswith(COMMIT_BLOCK) else generator.choice((0, 0.5, 1))
+            mixed = b"".join((new if generator.random() < share else old)[at:at + SECTOR]
+                             for at in range(0, BLOCK, SECTOR))
+            os.pwrite(new_file.fileno(), mixed, number * BLOCK)
+    return differ
 
 
 class Disk:
@@ -46,7 +86,7 @@ class Disk:
         self.mounted.mkdir()
         with open(self.image, "wb") as image:
             image.truncate(IMAGE_BYTES)
-        run("mkfs.ext4", "-q", "-F", "-m", "0", "-N", "4096", "-J", "size=4", str(self.image))
+        run("mkfs.ext4", "-q", "-F", "-m", "0", "-N", "4096", "-J", f"size={JOURNAL_MIB}", str(self.image))
         self.host.crash()
         self.attach()
         for number, place in enumerate(PLACES):
@@ -72,10 +112,17 @@ class Disk:
             run("losetup", "--detach", self.loop)
             self.loop = None
 
-    def cut_power(self):
-        """As it was synced; the host is down until boot()."""
-        after = self.image.with_suffix(".after")
-        run("cp", "--sparse=always", "--reflink=auto", str(self.image), str(after))
+    def copy(self, suffix):
+        """What lies on the disk now, without what the host has in memory only."""
+        copy = self.image.with_suffix(suffix)
+        run("cp", "--sparse=always", "--reflink=auto", str(self.image), str(copy))
+        return copy
+
+    def cut_power(self, change=None):
+        """As it was synced; the host is down until boot(). change: is called with the image that comes back."""
+        after = self.copy(".after")
+        if change:
+            change(after)
         self.host.crash()
         self.detach()
         after.rename(self.image)
@@ -96,7 +143,7 @@ class DiskTest(FaultTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        install_plain(cls.host1, "plain", megabytes=1, files=4)
+        cls.make_zone()
         cls.disks = {}
         for host in cls.hosts:
             disk = cls.disks[host.name] = Disk(host, cls.hosts.scratch)
@@ -105,11 +152,15 @@ class DiskTest(FaultTest):
             cls.agents[host.name].process.wait()
             cls.agents[host.name].start()
 
-    def cut_power(self, sweep, hosts):
+    @classmethod
+    def make_zone(cls):
+        install_plain(cls.host1, "plain", megabytes=1, files=4)
+
+    def cut_power(self, sweep, hosts, change=None):
         """Of these hosts at once; they boot again, and their agents start."""
         dark = [self.disks[host.name] for host in hosts]
         for disk in dark:
-            disk.cut_power()
+            disk.cut_power(change)
         for disk in dark:
             disk.boot()
         for disk in dark:
@@ -119,6 +170,8 @@ class DiskTest(FaultTest):
 
 
 class PowerCutTest(DiskTest):
+    zone_name, runs, cuts = "plain", False, CUTS
+
     def cut_at(self, sweep, role, number):
         """One move; the power goes at that call of the source's agent, the target's, or of both hosts at once."""
         home = sweep.holder()
@@ -133,21 +186,69 @@ class PowerCutTest(DiskTest):
         return sweep.finish(home, away, process, f"power cut, {role}, at {call or 'no call'}", reuse=True)
 
     def points(self, sweep):
-        if ":" in CUTS:
-            role, number = CUTS.split(":")
+        if ":" in self.cuts:
+            role, number = self.cuts.split(":")
             return [(role, int(number))]
         lengths = sweep.length()
         self.assertIs(sweep.holder(), self.host2, self.agents["host1"].log()[-2000:])
         every = [(role, number) for role, length in lengths.items() for number in range(1, length + 1)]
         every += [("both", number) for number in range(1, lengths["source"] + 1)]
-        print(f"{lengths} calls, seed {SEED}", file=sys.stderr)
-        return every if CUTS == "all" else random.Random(SEED).sample(every, int(CUTS))
+        print(f"{lengths} calls, {self.cuts} of {len(every)} cuts, seed {SEED}", file=sys.stderr)
+        return chosen(every, self.cuts, SEED)
 
     def test_power_cut_at_any_call(self):
-        sweep = Sweep(self, "plain")
+        sweep = Sweep(self, self.zone_name, self.runs)
         for role, number in self.points(sweep):
             with self.subTest(role=role, number=number):
                 outcome = self.cut_at(sweep, role, number)
+                print(f"{role} {number}: {sweep.rows[-1][0]}: {outcome}", file=sys.stderr, flush=True)
+
+
+class RunningPowerCutTest(PowerCutTest):
+    """The zone boots again with its host, wherever it belongs by then."""
+    zone_name, runs, cuts = "runs", True, RUNNING_CUTS
+
+    @classmethod
+    def make_zone(cls):
+        make_zone(cls.host1, "runs", sparse=True)
+        faults.add_data(cls.host1, "runs", 1, 4)
+        cls.host1.run(["zonecfg", "-z", "runs", "set autoboot=true"])
+
+
+class TornWritesTest(DiskTest):
+    def tear_at(self, sweep, role, number, generator):
+        """One move; the power goes within that sync of the source's agent or the target's."""
+        home = sweep.holder()
+        struck = sweep.test.other(home) if role == "target" else home
+        points, agent = sweep.points[struck.name], self.agents[struck.name].process
+        pid = agent.inner_pid
+        points.arm(STOP, number, classes=SYNC)
+        home, away, process = sweep.move()
+        wait_for(lambda: is_stopped(pid) or process.poll() is not None, 30, 0.005)
+        call, torn = points.fired(), []
+        before = self.disks[struck.name].copy(".before")
+        points.arm(KILL, 1, classes=SYNC)  # the one after it
+        wake(agent)
+        while process.poll() is None and agent.poll() is None:
+            select_wait(process, agent)
+        self.cut_power(sweep, [struck], lambda after: torn.append(tear(before, after, generator)))
+        fault = f"power cut within {call or 'no call'}, {torn[0]} blocks torn, {role}"
+        return sweep.finish(home, away, process, fault, reuse=True)
+
+    def test_power_cut_within_any_sync(self):
+        sweep = Sweep(self, "plain")
+        for points in sweep.points.values():
+            points.arm(classes=SYNC)
+        home, away, process = sweep.move()
+        process.communicate(timeout=60)
+        lengths = {"source": sweep.points[home.name].count(), "target": sweep.points[away.name].count()}
+        sweep.finish(home, away, process, "none", reuse=True)
+        every = [(role, number) for role, length in lengths.items() for number in range(1, length + 1)]
+        print(f"{lengths} syncs, {TEARS} of {len(every)} cuts, seed {SEED}", file=sys.stderr)
+        generator = random.Random(SEED)
+        for role, number in chosen(every, TEARS, SEED):
+            with self.subTest(role=role, number=number):
+                outcome = self.tear_at(sweep, role, number, generator)
                 print(f"{role} {number}: {sweep.rows[-1][0]}: {outcome}", file=sys.stderr, flush=True)
 
 

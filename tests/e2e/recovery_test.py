@@ -4,7 +4,7 @@ import re
 
 import faults
 from faults import FaultTest
-from ferry import ferry, zone_path, zone_states
+from ferry import ferry, trust, zone_path, zone_states
 
 ZONE = "lost"
 
@@ -88,6 +88,39 @@ class RecoveryTest(RecoveryCase):
         # The zone can move as before: its owner record was never in the journal.
         self.assertEqual(ferry(self.host1, "move", ZONE, "host2").returncode, 0)
         self.assertIs(self.assert_sane(ZONE), self.host2)
+
+
+class OldStateTest(RecoveryCase):
+    def forget(self, *more):
+        """host2's state is from before it was joined with anybody."""
+        state = "cd /var/lib/zoneferry; rm -r trust journal.db owners owner.key moves/*"
+        self.host2.run(["sh", "-c", state], check=False)
+        self.host2.run(["rm", "-f", *more])
+
+    def test_state_from_before_the_host_was_joined(self):
+        self.zone("early", host=self.host2)
+        index = self.host2.path("/etc/zones/index")
+        backup = index.read_text()
+        ferry(self.host2, "move", "early", "host1")
+        self.assertEqual(self.agents["host2"].stop(), 0)
+        self.forget()
+        self.agents["host2"].start()
+        for verb in ("boot", "attach", "attach -F"):  # what lies beside the tree still says where it is
+            refused = self.host2.run(["zoneadm", "-z", "early", *verb.split()], check=False)
+            self.assertEqual(refused.returncode, 1, refused)
+            self.assertIn("belongs to host host1 since", refused.stderr)
+
+        # The zone's tree and configuration came back, too: nothing here can know. Joined anew, it is told and parks.
+        self.assertEqual(self.agents["host2"].stop(), 0)
+        index.write_text(backup)
+        self.forget(f"{zone_path('early')}/.zoneferry-owner", f"{zone_path('early')}/SUNWdetached.xml")
+        self.agents["host2"].start()
+        ferry(self.host1, "trust", "remove", "host2")
+        trust(self.host1, self.host2)
+        refused = self.host2.run(["zoneadm", "-z", "early", "boot"], check=False)
+        self.assertEqual(refused.returncode, 1, refused)
+        self.assertIn("is unavailable: host host1 holds it", refused.stderr)
+        self.assertEqual(zone_states(self.host1)["early"], "running")
 
 
 class LostTargetInDoubtTest(RecoveryCase):  # leaves a move in doubt: hosts of its own

@@ -104,6 +104,26 @@ class VerifyTest(FaultTest):
         self.assertLess(newest(self.host1, "lost01")["raw_bytes"], 33 * MIB)
         self.assertEqual(differences(self.tree(self.host1, "lost01"), self.tree(self.host2, "lost01")), "")
 
+    def test_after_a_lost_catalog_only_the_changed_blocks_of_a_large_file_travel(self):
+        install_plain(self.host1, "blocks01")
+        disk = self.tree(self.host1, "blocks01") / "disk"
+        with open(disk, "wb") as file:
+            for number in range(128):  # every second half megabyte is a hole
+                file.seek(number * MIB)
+                file.write(os.urandom(MIB // 2))
+        ferry(self.host1, "move", "--no-switch", "blocks01", "host2", check=False)
+        first = newest(self.host1, "blocks01")["raw_bytes"]
+        self.assertGreater(first, 64 * MIB)
+        for base in self.host1.path("/var/lib/zoneferry/moves").glob("*/catalog.base"):
+            base.write_bytes(base.read_bytes()[:-20])
+        with open(disk, "r+b") as file:
+            for number in range(64):
+                file.seek(number * 2 * MIB + MIB // 4)
+                file.write(os.urandom(16 << 10))
+        ferry(self.host1, "switch", "blocks01")
+        self.assertLess(newest(self.host1, "blocks01")["raw_bytes"], first + 2 * MIB)
+        self.assertEqual(differences(self.tree(self.host1, "blocks01"), self.tree(self.host2, "blocks01")), "")
+
     def test_a_rollback_sends_only_what_the_zone_has_changed(self):
         install_plain(self.host1, "back01", megabytes=235, files=300)
         ferry(self.host1, "move", "back01", "host2")

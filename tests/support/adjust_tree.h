@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,7 +48,15 @@ public:
 
     Result<Adjustments> adjust(const ZoneConfig& zone, const AdjustChoices& choices) const {
         ZF_TRY(const UniqueFd root, open_directory(directory_.path()));
-        return adjust_image(root.get(), zone, choices);
+        const auto before = all();
+        auto foreseen = foresee_adjustments(root.get(), zone, choices);
+        EXPECT_EQ(all(), before) << "looking has changed something";
+        auto done = adjust_image(root.get(), zone, choices);
+        EXPECT_EQ(foreseen.has_value(), done.has_value());
+        if (foreseen && done) {
+            EXPECT_EQ(shown_without_backups(*foreseen), shown_without_backups(*done));
+        }
+        return done;
     }
     // Every entry but directories: path -> content, link or kind.
     std::map<std::string, std::string> all(const std::string& below = "") const {
@@ -64,6 +73,7 @@ public:
     }
 
 private:
+    static std::string shown_without_backups(Adjustments adjustments);
     static std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
     TempDirectory directory_;
 };
@@ -77,6 +87,11 @@ inline std::string shown(const Adjustments& adjustments) {
     }
     for (const std::string& warning : adjustments.warnings) out += "warning: " + warning + "\n";
     return out;
+}
+
+inline std::string AdjustTree::shown_without_backups(Adjustments adjustments) {
+    for (Change& change : adjustments.changes) change.backup.clear();
+    return shown(adjustments);
 }
 
 }  // namespace zoneferry

@@ -9,6 +9,7 @@
 One zone wanders between two hosts. After every fault the agents run again and check() asks: does exactly one host hold
 the zone and may run it, is its tree byte for byte what it was, is nothing left behind, did the command tell the truth?
 """
+import contextlib
 import hashlib
 import json
 import mmap
@@ -143,6 +144,7 @@ class Sweep:
             self.restart(host)
         self.digest = self.stamp(self.holder())
         self.mounts = {host.name: self._mounts(host) for host in test.hosts}
+        self.told = ("", "")  # what the last command has said
         self.rows = []  # (fault, phase it struck in, outcome)
 
     def stamp(self, host):
@@ -165,6 +167,16 @@ class Sweep:
             agent.kill()
         self.points[host.name].arm()
         agent.start(wrapper=self.points[host.name].wrapper, env=env)
+
+    def recover(self):
+        """After a case that failed in its middle: well again, so that the next one tells the truth."""
+        if self.holder() is not None and self.test.is_quiet(0):
+            return
+        for host in self.test.hosts:
+            host.heal_link()
+            host.run(["nft", "flush", "ruleset"])
+            self.restart(host)
+        wait_for(lambda: self.holder() is not None and self.test.is_quiet(0), 60, 0.1)
 
     def holder(self):
         """The one host whose records let it run the zone; None when there is none or more."""
@@ -195,6 +207,7 @@ class Sweep:
             for host in self.test.hosts:
                 self.restart(host)  # they ask each other at their start, else every 15 s
         stdout, stderr = process.communicate(timeout=120)
+        self.told = (stdout[-800:], stderr[-500:])
         ends = [line for line in map(json.loads, stdout.splitlines()) if line.get("type") == "end"]
         self.test.settle(90)
         wait_for(lambda: self.problems(home, away, ends, process.returncode) == [], 30, 0.1)
@@ -202,7 +215,7 @@ class Sweep:
         if problems:
             print(f"{fault}: {problems}", file=sys.stderr, flush=True)
             logs = "\n".join(f"{host.name}: {self.test.agents[host.name].log()[-2500:]}" for host in self.test.hosts)
-            raise AssertionError(f"{fault}: {problems}\n{stdout[-800:]}{stderr[-500:]}\n{logs}")
+            raise AssertionError(f"{fault}: {problems}\n{self.told}\n{logs}")
         outcome = "moved" if self.holder() is away else "at home as before"
         self.rows.append((fault, outcome))
         return outcome
@@ -302,6 +315,22 @@ class Sweep:
         return self.finish(home, away, process, f"{role}: {os.strerror(error)} at {call or 'no call'}")
 
 
+def is_stopped(pid):
+    """The state of a process is T."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def wake(process):
+    """SIGCONT to an agent, and to the nsenter that stops itself when its child stops."""
+    for pid in (process.pid, process.inner_pid):
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):  # it may have been killed just now
+                os.kill(pid, signal.SIGCONT)
+
+
 def select_wait(*processes):
     """Until one of them ends, or a tenth of a second."""
     deadline = time.monotonic() + 0.1
@@ -309,4 +338,5 @@ def select_wait(*processes):
         time.sleep(0.005)
 
 
-__all__ = ["ALL", "DISK", "ERROR", "KILL", "KILL_AFTER", "Observer", "Points", "STOP", "Sweep", "chosen", "signal"]
+__all__ = ["ALL", "DISK", "ERROR", "KILL", "KILL_AFTER", "Observer", "Points", "STOP", "SYNC", "Sweep", "chosen",
+           "is_stopped", "signal", "wake"]

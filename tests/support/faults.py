@@ -133,13 +133,17 @@ class FaultTest(unittest.TestCase):
     storage = None
 
     @classmethod
+    def make_hosts(cls, binds):
+        return Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], binds=binds)
+
+    @classmethod
     def setUpClass(cls):
         binds = None
         if cls.make_storage:
             cls.storage = cls.make_storage()
             cls.addClassCleanup(cls.storage.close)
             binds = cls.storage.binds
-        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], binds=binds)
+        cls.hosts = cls.make_hosts(binds)
         cls.addClassCleanup(cls.hosts.close)
         cls.agents = start_agents(cls.hosts, **cls.settings)
         cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]

@@ -244,13 +244,14 @@ class Host:
             raise RuntimeError(f"{self.name}: {argv} ended with {process.returncode}\n{stdout}{stderr}")
         return result
 
-    def mount_disk(self, inside, size_bytes=4 << 30):
-        """Mounts an empty ext4 of its own there, kept in one file: many files on it go in one deletion. Returns the
-        directory as seen from outside, which is valid while the host runs."""
+    def mount_disk(self, inside, size_bytes=4 << 30, file_system="ext4"):
+        """Mounts an empty file system of its own there, kept in one file: many files on it go in one deletion. Returns
+        the directory as seen from outside, which is valid while the host runs."""
         disk = self._hosts.scratch / f"{self.name}{str(inside).replace('/', '-')}.disk"
         with open(disk, "wb") as file:
             os.truncate(file.fileno(), size_bytes)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", disk], check=True)
+        options = {"ext4": ["-F", "-O", "^has_journal"], "xfs": ["-f"], "btrfs": ["-f"]}[file_system]
+        subprocess.run([f"mkfs.{file_system}", "-q", *options, disk], check=True, stdout=subprocess.DEVNULL)
         device = subprocess.run(["losetup", "-f", "--show", disk], check=True, capture_output=True, text=True).stdout.strip()
         try:
             number = os.minor(os.stat(device).st_rdev)

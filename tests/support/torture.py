@@ -37,12 +37,12 @@ def _holes(top):
     _write(os.path.join(top, b"nothing"), b"")
 
 
-def _links(top):
+def _links(top, longest):
     _write(os.path.join(top, b"linked"), b"three names", 0o640, 7, 8)
     os.link(os.path.join(top, b"linked"), os.path.join(top, b"linked-2"))
     os.link(os.path.join(top, b"linked"), os.path.join(top, b"empty", b"linked-3"))
     for name, target in ((b"to-file", b"linked"), (b"dangling", b"/no/such/place"), (b"outside", b"/etc/passwd"),
-                         (b"up", b"../../.."), (b"long", b"y" * 4000)):
+                         (b"up", b"../../.."), (b"long", b"y" * longest)):
         os.symlink(target, os.path.join(top, b"link-" + name))
     os.lchown(os.path.join(top, b"link-to-file"), 5, 6)
     os.link(os.path.join(top, b"link-dangling"), os.path.join(top, b"link-dangling-2"), follow_symlinks=False)
@@ -84,8 +84,12 @@ def _times(top):
     os.utime(os.path.join(top, b"sticky"), ns=(1, 1_000_000_000_000_000_007))
 
 
-def torture(directory):
+def torture(directory, longest_link_bytes=4000):
+    """longest_link_bytes: xfs takes 1023."""
     top = os.fsencode(directory)
     os.makedirs(top)
-    for make in (_names, _holes, _links, _special, _attributes, _times):
+    _names(top)
+    _holes(top)
+    _links(top, longest_link_bytes)
+    for make in (_special, _attributes, _times):
         make(top)

@@ -15,7 +15,8 @@ def read_xattrs(directory, name):
     path = b"/proc/self/fd/%d/%s" % (directory, name)
     try:
         return {key: os.getxattr(path, key, follow_symlinks=False)
-                for key in os.listxattr(path, follow_symlinks=False)}
+                for key in os.listxattr(path, follow_symlinks=False)
+                if not key.startswith("trusted.SGI_ACL_")}  # xfs shows its ACLs a second time
     except OSError as error:
         return {"error": str(error.errno)}
 
@@ -68,7 +69,7 @@ class Tree:
         if stat.S_ISLNK(info.st_mode):
             facts["target"] = os.readlink(name, dir_fd=directory)
         if not stat.S_ISDIR(info.st_mode) and info.st_nlink > 1:
-            facts["linked to"] = self.groups.setdefault(info.st_ino, path)
+            facts["linked to"] = self.groups.setdefault((info.st_dev, info.st_ino), path)
         if stat.S_ISREG(info.st_mode):
             facts["size"] = info.st_size
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)

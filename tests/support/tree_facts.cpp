@@ -16,7 +16,7 @@ namespace zoneferry {
 namespace {
 
 using Facts = std::map<std::string, std::string>;
-using Groups = std::map<ino_t, std::string>;
+using Groups = std::map<std::pair<dev_t, ino_t>, std::string>;
 
 std::string content_of(const std::string& path, const struct stat& info) {
     std::string facts;
@@ -65,8 +65,10 @@ void visit(const std::string& root, const std::string& path, Facts& facts, Group
                        std::to_string(info.st_gid) + " " + std::to_string(info.st_mtim.tv_sec) + "." +
                        std::to_string(info.st_mtim.tv_nsec) + xattrs_of(full);
     if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode)) fact += " device " + std::to_string(info.st_rdev);
-    if (!S_ISDIR(info.st_mode) && info.st_nlink > 1)
-        fact += " linked to " + groups.emplace(info.st_ino, path).first->second;
+    if (!S_ISDIR(info.st_mode) && info.st_nlink > 1) {  // a name outside the tree does not count
+        const auto [first, is_new] = groups.emplace(std::pair(info.st_dev, info.st_ino), path);
+        if (!is_new) fact += " linked to " + first->second;
+    }
     if (S_ISREG(info.st_mode)) fact += " " + std::to_string(info.st_size) + content_of(full, info);
     if (S_ISLNK(info.st_mode)) {
         std::string target(4096, '\0');

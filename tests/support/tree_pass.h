@@ -22,6 +22,7 @@ struct PassOptions {
     std::uint64_t segments_between_acks = 3;
     // Called before each segment is given to the receiver; false cuts the link there.
     std::function<bool(std::uint64_t number)> link_holds;
+    std::unique_ptr<PassTrail>* trail = nullptr;  // becomes that of the pass
 };
 
 // Errc::peer_lost if the link was cut.
@@ -44,7 +45,9 @@ inline Result<PassSummary> run_pass(const PassPaths& paths, PassOptions options)
     }
     ZF_TRY(const ReceiveSummary received, receiver->finish(count));
     ZF_TRY_STATUS(sender->acknowledge(received.segments));
-    return sender->finish();
+    auto summary = sender->finish();
+    if (options.trail != nullptr) *options.trail = sender->take_trail();
+    return summary;
 }
 
 inline Result<TreeDigest> digest_path(const std::string& path, const DigestOptions& options = {}) {

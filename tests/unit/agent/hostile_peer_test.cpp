@@ -95,6 +95,40 @@ TEST_F(TwoAgents, AGrantOfAnOldEpochIsRefused) {
     EXPECT_EQ(two.owner("web01"), "incoming 1 host1");
 }
 
+// Hashes under a key of the asker's choice: of what he has sent himself, while he may send, and of nothing else.
+TEST_F(TwoAgents, BlocksAreListedOnlyOfAnIncomingTree) {
+    one.make_zone("web01", "/zones/web01");
+    PeerSession talk = session(one, "host2");
+    const PrepareRequest request = prepare_of(one, "web01", "ab");
+    BlocksRequest blocks;
+    blocks.move_id = "ab";
+    blocks.key.resize(16);
+    BlocksOfFile& file = blocks.files.emplace_back();
+    file.path = "root/file";
+    file.block_log = 14;
+    EXPECT_EQ(code_of(talk.ask<BlocksReply>(blocks)), Errc::not_found);
+    ASSERT_TRUE(talk.ask<PrepareReply>(request));
+    const std::string staging = staging_path(two.root(), "/zones/web01", "ab");
+    ASSERT_TRUE(make_directories(staging + "/root", 0755));
+    ASSERT_TRUE(replace_file(staging + "/root/file", std::string(20'000, 'x'), 0600));
+    const auto hashes = talk.ask<BlocksReply>(blocks);
+    ASSERT_TRUE(hashes) << hashes.error().text();
+    EXPECT_EQ(hashes->hashes.size(), 32U);
+    EXPECT_FALSE(hashes->ends_file);
+    EXPECT_TRUE(talk.expect<BlocksReply>(5'000)->ends_file);
+    file.path = "../../etc/hostname";
+    EXPECT_TRUE(talk.ask<BlocksReply>(blocks)->ends_file);
+    file.path = "root/file";
+    blocks.key.resize(15);
+    EXPECT_EQ(code_of(talk.ask<BlocksReply>(blocks)), Errc::protocol);
+    blocks.key.resize(16);
+    StageRequest stage;
+    stage.move_id = "ab";
+    stage.manifest = request.manifest;
+    ASSERT_TRUE(talk.ask<StageReply>(stage));
+    EXPECT_EQ(code_of(talk.ask<BlocksReply>(blocks)), Errc::conflict);
+}
+
 TEST_F(TwoAgents, FinalizeDeletesOnlyWhatWasLeftBehind) {
     one.make_zone("web01", "/zones/web01");
     const std::string id = one.started("web01", "host2");

@@ -205,6 +205,49 @@ TEST_F(JournalFile, AJournalOfVersion1IsBroughtUpAndItsMoveGoesOn) {
     EXPECT_EQ(open()->audits()->front().text, "a person's word");
 }
 
+// Journals that agents of that version have written: golden/journal, by `iterdump` of python's sqlite3.
+TEST_F(JournalFile, JournalsOfVersion2GoOn) {
+    const auto restore = [&](const std::string& name) {
+        execute(path, *read_file(GOLDEN_DIRECTORY "/journal/" + name, 1 << 20));
+    };
+    restore("version_2_source.sql");
+    {
+        auto journal = open();
+        ASSERT_TRUE(journal) << journal.error().text();
+        const MoveRecord kept = *journal->resolve("kept01");
+        EXPECT_EQ(std::tuple(kept.role, kept.phase, kept.peer), std::tuple(Role::source, Phase::activated, "host2"));
+        EXPECT_TRUE(is_over(kept));
+        const MoveRecord ready = *journal->resolve("rdy01");
+        EXPECT_EQ(std::tuple(ready.role, ready.phase, ready.shared, ready.verify, ready.repairs),
+                  std::tuple(Role::source, Phase::verified, SharedKind::none, VerifyMode::full, 0U));
+        EXPECT_EQ(next_source_step(ready), SourceStep::stage);
+        EXPECT_TRUE(journal->apply(ready.id, {.kind = EventKind::staged}));
+        EXPECT_TRUE(journal->apply(ready.id, {.kind = EventKind::released}));
+        EXPECT_GT(journal->history(ready.id)->size(), 5U);
+    }
+    EXPECT_EQ(open()->resolve("rdy01")->phase, Phase::released);
+
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+    restore("version_2_target.sql");
+    auto journal = open();
+    ASSERT_TRUE(journal) << journal.error().text();
+    const MoveRecord ready = *journal->resolve("rdy01");
+    EXPECT_EQ(std::tuple(ready.role, ready.phase), std::tuple(Role::target, Phase::ready));
+    EXPECT_NE(ready.manifest.find("rdy01"), std::string::npos);
+    EXPECT_TRUE(is_in_doubt(ready));
+    EXPECT_EQ(next_target_step(*journal->apply(ready.id, {.kind = EventKind::owned, .flag = true})),
+              TargetStep::activate);
+}
+
+// As the agents of 2026-11-22, 06:00 wrote it: version 3, but two columns came later.
+TEST_F(JournalFile, ColumnsThatAreMissingAreAdded) {
+    { ASSERT_TRUE(open()->add(record("ab"))); }
+    execute(path, "ALTER TABLE moves DROP COLUMN verify; ALTER TABLE moves DROP COLUMN repairs");
+    const auto journal = open();
+    ASSERT_TRUE(journal) << journal.error().text();
+    EXPECT_EQ(**journal->find("ab"), record("ab"));
+}
+
 TEST_F(JournalFile, AMoveCanBeForgottenWithItsEvents) {
     auto journal = *open();
     ASSERT_TRUE(journal.add(record("ab")));

@@ -77,6 +77,20 @@ const std::vector<Case>& target_cases() {
     return all;
 }
 
+// Only xfs has so narrow a limit, and only a tree that travels meets it.
+TEST(Preflight, ALinkThatXfsCannotHoldIsFound) {
+    MoveDemand all = demand();
+    TargetView view = sound_target();
+    all.long_link = "root/srv/long";
+    EXPECT_TRUE(judge_target(all, view).empty());
+    view.file_system = "xfs";
+    const auto findings = judge_target(all, view);
+    EXPECT_EQ(codes(findings), std::vector<std::string>{"LINK_TOO_LONG"});
+    EXPECT_NE(findings.front().message.find("root/srv/long"), std::string::npos);
+    all.shared = SharedKind::directory;
+    EXPECT_TRUE(judge_target(all, view).empty());
+}
+
 TEST(Preflight, NothingIsFoundWhereAllIsWell) {
     EXPECT_TRUE(judge_target(demand(), sound_target()).empty());
     TargetView view = sound_target();

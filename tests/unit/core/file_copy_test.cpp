@@ -61,12 +61,41 @@ TEST_P(CloneCopy, TakesNoSpace) {
     auto writer = ImageWriter::create(*open_directory(top() + "/copy"));
     ASSERT_TRUE(writer);
     InstallReport report;
-    const Status copied = copy_directory(source.get(), *writer, report, nullptr, CopyScope::everything);
+    const Status copied = copy_directory(source.get(), *writer, report, nullptr, {.scope = CopyScope::everything});
     ASSERT_TRUE(copied) << copied.error().text();
     ASSERT_TRUE(writer->finish());
     EXPECT_LT(before_bytes - free_bytes(), kFileBytes / 8);
     const Status same = require_equal_trees(source.get(), writer->root());
     EXPECT_TRUE(same) << same.error().text();
+}
+
+// They have device numbers of their own, and are no file systems of their own.
+TEST_P(CloneCopy, SubvolumesAreCopiedAsDirectories) {
+    if (GetParam() != std::string("btrfs")) GTEST_SKIP() << "has no subvolumes";
+    write_file(top() + "/zone/file", "above");
+    ASSERT_TRUE(run_checked({"btrfs", "-q", "subvolume", "create", top() + "/zone/inner"}));
+    write_file(top() + "/zone/inner/below/file", "below");
+    write_file(top() + "/zone/not this/file", "left out");
+    ASSERT_TRUE(make_directories(top() + "/copy", 0755));
+    const UniqueFd source = *open_directory(top() + "/zone");
+    auto writer = ImageWriter::create(*open_directory(top() + "/copy"));
+    ASSERT_TRUE(writer);
+    InstallReport report;
+    const DirectoryCopyRules rules{.scope = CopyScope::everything, .left_out = {"not this"}};
+    const Status copied = copy_directory(source.get(), *writer, report, nullptr, rules);
+    ASSERT_TRUE(copied) << copied.error().text();
+    ASSERT_TRUE(writer->finish());
+    EXPECT_FALSE(path_exists(top() + "/copy/not this"));
+    ASSERT_TRUE(remove_tree(top() + "/zone/not this"));
+    const Status same = require_equal_trees(source.get(), writer->root());
+    EXPECT_TRUE(same) << same.error().text();
+    // Something mounted is another file system.
+    ASSERT_TRUE(run_checked({"mount", "-t", "tmpfs", "none", top() + "/zone/inner/below"}));
+    ASSERT_TRUE(make_directories(top() + "/other", 0755));
+    auto other = ImageWriter::create(*open_directory(top() + "/other"));
+    ASSERT_TRUE(other);
+    EXPECT_FALSE(copy_directory(source.get(), *other, report, nullptr, rules));
+    EXPECT_EQ(::umount2((top() + "/zone/inner/below").c_str(), 0), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(FileSystems, CloneCopy, ::testing::Values("xfs", "btrfs"));

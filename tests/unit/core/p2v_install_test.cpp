@@ -309,6 +309,7 @@ TEST_F(P2vInstall, ScanOfATree) {
     std::vector<std::string> seen;
     for (const Finding& finding : scan->findings) {
         EXPECT_FALSE(finding.remedy.empty()) << finding.code;
+        if (finding.code == "P2V_CHANGE" || finding.code == "P2V_ATTENTION") continue;  // adjust_programs_test
         seen.push_back(finding.code + " " + finding.subject);
     }
     EXPECT_THAT(seen, testing::UnorderedElementsAre(

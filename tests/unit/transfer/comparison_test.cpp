@@ -14,6 +14,7 @@
 #include "tests/support/torture_tree.h"
 #include "tests/support/tree_facts.h"
 #include "tests/support/tree_pass.h"
+#include "transfer/block_list.h"
 #include "transfer/comparison.h"
 
 namespace zoneferry {
@@ -64,6 +65,19 @@ protected:
         EXPECT_TRUE(found) << found.error().text();
         return found ? *std::move(found) : TreeComparison{};
     }
+    void take_block_maps(const std::vector<LargeDifference>& files) const {
+        auto taker = BlockListTaker::open(paths.catalog);
+        ASSERT_TRUE(taker);
+        const UniqueFd staging = *open_directory(paths.staging);
+        for (const LargeDifference& file : files) {
+            taker->begin(file);
+            const auto take = [&](ConstBytes part) { return taker->add(part); };
+            ASSERT_TRUE(list_blocks(staging.get(), file.path, file.block_log, taker->key(), take));
+            ASSERT_TRUE(taker->end());
+        }
+        const Status adopted = taker->adopt();
+        ASSERT_TRUE(adopted) << adopted.error().text();
+    }
     PassSummary pass() const {
         const auto known = TreeSender::knows_target(paths.catalog);
         EXPECT_TRUE(known && *known);
@@ -109,6 +123,78 @@ TEST_F(Comparison, NamesWhatDiffersAndOnlyThatIsSentAgain) {
     EXPECT_EQ(delta.data_bytes_sent, 15'000U);
 }
 
+// 64 scattered writes of 16 KiB into 64 MiB, and nothing known of what the target has: only they travel.
+TEST_F(Comparison, OfLargeFilesOnlyTheBlocksThatDifferAreSent) {
+    constexpr off_t kFileBytes = 64 << 20;
+    constexpr off_t kWriteBytes = 16 << 10;
+    std::mt19937_64 random(1);
+    const auto noise = [&random] {
+        std::string block(kWriteBytes, 0);
+        for (char& byte : block) byte = static_cast<char>(random());
+        return block;
+    };
+    {
+        std::ofstream disk(paths.source + "/disk", std::ios::binary);
+        for (off_t at = 0; at < kFileBytes; at += 4 * kWriteBytes) disk.seekp(at).write(noise().data(), kWriteBytes);
+    }
+    ASSERT_EQ(::truncate((paths.source + "/disk").c_str(), kFileBytes), 0);
+    ASSERT_TRUE(make_directories(paths.source + "/below", 0755));
+    write(paths.source + "/below/other", std::string(1U << 20U, 'o'));
+    full_pass();
+    {
+        std::fstream disk(paths.source + "/disk", std::ios::binary | std::ios::in | std::ios::out);
+        for (off_t i = 0; i < 64; ++i) disk.seekp(i * (kFileBytes / 64)).write(noise().data(), kWriteBytes);
+    }
+    write(paths.source + "/below/other", std::string(1U << 20U, 'o') + "and more");
+    const TreeComparison found = compare();
+    ASSERT_EQ(found.large.size(), 2U);
+    take_block_maps(found.large);
+    const PassSummary delta = pass();
+    EXPECT_EQ(delta.patched, 2U);
+    EXPECT_EQ(delta.data_bytes_sent, 64U * kWriteBytes + 8);
+}
+
+// Written in place, another name of it would change as well; and a path of a peer's leads nowhere else.
+TEST_F(Comparison, OnlyFilesOfOneNameInTheTreeAreListed) {
+    write(paths.staging + "/file", std::string(1U << 20U, 'f'));
+    write(paths.staging + "/two", std::string(1U << 20U, 't'));
+    write(temp.path() + "/outside", std::string(1U << 20U, 'o'));
+    ASSERT_EQ(::link((paths.staging + "/two").c_str(), (paths.staging + "/names").c_str()), 0);
+    ASSERT_EQ(::symlink("file", (paths.staging + "/link").c_str()), 0);
+    ASSERT_EQ(::symlink("..", (paths.staging + "/up").c_str()), 0);
+    ASSERT_EQ(::mkfifo((paths.staging + "/fifo").c_str(), 0600), 0);
+    const UniqueFd tree = *open_directory(paths.staging);
+    const ByteVector key(kBlockKeyBytes);
+    const auto listed = [&](const std::string& path, unsigned log = kBlockLogMin) -> Result<std::size_t> {
+        std::size_t bytes = 0;
+        ZF_TRY_STATUS(list_blocks(tree.get(), path, log, key, [&](ConstBytes part) {
+            bytes += part.size();
+            return Status();
+        }));
+        return bytes;
+    };
+    EXPECT_EQ(*listed("file"), 64 * sizeof(BlockHash));
+    EXPECT_EQ(*listed("./file", kBlockLogMax), sizeof(BlockHash));
+    for (const char* path :
+         {"two", "names", "link", "fifo", ".", "", "gone", "../outside", "up/outside", "/etc/passwd"})
+        EXPECT_EQ(*listed(path), 0U) << path;
+    EXPECT_FALSE(listed("file", kBlockLogMin - 1));
+    EXPECT_FALSE(listed("file", kBlockLogMax + 1));
+    EXPECT_FALSE(list_blocks(tree.get(), "file", kBlockLogMin, ConstBytes(key).first(15), {}));
+}
+
+TEST_F(Comparison, DamagedBlockListsAreRefused) {
+    auto taker = BlockListTaker::open(paths.catalog);
+    ASSERT_TRUE(taker);
+    ByteVector hashes(3 * sizeof(BlockHash));
+    EXPECT_EQ(taker->add(hashes).error().code(), Errc::protocol);  // of what file?
+    taker->begin({"disk", 3U << kBlockLogMin, kBlockLogMin});
+    EXPECT_TRUE(taker->add(hashes));
+    EXPECT_EQ(taker->add(ConstBytes(hashes).first(sizeof(BlockHash))).error().code(), Errc::protocol);
+    taker->begin({"disk", 3U << kBlockLogMin, kBlockLogMin});
+    EXPECT_EQ(taker->add(ConstBytes(hashes).first(20)).error().code(), Errc::protocol);
+}
+
 // Files that are linked on one side and not on the other have equal digests each.
 TEST_F(Comparison, HardLinksBecomeThoseOfTheSource) {
     for (const char* name : {"a", "b", "c", "d", "e"}) write(paths.source + "/" + name, "the same");
@@ -133,7 +219,8 @@ TEST_F(Comparison, RandomTreesArriveAfterEachOther) {
         full_pass();
         tree.mutate(20);
         RandomTree(paths.staging, seed + 1000).mutate(5);
-        compare();
+        const TreeComparison found = compare();
+        if (seed % 2 == 0) take_block_maps(found.large);
         pass();
         ASSERT_TRUE(remove_tree(paths.source));
         ASSERT_TRUE(make_directories(paths.source, 0755));

@@ -1,7 +1,10 @@
 // The same trees on other file systems than that of the tests' directory: both sides on btrfs, both on xfs.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <fstream>
 
 #include "core/base/files.h"
 #include "core/base/process.h"
@@ -71,6 +74,30 @@ TEST_P(FileSystems, RandomTreesAndTheirChangesArrive) {
         ASSERT_TRUE(remove_tree(paths.source));
         ASSERT_TRUE(make_directories(paths.source, 0755));
     }
+}
+
+// Subvolumes number their inodes each for itself, so that two of them have files of one number, and of several names.
+TEST_P(FileSystems, SubvolumesInTheTreeArriveAsDirectories) {
+    if (GetParam() != std::string("btrfs")) GTEST_SKIP() << "has no subvolumes";
+    for (const char* name : {"one", "two"}) {
+        const std::string place = paths.source + "/" + name;
+        ASSERT_TRUE(run_checked({"btrfs", "-q", "subvolume", "create", place}));
+        std::ofstream(place + "/file") << "in " << name;
+        ASSERT_EQ(::link((place + "/file").c_str(), (place + "/link").c_str()), 0);
+    }
+    struct stat one {};
+    struct stat two {};
+    ASSERT_EQ(::stat((paths.source + "/one/file").c_str(), &one), 0);
+    ASSERT_EQ(::stat((paths.source + "/two/file").c_str(), &two), 0);
+    ASSERT_EQ(one.st_ino, two.st_ino);
+    ASSERT_TRUE(
+        run_checked({"btrfs", "-q", "subvolume", "snapshot", "-r", paths.source + "/one", paths.source + "/three"}));
+    pass();
+    pass();
+    ASSERT_EQ(::stat((paths.staging + "/two/link").c_str(), &two), 0);
+    EXPECT_EQ(two.st_nlink, 2U);
+    const Status removed = remove_tree(paths.source);  // the read-only one, too
+    EXPECT_TRUE(removed) << removed.error().text();
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, FileSystems, ::testing::Values("btrfs", "xfs"));

@@ -64,6 +64,9 @@ TEST(Codec, MessagesOfTheVersionBeforeAreRead) {
     const auto status = std::get<StatusReply>(read_previous("StatusReply"));
     EXPECT_EQ(std::tuple(status.phase, status.probed), std::tuple("stage", 0));
     EXPECT_FALSE(std::get<ReturnRequest>(read_previous("ReturnRequest")).use_kept_copy);
+    const auto hello = std::get<Hello>(read_previous("Hello"));
+    EXPECT_EQ(std::tuple(hello.listen_port, hello.run_id), std::tuple(7743U, ""));
+    EXPECT_EQ(std::get<HelloAck>(read_previous("HelloAck")).run_id, "");
 }
 
 // Under asan: no change may crash or read outside; what still decodes must encode again.

@@ -1,6 +1,7 @@
 // Real mutual TLS over loopback between two Networks.
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 #include "tests/unit/wire/two_hosts.h"
@@ -51,6 +52,42 @@ TEST(Connection, HelloAndAnswer) {
     const Result<Message> read = (*client)->receive(kTestTimeoutMs);
     ASSERT_TRUE(read) << read.error().text();
     EXPECT_EQ(*accept_answer(std::get<HelloAck>(*read)), *agreement);
+}
+
+TEST(Connection, ANameThatTakesLongHoldsUpNeitherTheCallerNorTheEnd) {
+    TwoHosts hosts;
+    std::promise<void> asked;
+    std::promise<void> answers;
+    ConnectionOptions options;
+    options.look_up = [&asked, answers = answers.get_future().share()](const std::string& name) {
+        if (name == "slow.example") asked.set_value();
+        answers.wait();
+        return Result<std::vector<std::string>>(std::vector<std::string>{"127.0.0.1"});
+    };
+    auto network = std::make_unique<Network>(options);
+    const TlsContext tls = *hosts.first.client_context();
+    const auto late = network->connect("late.example", 1, tls, "host2", 1);
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().code(), Errc::unreachable) << "its own time-out counts";
+    Result<ConnectionPtr> cut = Error(Errc::unknown, "not asked yet");
+    std::thread caller([&] { cut = network->connect("slow.example", 1, tls, "host2", 1'000'000); });
+    asked.get_future().wait();
+    network->shut();
+    caller.join();
+    ASSERT_FALSE(cut);
+    EXPECT_EQ(cut.error().code(), Errc::cancelled);
+    network.reset();  // does not wait for the two names
+    answers.set_value();
+}
+
+TEST(Connection, NamesAreLookedUp) {
+    TwoHosts hosts;
+    EXPECT_EQ(look_up_name("127.0.0.1")->front(), "127.0.0.1");
+    EXPECT_EQ(look_up_name("::1")->front(), "::1");
+    EXPECT_EQ(look_up_name("no-such-name.invalid").error().code(), Errc::unreachable);
+    Network network;
+    const auto found = network.connect("localhost", hosts.port, *hosts.first.client_context(), "host2", 10'000);
+    EXPECT_TRUE(found) << found.error().text();
 }
 
 void send_segments(Connection& connection, unsigned count, std::size_t bytes) {

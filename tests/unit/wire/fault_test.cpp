@@ -35,7 +35,7 @@ struct RawHost1 {
 TEST(Fault, CutStreamIsAnErrorAtEveryByte) {
     TwoHosts hosts;
     const ByteVector frame = hello_frame();
-    for (std::size_t bytes = 0; bytes <= frame.size(); bytes += 7) {
+    for (std::size_t bytes = 0; bytes < frame.size(); bytes += 7) {
         RawHost1 host1(hosts);
         ASSERT_TRUE(bytes == 0 || host1.raw.write(ConstBytes(frame).first(bytes)));
         host1.raw.cut();

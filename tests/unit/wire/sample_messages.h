@@ -55,6 +55,7 @@ inline std::vector<Message> sample_messages() {
     hello.version = "0.1.0";
     hello.clock_unix_ms = 1'795'000'000'000;
     hello.listen_port = 7743;
+    hello.run_id = "run1";
     all.emplace_back(hello);
     HelloAck hello_ack;
     hello_ack.protocol = 1;
@@ -63,6 +64,7 @@ inline std::vector<Message> sample_messages() {
     hello_ack.host_id = "id2";
     hello_ack.version = "0.1.1";
     hello_ack.clock_unix_ms = -5;
+    hello_ack.run_id = "run2";
     all.emplace_back(hello_ack);
     CheckRequest check;
     check.move_id = "m1";
@@ -72,6 +74,7 @@ inline std::vector<Message> sample_messages() {
     check.tree_entries = 12345;
     check.force = true;
     check.return_of = "m0";
+    check.long_link = "var/link";
     all.emplace_back(check);
     CheckReply check_reply;
     check_reply.target = sample::host_facts();
@@ -135,6 +138,18 @@ inline std::vector<Message> sample_messages() {
     verify_reply.list_part = sample::proof();
     verify_reply.is_list_part = true;
     all.emplace_back(verify_reply);
+    BlocksRequest blocks;
+    blocks.move_id = "m1";
+    blocks.key = sample::proof();
+    BlocksOfFile blocks_of_file;
+    blocks_of_file.path = "root/var/disk";
+    blocks_of_file.block_log = 14;
+    blocks.files = {blocks_of_file, BlocksOfFile()};
+    all.emplace_back(blocks);
+    BlocksReply blocks_reply;
+    blocks_reply.hashes = sample::proof();
+    blocks_reply.ends_file = true;
+    all.emplace_back(blocks_reply);
     StageRequest stage;
     stage.move_id = "m1";
     stage.manifest = "<zone/>";

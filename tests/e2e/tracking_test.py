@@ -1,0 +1,66 @@
+#!/usr/bin/python3
+"""The last pass of a zone that writes all the time: it visits what the kernel announced, and both digests are equal."""
+import os
+import pathlib
+import shutil
+import sys
+import unittest
+
+import ferry as ferry_module
+from ferry import ferry, ferry_json, make_zone, start_agents, trust, write_settings, zone_path, zone_states
+from hosts import Hosts
+
+SUPPORT = pathlib.Path(ferry_module.__file__).resolve().parent
+UNIT = "[Service]\nExecStart=/etc/zone-churn/churn-writer\nRestart=always\n"
+
+
+def install_churn(root):
+    (root / "etc/zone-churn").mkdir()
+    shutil.copy(SUPPORT / "churn-writer", root / "etc/zone-churn/churn-writer")
+    (root / "etc/systemd/system/churn.service").write_text(UNIT, encoding="utf8")
+    wants = root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(exist_ok=True)
+    (wants / "churn.service").symlink_to("/etc/systemd/system/churn.service")
+
+
+class TrackingTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"])
+        cls.addClassCleanup(cls.hosts.close)
+        cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]
+        cls.agents = start_agents(cls.hosts)
+        trust(cls.host1, cls.host2)
+
+    def last_move(self, host, zone):
+        lines = [line for line in ferry_json(host, "history", zone)[1] if line["type"] == "history"]
+        return max(lines, key=lambda line: line["begun_unix_ms"])
+
+    def test_a_zone_that_writes_all_the_time(self):
+        tree = make_zone(self.host1, "churn01")
+        install_churn(tree / "root")
+        self.host1.run(["zoneadm", "-z", "churn01", "boot"], timeout=120)
+        # There and back, each way a running zone: full verification finds what a pass has missed, and would send it
+        # again, which is counted.
+        for source, target in ((self.host1, "host2"), (self.host2, "host1")):
+            ferry(source, "move", "--remove-source", "churn01", target)
+            move = self.last_move(source, "churn01")
+            self.assertEqual(move["last_pass"], "tracked")
+            self.assertEqual(move["repairs"], 0)
+        self.assertEqual(zone_states(self.host1).get("churn01"), "running")
+
+    def test_it_can_be_switched_off(self):
+        write_settings(self.host1, change_tracking=False)
+        self.agents["host1"].stop()
+        self.agents["host1"].start()
+        make_zone(self.host1, "plain01")
+        ferry(self.host1, "move", "plain01", "host2")
+        self.assertEqual(self.last_move(self.host1, "plain01")["last_pass"],
+                         "walked: change tracking is switched off")
+
+
+if __name__ == "__main__":
+    if os.geteuid() != 0:
+        print("skipped: simulated hosts and zones need root")
+        sys.exit(77)
+    unittest.main(verbosity=2)
