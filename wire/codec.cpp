@@ -188,13 +188,7 @@ void write(Checker& check, schema::FinalizeRequest::Builder to, const FinalizeRe
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
 }
 void write(Checker&, schema::FinalizeReply::Builder, const FinalizeReply&) {}
-void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from) {
-    to.setUseKeptCopy(from.use_kept_copy);
-    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
-}
-void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from) {
-    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
-}
+
 // --- messages, reading --------------------------------------------------------------------------------------
 
 void read(Checker& check, schema::Hello::Reader from, Hello& to) {
@@ -328,13 +322,7 @@ void read(Checker& check, schema::FinalizeRequest::Reader from, FinalizeRequest&
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
 }
 void read(Checker&, schema::FinalizeReply::Reader, FinalizeReply&) {}
-void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to) {
-    to.use_kept_copy = from.getUseKeptCopy();
-    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
-}
-void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to) {
-    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
-}
+
 // --- frames -------------------------------------------------------------------------------------------------
 
 #define ZF_WRITE(Name, TAG)                                                             \

@@ -288,5 +288,19 @@ void read(Checker& check, schema::PushInstalled::Reader from, PushInstalled& to)
     to.adjustments = from.getAdjustments();
     to.log = check.text(from.getLog(), kSentenceBytesMax, "log");
 }
+void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from) {
+    to.setUseKeptCopy(from.use_kept_copy);
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+}
+void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from) {
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+}
+void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to) {
+    to.use_kept_copy = from.getUseKeptCopy();
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+}
+void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to) {
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+}
 
 }  // namespace zoneferry

@@ -100,6 +100,10 @@ void write(Checker& check, schema::PushInstall::Builder to, const PushInstall& f
 void read(Checker& check, schema::PushInstall::Reader from, PushInstall& to);
 void write(Checker& check, schema::PushInstalled::Builder to, const PushInstalled& from);
 void read(Checker& check, schema::PushInstalled::Reader from, PushInstalled& to);
+void write(Checker& check, schema::ReturnRequest::Builder to, const ReturnRequest& from);
+void read(Checker& check, schema::ReturnRequest::Reader from, ReturnRequest& to);
+void write(Checker& check, schema::ReturnReply::Builder to, const ReturnReply& from);
+void read(Checker& check, schema::ReturnReply::Reader from, ReturnReply& to);
 void write(Checker& check, schema::HistoryRequest::Builder to, const HistoryRequest& from);
 void read(Checker& check, schema::HistoryRequest::Reader from, HistoryRequest& to);
 void write(Checker& check, schema::HistoryReply::Builder to, const HistoryReply& from);
