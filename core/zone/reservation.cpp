@@ -76,7 +76,7 @@ bool is_same_host(ReservationKey one, ReservationKey other) {
 std::uint64_t epoch_of(ReservationKey key) { return key & kEpochMask; }
 
 Status check_capabilities(std::string_view text) {
-    if (text.find("capabilities") == std::string_view::npos) return not_understood("capabilities");
+    if (text.find("Report capabilities response") == std::string_view::npos) return not_understood("capabilities");
     for (const std::string_view line : split(text, '\n')) {
         const std::size_t at = line.find(kType);
         const std::size_t colon = at == std::string_view::npos ? at : line.rfind(':');
