@@ -25,18 +25,23 @@ struct CacheCounts {
 
 }  // namespace
 
-CacheGuest::CacheGuest(int file, std::uint64_t size) : file_(file), size_(size < kCacheFileBytesMin ? 0 : size) {
-    is_cold_ = is_cold(0);
-    is_next_cold_ = is_cold(1);
+CacheGuest::CacheGuest(int file, std::uint64_t size)
+    : file_(file), size_(size < kCacheFileBytesMin ? 0 : size), is_all_cold_(size_ > 0 && is_cold(0, size_)) {
+    is_cold_ = is_window_cold(0);
+    is_next_cold_ = is_window_cold(1);
 }
 
 CacheGuest::~CacheGuest() { drop(); }
 
-bool CacheGuest::is_cold(std::uint64_t window) const {
-    if (window * kCacheWindowBytes >= size_) return false;
-    CacheRange range{window * kCacheWindowBytes, kCacheWindowBytes};
+bool CacheGuest::is_cold(std::uint64_t offset, std::uint64_t bytes) const {
+    CacheRange range{offset, bytes};
     CacheCounts counts;
     return ::syscall(kCachestatCall, file_, &range, &counts, 0) == 0 && counts.cached == 0;
+}
+
+bool CacheGuest::is_window_cold(std::uint64_t window) const {
+    const std::uint64_t offset = window * kCacheWindowBytes;
+    return offset < size_ && (is_all_cold_ || is_cold(offset, kCacheWindowBytes));
 }
 
 void CacheGuest::drop() const {
@@ -51,7 +56,7 @@ void CacheGuest::pass(std::uint64_t position) {
         drop();
         ++window_;
         is_cold_ = is_next_cold_;
-        is_next_cold_ = is_cold(window_ + 1);
+        is_next_cold_ = is_window_cold(window_ + 1);
     }
 }
 

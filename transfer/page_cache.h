@@ -9,12 +9,13 @@
 
 namespace zoneferry {
 
-constexpr std::uint64_t kCacheFileBytesMin = 1 << 20;   // smaller ones do not crowd anything out
-constexpr std::uint64_t kCacheWindowBytes = 8U << 20U;  // much more than the kernel reads ahead
-constexpr std::size_t kCacheWrittenMax = 64;            // descriptors held for files that were written
+constexpr std::uint64_t kCacheFileBytesMin = 1 << 20;  // smaller ones do not crowd anything out
+constexpr std::uint64_t kCacheWindowBytes = 8U << 20U;
+constexpr std::size_t kCacheWrittenMax = 64;  // descriptors held for files that were written
 
-// A file that is read from its beginning to its end. Windows of which no page was cached before are dropped behind the
-// reader; a kernel that cannot say (before 6.5) keeps all.
+// A file that is read from its beginning to its end. Of a file that was not cached at all everything is dropped behind
+// the reader; of another, windows of which no page was cached (where the kernel reads ahead by more than a window, it
+// makes such windows look cached, and they stay). A kernel that cannot say (before 6.5) keeps all.
 class CacheGuest {
 public:
     // The descriptor must outlive it.
@@ -27,11 +28,13 @@ public:
     void pass(std::uint64_t position);
 
 private:
-    bool is_cold(std::uint64_t window) const;
+    bool is_cold(std::uint64_t offset, std::uint64_t bytes) const;
+    bool is_window_cold(std::uint64_t window) const;
     void drop() const;
 
     int file_;
     std::uint64_t size_;
+    bool is_all_cold_;
     std::uint64_t window_ = 0;
     bool is_cold_ = false;
     bool is_next_cold_ = false;  // asked before the kernel reads ahead into it

@@ -52,7 +52,8 @@ public:
         auto foreseen = foresee_adjustments(root.get(), zone, choices);
         EXPECT_EQ(all(), before) << "looking has changed something";
         auto done = adjust_image(root.get(), zone, choices);
-        EXPECT_EQ(foreseen.has_value(), done.has_value());
+        // What only writing finds (a link in the place of our backup) is not foreseen; nothing else may be missed.
+        EXPECT_TRUE(foreseen || !done) << foreseen.error().text();
         if (foreseen && done) {
             EXPECT_EQ(shown_without_backups(*foreseen), shown_without_backups(*done));
         }
