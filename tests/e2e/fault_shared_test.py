@@ -2,7 +2,7 @@
 """fault_table_test.py and fault_points_test.py over storage that both hosts have, a directory or a LUN: the same
 faults, and the only tree that there is must never be gone, nor a LUN mounted on two hosts.
 
-    ZONEFERRY_FAULT_ROWS=all ZONEFERRY_KILLS=all tests/e2e/fault_shared_test.py      # CI: 2 rows and 20 kills of each
+    ZONEFERRY_FAULT_ROWS=all ZONEFERRY_KILLS=all tests/e2e/fault_shared_test.py      # CI: 2 rows and 8 kills of each
 """
 import os
 
@@ -12,7 +12,7 @@ import faults  # noqa: E402
 from fault_points import Sweep  # noqa: E402
 from shared import Lun, SharedDirectory  # noqa: E402
 
-KILLS = os.environ.get("ZONEFERRY_KILLS", "20")
+KILLS = os.environ.get("ZONEFERRY_KILLS", "8")
 
 
 class DirectoryFaultTest(fault_table_test.FaultTableTest):

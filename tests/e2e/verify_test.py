@@ -5,6 +5,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 from faults import ZONES, FaultTest, differences, events, install_plain, wait_for
@@ -120,6 +121,7 @@ class VerifyTest(FaultTest):
             for number in range(64):
                 file.seek(number * 2 * MIB + MIB // 4)
                 file.write(os.urandom(16 << 10))
+        time.sleep(0.2)  # of what was written within a clock tick of the comparison everything is sent
         ferry(self.host1, "switch", "blocks01")
         self.assertLess(newest(self.host1, "blocks01")["raw_bytes"], first + 2 * MIB)
         self.assertEqual(differences(self.tree(self.host1, "blocks01"), self.tree(self.host2, "blocks01")), "")
