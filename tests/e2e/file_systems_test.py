@@ -3,24 +3,17 @@
 subvolume, with others in it: they arrive as directories, and finalize removes them."""
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import unittest
 
 import poller
+from faults import differences
 from ferry import ferry, ferry_json, start_agents, trust, zone_commands, zone_path, zone_states
 from hosts import Hosts, install_web_service
 from torture import torture
 
-SUPPORT = pathlib.Path(poller.__file__).resolve().parent
 MIB = 1 << 20
-
-
-def differences(one, other, *options):
-    """What tree_compare.py sees: every stat field, xattr, link group and byte. Empty: nothing."""
-    done = subprocess.run(["/usr/bin/python3", SUPPORT / "tree_compare.py", *options, one, other], capture_output=True)
-    return done.stdout.splitlines() + done.stderr.splitlines() if done.returncode else []
 
 
 def btrfs(*words):
@@ -84,7 +77,7 @@ class FileSystemsTest(unittest.TestCase):
         self.assertEqual((told["verify"], told["repairs"]), ("full", 0))
 
     def assert_same_data(self, here, there, *options):
-        self.assertEqual(differences(here / "root/srv", there / "root/srv", *options), [])
+        self.assertEqual(differences(here / "root/srv", there / "root/srv", *options), "")
         hole = (there / "root/srv/torture/hole-all").stat()
         self.assertLess(hole.st_blocks * 512, hole.st_size / 8)
 
