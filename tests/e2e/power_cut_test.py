@@ -23,7 +23,7 @@ import subprocess
 import sys
 
 import faults
-from fault_points import ERROR, KILL, STOP, SYNC, Sweep, chosen, is_stopped, select_wait, wake
+from fault_points import ERROR, KILL, STOP_KILL, SYNC, Sweep, chosen, is_stopped, select_wait, wake
 from faults import FaultTest, install_plain, wait_for
 from ferry import make_zone
 
@@ -217,17 +217,17 @@ class RunningPowerCutTest(PowerCutTest):
 
 class TornWritesTest(DiskTest):
     def tear_at(self, sweep, role, number, generator):
-        """One move; the power goes within that sync of the source's agent or the target's."""
+        """One move; the power goes within that sync of the source's agent or the target's. The agent dies the moment the
+        sync is over: what it would say of it then, a torn disk must not have heard."""
         home = sweep.holder()
         struck = sweep.test.other(home) if role == "target" else home
         points, agent = sweep.points[struck.name], self.agents[struck.name].process
         pid = agent.inner_pid
-        points.arm(STOP, number, classes=SYNC)
+        points.arm(STOP_KILL, number, classes=SYNC)
         home, away, process = sweep.move()
         wait_for(lambda: is_stopped(pid) or process.poll() is not None, 30, 0.005)
         call, torn = points.fired(), []
         before = self.disks[struck.name].copy(".before")
-        points.arm(KILL, 1, classes=SYNC)  # the one after it
         wake(agent)
         while process.poll() is None and agent.poll() is None:
             select_wait(process, agent)

@@ -26,7 +26,7 @@ import time
 from faults import moves, owner_states, wait_for
 from ferry import ZONES, ferry, zone_path, zone_states
 
-KILL, STOP, ERROR, KILL_AFTER = 1, 2, 3, 4
+KILL, STOP, ERROR, KILL_AFTER, STOP_KILL = 1, 2, 3, 4, 5
 NAMES, DATA, SYNC, SOCKET, PROCESS = 1, 2, 4, 8, 16
 ALL = NAMES | DATA | SYNC | SOCKET | PROCESS
 DISK = NAMES | DATA | SYNC
@@ -338,5 +338,5 @@ def select_wait(*processes):
         time.sleep(0.005)
 
 
-__all__ = ["ALL", "DISK", "ERROR", "KILL", "KILL_AFTER", "Observer", "Points", "STOP", "SYNC", "Sweep", "chosen",
-           "is_stopped", "signal", "wake"]
+__all__ = ["ALL", "DISK", "ERROR", "KILL", "KILL_AFTER", "Observer", "Points", "STOP", "STOP_KILL", "SYNC", "Sweep",
+           "chosen", "is_stopped", "signal", "wake"]

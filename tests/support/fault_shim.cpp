@@ -7,7 +7,8 @@
 //     u64 count         calls so far, of the classes in `classes`
 //     u64 at            the number of the call where it happens; 0: never
 //     u64 until         errors: all calls from `at` and before this one
-//     u32 action        1 SIGKILL before the call, 2 SIGSTOP before it, 3 the call fails with `error`, 4 SIGKILL after
+//     u32 action        1 SIGKILL before the call, 2 SIGSTOP before it, 3 the call fails with `error`, 4 SIGKILL after,
+//                       5 SIGSTOP before it and SIGKILL after
 //     i32 error         0: the call is left out, and says that all is well
 //     u32 classes       1 names (rename, unlink, mkdir, create ...), 2 file data, 4 sync, 8 socket, 16 mount and spawn
 //     u32 fired
@@ -88,8 +89,8 @@ bool counted(const char* name, uint32_t kind, bool& kill_after) {
     strncpy(shared->call, name, sizeof shared->call - 1);
     shared->fired = 1;
     if (shared->action == 1) kill(getpid(), SIGKILL);
-    if (shared->action == 2) raise(SIGSTOP);  // to this thread: it goes no further
-    kill_after = shared->action == 4;
+    if (shared->action == 2 || shared->action == 5) raise(SIGSTOP);  // to this thread: it goes no further
+    kill_after = shared->action == 4 || shared->action == 5;
     return false;
 }
 
