@@ -3,33 +3,12 @@
 #include "core/base/digest.h"
 
 namespace zoneferry {
-namespace {
-
-std::string beside(const HostRoot& root, const std::string& zonepath, const std::string& kind, const std::string& id) {
-    const std::size_t slash = zonepath.rfind('/');
-    return root.at(zonepath.substr(0, slash + 1) + ".zoneferry-" + kind + "-" + id);
-}
-
-}  // namespace
 
 std::string move_directory(const HostRoot& root, const std::string& move_id) {
     return root.state_directory() + "/moves/" + move_id;
 }
-std::string digests_path(const HostRoot& root, const std::string& move_id, bool contents) {
-    return move_directory(root, move_id) + (contents ? "/digests" : "/digests-meta");
-}
-std::string staging_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
-    return beside(root, zonepath, "incoming", move_id);
-}
-std::string kept_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
-    return beside(root, zonepath, "kept", move_id);
-}
-std::string trash_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
-    return beside(root, zonepath, "trash", move_id);
-}
-
 std::string push_staging_path(const HostRoot& root, const std::string& zonepath, const std::string& id) {
-    return beside(root, zonepath, "push", id);
+    return root.at(zonepath.substr(0, zonepath.rfind('/') + 1) + ".zoneferry-push-" + id);
 }
 
 const std::vector<std::string>& excluded_names() {

@@ -34,13 +34,7 @@ struct AgentContext {
 
 // Where a move keeps its catalogs: ROOT/var/lib/zoneferry/moves/ID.
 std::string move_directory(const HostRoot& root, const std::string& move_id);
-// The file of digests of this side (tree_digest.h); another one where contents do not count.
-std::string digests_path(const HostRoot& root, const std::string& move_id, bool contents);
-// The hidden places of a move beside the zonepath, on the same file system so that one rename moves them.
-std::string staging_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
-std::string kept_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
-std::string trash_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
-
+// Beside the zonepath, as those of a move (moved_tree.h).
 std::string push_staging_path(const HostRoot& root, const std::string& zonepath, const std::string& id);
 
 // Names directly below a zonepath that belong to this host and never travel.

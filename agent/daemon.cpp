@@ -20,6 +20,7 @@
 #include "core/base/files.h"
 #include "core/base/lock.h"
 #include "core/base/process.h"
+#include "core/zone/claim.h"
 #include "core/zone/runtime.h"
 #include "core/zone/state_binding.h"
 #include "core/zone/store.h"
@@ -120,6 +121,8 @@ Status run_daemon(const HostRoot& root) {
     MoveBoard board;
     auto network = std::make_unique<Network>(connection_options(settings));
     AgentContext context{root, std::move(settings), facts.host_id, clock, journal, board, trust, *network};
+    // Before anything is written there: a write to what is frozen waits for ever.
+    for (const std::string& place : thaw_luns(root)) spdlog::warn("{} was left frozen, and is thawed", place);
     MoveDesk desk(context);
     Listener listener(context, desk);
     if (const auto renewed = trust.has_identity() ? trust.renew_if_needed(clock.unix_ms()) : Result<bool>(false);

@@ -3,11 +3,13 @@
 #include <spdlog/spdlog.h>
 #include <stdio.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <mutex>
 #include <utility>
 
 #include "agent/exit_codes.h"
+#include "agent/moved_tree.h"
 #include "agent/peer_session.h"
 #include "agent/shared_move.h"
 #include "core/attach/attach.h"
@@ -149,6 +151,12 @@ enum class Remains {
     nothing,  // a person has deleted all of it
 };
 
+bool is_set_aside(AgentContext& context, const MoveRecord& record) {
+    const std::vector<MovedTree> trees = own_trees(record);
+    return std::any_of(trees.begin(), trees.end(),
+                       [&](const MovedTree& tree) { return path_exists(trash_path(context.root, tree, record.id)); });
+}
+
 // Errc::conflict for a zone that has come back, or that a person has taken back by hand (docs/recovery.md): it is kept.
 Result<Remains> look_at_remains(AgentContext& context, const MoveRecord& record, const ZoneName& name) {
     ZF_TRY(const std::optional<MoveRecord> now, context.journal.find(record.id));
@@ -159,7 +167,7 @@ Result<Remains> look_at_remains(AgentContext& context, const MoveRecord& record,
     const bool is_left = is_activated && owner && owner->state == Ownership::released && owner->host == record.peer &&
                          owner->epoch == holder_epoch(*now);  // more than one above ours once it was adopted there
     if (is_left) return Remains::copy;
-    const bool has_trash = !is_shared(record) && path_exists(trash_path(context.root, record.zonepath, record.id));
+    const bool has_trash = is_set_aside(context, record);
     if (is_activated && has_trash) return Remains::trash;
     if (is_activated && !owner && !ZoneStore(context.root).find(name)) return Remains::nothing;
     return Error(Errc::conflict, "zone " + record.zone + " is not a copy that move " + record.id +
@@ -167,22 +175,26 @@ Result<Remains> look_at_remains(AgentContext& context, const MoveRecord& record,
         .remedy("zoneadm -z " + record.zone + " list -v");
 }
 
-// A shared tree is the only one there is, and the target's: it stays where it is.
-Status set_tree_aside(AgentContext& context, const MoveRecord& record) {
-    if (is_shared(record)) return {};
-    const std::string trash = trash_path(context.root, record.zonepath, record.id);
-    const std::string tree = context.root.at(record.zonepath);
-    if (::rename(tree.c_str(), trash.c_str()) != 0 && errno != ENOENT) {
-        return system_error("setting aside " + record.zonepath, errno);
+Status set_tree_aside(AgentContext& context, const MoveRecord& record, const MovedTree& tree) {
+    const std::string trash = trash_path(context.root, tree, record.id);
+    const std::string place = context.root.at(tree.path);
+    if (::rename(place.c_str(), trash.c_str()) != 0 && errno != ENOENT) {
+        const std::string remedy = errno != EBUSY ? ""
+                                                  : "umount " + tree.path +
+                                                        " (what lies on that storage stays there), then: zoneferry "
+                                                        "finalize " +
+                                                        record.id;
+        return system_error("setting aside " + tree.path, errno).remedy(remedy);
     }
-    const std::string parent = tree.substr(0, tree.rfind('/'));
+    const std::string parent = place.substr(0, place.rfind('/'));
     return path_exists(parent) ? sync_directory(parent) : Status();
 }
 
-// The tree goes away in one step; from then on a crash leaves only rubbish, not half a zone. Durable before the zone's
-// entry goes: after a power cut the tree must not lie there again, with no zone of its own.
+// Each tree goes away in one step; from then on a crash leaves only rubbish, not half a zone. Durable before the zone's
+// entry goes: after a power cut the tree must not lie there again, with no zone of its own. A shared tree is the only
+// one there is, and the target's: it stays where it is.
 Status set_aside(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
-    ZF_TRY_STATUS(set_tree_aside(context, record));
+    for (const MovedTree& tree : own_trees(record)) ZF_TRY_STATUS(set_tree_aside(context, record, tree));
     ZoneStore store(context.root);
     if (store.find(lock.name())) ZF_TRY_STATUS(store.remove(lock));
     return OwnerStore(context.root).remove(lock.name(), "");
@@ -192,7 +204,9 @@ Result<MoveRecord> end_deletion(AgentContext& context, const MoveRecord& record,
                                 std::unique_lock<std::mutex> none_begins = {}) {
     ZF_TRY(MoveRecord after, context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));
     none_begins = {};
-    if (!is_shared(record)) ZF_TRY_STATUS(remove_tree(trash_path(context.root, record.zonepath, record.id)));
+    for (const MovedTree& tree : own_trees(record)) {
+        ZF_TRY_STATUS(remove_tree(trash_path(context.root, tree, record.id)));
+    }
     ZF_TRY_STATUS(remove_tree(move_directory(context.root, record.id)));
     return after;
 }
@@ -212,7 +226,7 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
     ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
     ZF_TRY(Remains remains, look_at_remains(context, record, name));
     // Once set aside, the target was asked and told, and there is no copy to keep any more.
-    const bool is_decided = !is_shared(record) && path_exists(trash_path(context.root, record.zonepath, record.id));
+    const bool is_decided = is_set_aside(context, record);
     if (!is_decided) ZF_TRY_STATUS(ask_if_healthy(context, record));
     // The answer took its time, in which a rollback can have come to take the kept copy; from here on none can begin.
     std::unique_lock none_begins(context.beginning);
@@ -230,7 +244,9 @@ void mark_returned(AgentContext& context, const MoveRecord& record) {
 
 Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
-    if (!is_shared(record)) ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
+    for (const MovedTree& tree : own_trees(record)) {
+        ZF_TRY_STATUS(remove_tree(staging_path(context.root, tree, record.id)));
+    }
     OwnerStore owners(context.root);
     ZF_TRY(const std::optional<OwnerRecord> owner, owners.load(name, ""));
     // A later move may have brought the zone here while this one waited for its abort: that one's record stays.

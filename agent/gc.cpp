@@ -5,6 +5,7 @@
 #include <set>
 
 #include "agent/move_plan.h"
+#include "agent/moved_tree.h"
 #include "agent/push_staging.h"
 #include "core/base/files.h"
 #include "core/zone/store.h"
@@ -37,7 +38,10 @@ Leftover judge(const Moves& moves, const std::string& what, const std::string& i
 std::set<std::string> places(AgentContext& context, const Moves& moves) {
     std::set<std::string> parents;
     const auto add = [&](const std::string& zonepath) { parents.insert(zonepath.substr(0, zonepath.rfind('/'))); };
-    for (const auto& [id, record] : moves) add(record.zonepath);
+    for (const auto& [id, record] : moves) {
+        add(record.zonepath);
+        for (const MovedTree& tree : extra_trees(record)) add(tree.path);
+    }
     const ZoneStore store(context.root);
     const auto zones = store.list_readable();
     for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
@@ -56,7 +60,8 @@ void find_hidden(AgentContext& context, const Moves& moves, std::vector<Leftover
             const std::size_t dash = name.rfind('-');
             if (!name.starts_with(kPrefix) || dash < kPrefix.size()) continue;
             const std::string kind = name.substr(kPrefix.size(), dash - kPrefix.size());
-            const std::string what = kind == "incoming" ? "staging" : kind;
+            const std::string sort = kind.substr(0, kind.find('.'));  // without ".fs1"
+            const std::string what = sort == "incoming" ? "staging" : sort;
             const std::string path = context.root.at(parent + "/" + name);
             if (what == "push") {
                 PushVerdict verdict = judge_push(context, path);

@@ -5,6 +5,7 @@
 #include "agent/claims.h"
 #include "agent/finish.h"
 #include "agent/guarded.h"
+#include "agent/moved_tree.h"
 #include "agent/peer_session.h"
 #include "agent/target_move.h"
 #include "core/base/files.h"
@@ -44,8 +45,11 @@ void Janitor::remove_rubbish() {
         if (record.role == Role::target && is_back && record.problem.empty()) mark_returned(context_, record);
         const bool has_arrived = record.role == Role::target && is_back;
         if (record.phase != Phase::finalized && record.phase != Phase::aborted && !has_arrived) continue;
-        for (const std::string& place :
-             {trash_path(context_.root, record.zonepath, record.id), move_directory(context_.root, record.id)}) {
+        std::vector<std::string> places{move_directory(context_.root, record.id)};
+        for (const MovedTree& tree : own_trees(record)) {
+            places.push_back(trash_path(context_.root, tree, record.id));
+        }
+        for (const std::string& place : places) {
             if (Status done = remove_tree(place); !done) spdlog::warn("{}", done.error().text());
         }
     }

@@ -12,7 +12,7 @@
 namespace zoneferry {
 namespace {
 
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 constexpr int kApplicationId = 0x5a46524a;  // "ZFRJ"
 constexpr const char* kAuditTable =
     "audit(seq INTEGER PRIMARY KEY, at_unix_ms INTEGER NOT NULL, zone TEXT NOT NULL, move TEXT NOT NULL, "

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "agent/moved_tree.h"
 #include "core/base/files.h"
 #include "core/image/directory_source.h"
 
@@ -48,7 +49,7 @@ bool has_copy_as_base(AgentContext& context, const MoveRecord& record) {
 
 Status take_copy_as_base(AgentContext& context, const MoveRecord& record) {
     if (record.phase != Phase::incoming || !has_copy_as_base(context, record)) return {};
-    const std::string path = staging_path(context.root, record.zonepath, record.id);
+    const std::string path = staging_path(context.root, zonepath_tree(record), record.id);
     ZF_TRY(UniqueFd staging, open_directory(path));
     ZF_TRY(const std::vector<std::string> present, list_directory_fd(staging.get()));
     if (!std::all_of(present.begin(), present.end(), is_ours)) return {};

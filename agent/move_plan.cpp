@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "agent/moved_tree.h"
+
 namespace zoneferry {
 namespace {
 
@@ -274,7 +276,7 @@ TargetStep next_target_step(const MoveRecord& record) {
     }
 }
 
-bool brings_no_bytes(const MoveRecord& record) { return record.uses_kept_copy || record.shared != SharedKind::none; }
+bool brings_no_bytes(const MoveRecord& record) { return sent_trees(record).empty(); }
 
 bool can_abort(const MoveRecord& record) {
     return record.role == Role::source && (record.phase == Phase::aborting || allows(record, EventKind::aborting));

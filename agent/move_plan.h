@@ -15,7 +15,7 @@
 //   quiescing   quiesced -> quiesced             frozen and halted
 //   quiesced    pass-begun, pass-done
 //               sent -> sent                     not when nothing travels
-//               staged -> staged                 only when nothing travels: `uses_kept_copy`, or shared storage
+//               staged -> staged                 only when nothing travels: `uses_kept_copy`, or all of it is shared
 //   sent        verified -> verified
 //               repairing -> quiesced            once: what differs is sent again
 //   verified    staged -> staged
@@ -144,7 +144,8 @@ enum class TargetStep {
 };
 TargetStep next_target_step(const MoveRecord& record);
 
-// Does the target take a tree that lies there already? Then no pass, no staging and no digest belong to the move.
+// Does the target take trees that lie there already (moved_tree.h)? Then no pass, no staging and no digest belong to
+// the move.
 bool brings_no_bytes(const MoveRecord& record);
 
 // True while the zone's home is still the source and the move can be undone.

@@ -107,6 +107,8 @@ struct MoveRecord {
     std::string nonce;     // in the owner record beside the tree while it is handed over
     VerifyMode verify = VerifyMode::full;
     std::uint64_t repairs = 0;  // entries that differed after the last pass and were sent again
+    // since journal version 4
+    std::string extra_trees;  // file systems outside the zonepath that travel with the zone: moved_tree.h
 
     bool operator==(const MoveRecord&) const = default;
 };
@@ -167,6 +169,7 @@ void for_each_field(Record& record, Visit&& visit) {
     visit("nonce", record.nonce);
     visit("verify", record.verify);
     visit("repairs", record.repairs);
+    visit("extra_trees", record.extra_trees);
 }
 
 }  // namespace zoneferry

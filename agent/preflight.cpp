@@ -37,11 +37,6 @@ private:
     std::vector<Finding> list_;
 };
 
-// nspawn cannot id-map a tree on these.
-bool lacks_id_mapping(const std::string& file_system) {
-    return file_system == "overlay" || file_system == "nfs" || file_system == "nfs4" || file_system == "fuse";
-}
-
 // The first number of "6.1.0-18-amd64" and the second: 6, 1.
 std::pair<int, int> kernel_version(std::string_view release) {
     const auto parts = split(release, '.');
@@ -84,6 +79,12 @@ void judge_name_and_place(const MoveDemand& demand, const TargetView& view, Find
         out.block("ZONEPATH_EXISTS", demand.config.zonepath, demand.config.zonepath + " exists already",
                   "move it out of the way; nothing that exists is overwritten");
     }
+    if (replaces_kept_copy && view.zonepath_mounted && demand.shared == SharedKind::none && !demand.use_kept_copy) {
+        out.block("ZONEPATH_MOUNTED", demand.config.zonepath,
+                  demand.config.zonepath + " is a mount point: the copy kept there cannot be set aside",
+                  "umount " + demand.config.zonepath +
+                      " (the older copy stays on that storage), then roll back; or take that copy: rollback --discard");
+    }
     if (!view.zonepath_problem.empty()) {
         out.block("ZONEPATH_UNSAFE", demand.config.zonepath, view.zonepath_problem,
                   "the directories above a zonepath belong to root and are writable by root only");
@@ -117,6 +118,10 @@ void judge_space(const MoveDemand& demand, const TargetView& view, Findings& out
     }
 }
 
+bool holds(const std::vector<ExtraTree>& trees, const std::string& path) {
+    return std::any_of(trees.begin(), trees.end(), [&](const ExtraTree& tree) { return tree.path == path; });
+}
+
 // Places of the host that a zone which comes from elsewhere may not reach: bound into the zone, its root user would
 // read the host's secrets there, or write them (id-mapped binds keep uid 0 as uid 0). Also what lies above them.
 bool is_private_place(std::string_view path) {
@@ -135,7 +140,7 @@ bool is_program_place(std::string_view path) {
                        [&](std::string_view place) { return is_at_or_below(path, place); });
 }
 
-void add_reach(const ZoneConfig& config, Findings& out) {
+void add_reach(const ZoneConfig& config, const std::vector<ExtraTree>& travelling, Findings& out) {
     for (const std::string& directory : config.inherited_directories) {
         if (!is_private_place(directory)) continue;
         out.block("INHERITED_DIR_UNSAFE", directory, "the zone would see the host's " + directory,
@@ -148,7 +153,7 @@ void add_reach(const ZoneConfig& config, Findings& out) {
             out.block("FS_SOURCE_UNSAFE", fs.special,
                       "the zone would reach the host's " + fs.special + (read_only ? "" : " and could change it"),
                       "remove that fs resource from the zone, or put what it needs below a directory of its own");
-        } else if (!read_only) {
+        } else if (!read_only && !holds(travelling, fs.special)) {
             out.warn("FS_SOURCE_WRITABLE", fs.special, "the zone writes to the host's " + fs.special,
                      "make sure that it is meant for this zone; it is not moved with it");
         }
@@ -190,9 +195,16 @@ std::uint64_t space_needed_bytes(std::uint64_t tree_bytes, std::uint64_t tree_en
     return tree_bytes + tree_bytes / 50 + tree_entries * kPerEntry + kReserve;
 }
 
+bool travels(const MoveDemand& demand, const std::string& special) { return holds(demand.extra_trees, special); }
+
+// nspawn cannot id-map a tree on these.
+bool lacks_id_mapping(const std::string& file_system) {
+    return file_system == "overlay" || file_system == "nfs" || file_system == "nfs4" || file_system == "fuse";
+}
+
 std::vector<Finding> judge_reach(const ZoneConfig& config) {
     Findings out(Side::target);
-    add_reach(config, out);
+    add_reach(config, {}, out);
     return out.take();
 }
 
@@ -209,7 +221,7 @@ std::vector<Finding> judge_target(const MoveDemand& demand, const TargetView& vi
     judge_kernel(demand, view, out);
     judge_name_and_place(demand, view, out);
     judge_space(demand, view, out);
-    add_reach(demand.config, out);
+    add_reach(demand.config, demand.extra_trees, out);
     judge_resources(view, out);
     if (view.clock_skew_ms > kClockSkewWarnMs || view.clock_skew_ms < -kClockSkewWarnMs) {
         out.warn("CLOCK_SKEW", view.host.host,
@@ -220,7 +232,11 @@ std::vector<Finding> judge_target(const MoveDemand& demand, const TargetView& vi
         out.warn("DEVICE", device, "the zone asks for the device " + device + " of the host",
                  "make sure that it is the same thing here");
     }
-    return out.take();
+    std::vector<Finding> findings = out.take();
+    for (const ExtraPlace& place : view.extra_places) {
+        for (Finding& finding : judge_extra_place(place)) findings.push_back(std::move(finding));
+    }
+    return findings;
 }
 
 std::vector<Finding> judge_source(const MoveDemand& demand, const SourceView& view) {

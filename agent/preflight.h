@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/extra_check.h"
 #include "agent/move_record.h"
 #include "core/attach/finding.h"
 #include "core/attach/host_facts.h"
@@ -30,6 +31,8 @@ struct MoveDemand {
     bool has_fs_proofs = false;            // the source's numbers lie in what the zone mounts: storage_proof.h
     bool updates = false;                  // -u: a shared tree is copied for it, beside itself
     std::string long_link;                 // a symbolic link of more than kEveryLinkBytesMax bytes; empty: none
+    std::vector<ExtraTree> extra_trees;    // what is sent beside the zonepath
+    bool use_kept_copy = false;            // a rollback that takes the kept copy as it is
 };
 
 struct AddressConflict {
@@ -45,8 +48,9 @@ struct TargetView {
     bool is_kept_copy = false;  // that zone is the released copy which a rollback replaces
     std::string incoming_move;  // another move that brings a zone of this name; empty: none
     bool zonepath_exists = false;
-    std::string zonepath_problem;  // a sentence, e.g. "/export is writable by others"; empty: sound
-    std::string file_system;       // type of the file system below the zonepath: "ext4"
+    bool zonepath_mounted = false;  // it is a mount point
+    std::string zonepath_problem;   // a sentence, e.g. "/export is writable by others"; empty: sound
+    std::string file_system;        // type of the file system below the zonepath: "ext4"
     std::uint64_t free_bytes = 0;
     std::uint64_t free_inodes = 0;  // 0: the file system has no fixed number of them
     std::vector<std::string> missing_inherited;
@@ -55,7 +59,12 @@ struct TargetView {
     std::vector<std::string> missing_interfaces;  // net resources whose physical is not there
     std::vector<AddressConflict> address_conflicts;
     std::int64_t clock_skew_ms = 0;
+    std::vector<ExtraPlace> extra_places;
 };
+// What this host mounts of itself into the zone is sent with the zone.
+bool travels(const MoveDemand& demand, const std::string& special);
+// A zone cannot run on such a file system.
+bool lacks_id_mapping(const std::string& file_system);
 // What of this host the zone would reach; a part of judge_target().
 std::vector<Finding> judge_reach(const ZoneConfig& config);
 std::vector<Finding> judge_target(const MoveDemand& demand, const TargetView& view);

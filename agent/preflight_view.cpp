@@ -14,6 +14,8 @@
 #include <cstring>
 #include <memory>
 
+#include "agent/extra_check.h"
+#include "agent/moved_tree.h"
 #include "agent/staging_update.h"
 #include "agent/storage_proof.h"
 #include "core/attach/attach.h"
@@ -27,22 +29,32 @@
 #include "core/zone/runtime.h"
 #include "core/zone/storage.h"
 #include "core/zone/store.h"
+#include "transfer/attributes.h"
 
 namespace zoneferry {
-namespace {
 
 std::string parent_of(const std::string& path) {
     const std::size_t slash = path.rfind('/');
     return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
 }
 
-std::string_view without_prefix_length(std::string_view address) { return address.substr(0, address.find('/')); }
-
-// The deepest directory of the path that exists: where a new tree would lie.
 std::string nearest_existing(const HostRoot& root, std::string path) {
     while (path != "/" && !path_exists(root.at(path))) path = parent_of(path);
     return root.at(path);
 }
+
+bool is_mount_point(const HostRoot& root, const std::string& path) {
+    const auto parent = open_directory(root.at(parent_of(path)));
+    const auto info =
+        parent ? stat_entry(parent->get(), path.substr(path.rfind('/') + 1)) : Result<EntryStat>(parent.error());
+    return info && info->is_mount_point;
+}
+
+bool overlap(const std::string& one, const std::string& other) {
+    return is_at_or_below(one, other) || is_at_or_below(other, one);
+}
+
+namespace {
 
 std::string file_system_name(long type) {
     constexpr std::array kNames{
@@ -55,6 +67,23 @@ std::string file_system_name(long type) {
     }
     return "type " + std::to_string(type);
 }
+
+}  // namespace
+
+Result<FreeSpace> free_space(const HostRoot& root, const std::string& directory) {
+    const std::string place = nearest_existing(root, directory);
+    struct statfs info {};
+    if (::statfs(place.c_str(), &info) != 0) return system_error("looking at " + printable(place), errno);
+    FreeSpace space;
+    space.file_system = file_system_name(static_cast<long>(info.f_type));
+    space.bytes = static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
+    space.inodes = info.f_files == 0 ? 0 : static_cast<std::uint64_t>(info.f_ffree);
+    return space;
+}
+
+namespace {
+
+std::string_view without_prefix_length(std::string_view address) { return address.substr(0, address.find('/')); }
 
 std::vector<std::string> addresses_of_this_host() {
     std::vector<std::string> texts;
@@ -112,7 +141,8 @@ void look_for_resources(const HostRoot& root, const MoveDemand& demand, TargetVi
         if (!path_exists(root.at(directory))) view.missing_inherited.push_back(directory);
     }
     for (const FsResource& fs : demand.config.filesystems) {
-        if (!is_plain_path(fs.special) || !path_exists(root.at(fs.special))) view.missing_sources.push_back(fs.special);
+        const bool is_here = is_plain_path(fs.special) && path_exists(root.at(fs.special));
+        if (!is_here && !travels(demand, fs.special)) view.missing_sources.push_back(fs.special);
     }
     for (const NetResource& net : demand.config.nets) {
         if (!net.physical.empty() && ::if_nametoindex(net.physical.c_str()) == 0) {
@@ -141,8 +171,14 @@ Status look_at_name(AgentContext& context, const MoveDemand& demand, const std::
     return {};
 }
 
-bool overlap(const std::string& one, const std::string& other) {
-    return is_at_or_below(one, other) || is_at_or_below(other, one);
+// The extra trees of the move that a rollback undoes: their kept copies lie here.
+Result<std::vector<std::string>> replaced_extras(AgentContext& context, bool is_kept_copy,
+                                                 const std::string& return_of) {
+    std::vector<std::string> paths;
+    if (!is_kept_copy) return paths;
+    ZF_TRY(const std::optional<MoveRecord> first, context.journal.find(return_of));
+    for (const MovedTree& tree : first ? extra_trees(*first) : std::vector<MovedTree>()) paths.push_back(tree.path);
+    return paths;
 }
 
 // Whose zonepath, present or promised, contains this one or lies within it: that zone could reach into this one's
@@ -220,21 +256,29 @@ Result<TargetView> view_target(AgentContext& context, const MoveDemand& demand, 
             view.zonepath_problem = lun->mount_point + " is not empty: the LUN would hide what lies there";
         }
     }
-    if (view.zonepath_problem.empty()) view.zonepath_exists = path_exists(context.root.at(demand.config.zonepath));
-    struct statfs info {};
+    if (view.zonepath_problem.empty()) {
+        view.zonepath_exists = path_exists(context.root.at(demand.config.zonepath));
+        view.zonepath_mounted = is_mount_point(context.root, demand.config.zonepath);
+    }
     const bool lies_there = demand.shared == SharedKind::directory;
-    const std::string place =
-        nearest_existing(context.root, lies_there ? demand.config.zonepath : parent_of(demand.config.zonepath));
-    if (::statfs(place.c_str(), &info) != 0) return system_error("looking at " + printable(place), errno);
-    view.file_system = file_system_name(static_cast<long>(info.f_type));
-    view.free_bytes = static_cast<std::uint64_t>(info.f_bavail) * static_cast<std::uint64_t>(info.f_bsize);
-    view.free_inodes = info.f_files == 0 ? 0 : static_cast<std::uint64_t>(info.f_ffree);
+    ZF_TRY(const FreeSpace space,
+           free_space(context.root, lies_there ? demand.config.zonepath : parent_of(demand.config.zonepath)));
+    view.file_system = space.file_system;
+    view.free_bytes = space.bytes;
+    view.free_inodes = space.inodes;
     look_for_resources(context.root, demand, view);
     for (const FsResource& fs : demand.config.filesystems) {
         if (!demand.has_fs_proofs || !must_be_shared(fs) || !is_plain_path(fs.special)) continue;
         const bool is_here = path_exists(context.root.at(fs.special));
-        if (is_here && !has_fs_proof(context, fs.special, move_id)) view.different_sources.push_back(fs.special);
+        if (!is_here || travels(demand, fs.special)) continue;
+        if (!has_fs_proof(context, fs.special, move_id)) view.different_sources.push_back(fs.special);
     }
+    ZF_TRY(const std::vector<std::string> replaced, replaced_extras(context, view.is_kept_copy, return_of));
+    const bool sends_zonepath = demand.shared == SharedKind::none;
+    const ExtraTree zonepath(demand.config.zonepath, sends_zonepath ? demand.tree_bytes : 0,
+                             sends_zonepath ? demand.tree_entries : 0);
+    ZF_TRY(view.extra_places,
+           view_extra_places(context, demand.config, demand.extra_trees, zonepath, move_id, replaced));
     find_address_conflicts(context.root, demand, view);
     return view;
 }

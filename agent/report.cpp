@@ -26,6 +26,10 @@ Json check_json(const MoveWish& wish, const CheckReport& report) {
     json["entries"] = report.tree_entries;
     json["running"] = report.running;
     json["shared"] = shared_kind_name(report.shared);
+    json["extra_trees"] = Json::array();
+    for (const ExtraTree& tree : report.extra_trees) {
+        json["extra_trees"].push_back({{"path", tree.path}, {"bytes", tree.bytes}, {"entries", tree.entries}});
+    }
     json["source"] = facts_json(report.source);
     json["target"] = facts_json(report.target);
     return json;

@@ -71,6 +71,16 @@ Status take_list(const toml::node& node, const std::string& key, std::vector<std
     return {};
 }
 
+Status take_paths(const toml::node& node, const std::string& key, std::vector<std::string>& into) {
+    ZF_TRY_STATUS(take_list(node, key, into));
+    for (const std::string& path : into) {
+        const bool is_plain = path.starts_with('/') && path.size() > 1 && !path.ends_with('/') &&
+                              path.find("/.") == std::string::npos && path.find("//") == std::string::npos;
+        if (!is_plain) return Error(Errc::invalid, key + " must name plain, absolute paths below /");
+    }
+    return {};
+}
+
 Status take(const std::string& key, const toml::node& node, Settings& settings) {
     constexpr std::int64_t kDay = 86'400;
     if (key == "name") return take_text(node, key, settings.name);
@@ -85,6 +95,7 @@ Status take(const std::string& key, const toml::node& node, Settings& settings) 
     if (key == "answer_s") return take_number(node, key, 1, 3600, settings.answer_s);
     if (key == "change_tracking") return take_choice(node, key, settings.change_tracking);
     if (key == "transfer_memory_mb") return take_number(node, key, 64, 65'536, settings.transfer_memory_mb);
+    if (key == "extra_fs_roots") return take_paths(node, key, settings.extra_fs_roots);
     if (key == "history_days") return take_number(node, key, 1, 36'500, settings.history_days);
     if (key == "fence_hook") return take_path(node, key, settings.fence_hook);
     if (key == "fence_timeout_s") return take_number(node, key, 1, 3600, settings.fence_timeout_s);

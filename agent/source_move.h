@@ -26,6 +26,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -35,6 +36,7 @@
 #include "agent/context.h"
 #include "agent/downtime.h"
 #include "agent/move_plan.h"
+#include "agent/moved_tree.h"
 #include "agent/peer_session.h"
 #include "agent/rate_window.h"
 #include "core/zone/store.h"
@@ -116,9 +118,10 @@ private:
         std::string how;  // of the last pass: for the history
     };
     Result<PassOutcome> run_pass(bool is_final);
+    Result<PassOutcome> send_tree(const MovedTree& tree, bool is_final);
     void follow_changes();
     std::shared_ptr<const ChangesSince> take_changes();
-    Status pump(TreeSender& sender, std::uint32_t pass);
+    Status pump(TreeSender& sender, const MovedTree& tree, std::uint32_t pass);
     // source_verify.cpp
     struct Reading {
         bool tolerate_changes = false;
@@ -126,14 +129,22 @@ private:
         bool wants_list = false;  // the digests of all entries of the target
     };
     Status digest_while_running();
-    Result<std::pair<TreeDigest, VerifyReply>> digest_both_sides(Reading reading);
-    Result<TreeComparison> compare_with_target(Reading reading);
-    Status find_out_what_is_there(bool is_final);
-    Status repair(const Reading& reading, const Digest& here, const Digest& there);
-    Status fetch_block_maps(const std::vector<LargeDifference>& files);
-    Status take_block_lists(BlockListTaker& taker, const std::vector<LargeDifference>& files);
-    std::string list_path() const;
-    std::string catalog_prefix() const { return move_directory(context_.root, record_.id) + "/catalog"; }
+    struct Difference {
+        MovedTree tree;
+        Digest here{};
+        Digest there{};
+    };
+    Result<std::pair<TreeDigest, VerifyReply>> digest_both_sides(const MovedTree& tree, Reading reading);
+    Result<TreeComparison> compare_with_target(const MovedTree& tree, Reading reading);
+    Status find_out_what_is_there(const MovedTree& tree, bool is_final);
+    Status repair(const Reading& reading, const std::vector<Difference>& differences);
+    Status fetch_block_maps(const MovedTree& tree, const std::vector<LargeDifference>& files);
+    Status take_block_lists(const MovedTree& tree, BlockListTaker& taker, const std::vector<LargeDifference>& files);
+    std::string list_path(const MovedTree& tree) const { return file_of(tree, "their-digests"); }
+    std::string catalog_prefix(const MovedTree& tree) const { return file_of(tree, "catalog"); }
+    std::string file_of(const MovedTree& tree, const char* name) const {
+        return move_file(context_.root, tree, record_.id, name);
+    }
 
     Status detach_here();
     Status note_activated();
@@ -149,12 +160,11 @@ private:
     bool pause_before_retry();                       // false: the agent stops
     // An error when the work in hand shall end: the agent stops, or a request waits that must not wait longer.
     Status check_undisturbed() const;
-    std::string zone_tree() const { return context_.root.at(record_.zonepath); }
 
     void tell_phase(const std::string& message);
     void tell_note(const std::string& message, const std::string& remedy = {});
     void tell_stand(const std::string& message, const std::string& remedy, int exit_code);
-    void tell_progress(const TreeSender& sender, std::uint32_t pass);
+    void tell_progress(const TreeSender& sender, const MovedTree& tree, std::uint32_t pass);
     void tell_end();
 
     AgentContext& context_;
@@ -163,8 +173,8 @@ private:
     std::optional<ZoneLock> lock_;
     std::optional<PeerSession> session_;
     bool session_is_prepared_ = false;
-    bool staging_is_fresh_ = true;
-    bool target_has_copy_ = false;  // of an earlier move; staging may become that
+    std::set<std::uint32_t> fresh_trees_;  // numbers of those of which the target has nothing
+    bool target_has_copy_ = false;         // of the zonepath, from an earlier move; staging may become that
     std::vector<PassTime> pass_times_;
     std::unique_ptr<ChangeTracker> tracker_;  // of the running pass that is under way, or was the last
     std::unique_ptr<PassTrail> trail_;        // of that pass, if it came to its end

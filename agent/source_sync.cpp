@@ -14,6 +14,7 @@
 #include "core/base/text.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
+#include "transfer/resume.h"
 #include "transfer/tree_digest.h"
 
 namespace zoneferry {
@@ -63,6 +64,9 @@ Result<PrepareRequest> SourceMove::prepare_request() {
     request.use_kept_copy = record_.uses_kept_copy;
     request.shared = static_cast<std::uint8_t>(record_.shared);
     request.storage = record_.storage;
+    for (const MovedTree& tree : extra_trees(record_)) {
+        request.extra_trees.emplace_back(tree.path, tree.bytes, tree.entries);
+    }
     request.probe = record_.probe;
     request.probe_limit_ms = static_cast<std::uint32_t>(record_.probe_limit_ms);
     return request;
@@ -73,13 +77,17 @@ Status SourceMove::ensure_prepared() {
     ZF_TRY_STATUS(ensure_session());
     if (session_is_prepared_) return {};
     ZF_TRY(PrepareRequest request, prepare_request());
+    if (!request.extra_trees.empty()) ZF_TRY_STATUS(session_->need("extra-trees"));
     ZF_TRY(const PrepareReply reply, session_->ask<PrepareReply>(std::move(request)));
     const bool lost = reply.staging_is_fresh && record_.promise_asked;
     const bool lost_last_pass = reply.staging_is_fresh && record_.phase == Phase::sent;
     if (lost || lost_last_pass) {
         return Error(Errc::conflict, record_.peer + " has lost what it had received of this move");
     }
-    staging_is_fresh_ = reply.staging_is_fresh;
+    for (const MovedTree& tree : reply.staging_is_fresh ? sent_trees(record_) : std::vector<MovedTree>()) {
+        ZF_TRY_STATUS(forget_catalogs(CatalogPaths(catalog_prefix(tree))));  // one of them may be of an older staging
+        fresh_trees_.insert(tree.number);
+    }
     target_has_copy_ = reply.has_copy;
     session_is_prepared_ = true;
     return {};

@@ -1,4 +1,4 @@
-// One pass over the tree, sent to the target: what to send, and what watchers are told.
+// One pass over the trees, sent to the target: what to send, and what watchers are told.
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -20,7 +20,7 @@ void SourceMove::follow_changes() {
     trail_.reset();
     tracker_.reset();
     if (!context_.settings.change_tracking) return;
-    auto tracker = ChangeTracker::start(zone_tree());
+    auto tracker = ChangeTracker::start(context_.root.at(record_.zonepath));
     if (tracker) {
         tracker_ = *std::move(tracker);
     } else {
@@ -44,34 +44,52 @@ std::shared_ptr<const ChangesSince> SourceMove::take_changes() {
     return nullptr;
 }
 
+// One pass over each tree that is sent.
 Result<SourceMove::PassOutcome> SourceMove::run_pass(bool is_final) {
-    ZF_TRY_STATUS(find_out_what_is_there(is_final));
+    PassOutcome all;
+    for (const MovedTree& tree : sent_trees(record_)) {
+        ZF_TRY_STATUS(check_undisturbed());
+        ZF_TRY(PassOutcome one, send_tree(tree, is_final));
+        all.took.ms += one.took.ms;
+        all.took.bytes += one.took.bytes;
+        if (all.how.empty()) all.how = std::move(one.how);
+    }
+    return all;
+}
+
+Result<SourceMove::PassOutcome> SourceMove::send_tree(const MovedTree& tree, bool is_final) {
+    ZF_TRY_STATUS(find_out_what_is_there(tree, is_final));
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::pass_begun}));
-    tell_phase("pass " + std::to_string(record_.passes) + (is_final ? ", the zone is halted" : ", the zone runs"));
+    tell_phase("pass " + std::to_string(record_.passes) + (tree.is_zonepath() ? "" : " (" + tree.path + ")") +
+               (is_final ? ", the zone is halted" : ", the zone runs"));
     PassBegin begin;
     begin.move_id = record_.id;
     begin.pass = record_.passes;
     begin.is_final = is_final;
+    begin.tree = tree.number;
     ZF_TRY([[maybe_unused]] const PassReady ready, session_->ask<PassReady>(std::move(begin)));
 
-    ZF_TRY(UniqueFd tree, open_directory(zone_tree()));
+    ZF_TRY(UniqueFd top, open_directory(context_.root.at(tree.path)));
     SendOptions options;
-    options.catalog_path_prefix = catalog_prefix();
-    options.forget = std::exchange(staging_is_fresh_, false);
+    options.catalog_path_prefix = catalog_prefix(tree);
+    options.forget = fresh_trees_.erase(tree.number) > 0;
     options.tolerate_changes = !is_final;
     options.in_background = !is_final;
     options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
     options.memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
-    options.excluded = excluded_names();
-    if (is_final) {
-        options.changes = take_changes();
-    } else {
-        follow_changes();
+    options.excluded = excluded_names(tree);
+    std::string untracked_because = "a file system outside the zonepath";
+    if (tree.is_zonepath()) {
+        if (is_final) {
+            options.changes = take_changes();
+        } else {
+            follow_changes();
+        }
+        untracked_because = untracked_because_;
     }
-    const std::string untracked_because = untracked_because_;
     const bool has_changes = options.changes != nullptr;
-    ZF_TRY(std::unique_ptr<TreeSender> sender, TreeSender::start(std::move(tree), std::move(options)));
+    ZF_TRY(std::unique_ptr<TreeSender> sender, TreeSender::start(std::move(top), std::move(options)));
 
     const auto set_sending = [this](TreeSender* active) {
         const std::lock_guard guard(interrupt_mutex_);
@@ -79,11 +97,11 @@ Result<SourceMove::PassOutcome> SourceMove::run_pass(bool is_final) {
         if (active != nullptr) active->set_limit(bytes_per_second_);  // it may have changed since
     };
     set_sending(sender.get());
-    Status sent = pump(*sender, record_.passes);
+    Status sent = pump(*sender, tree, record_.passes);
     set_sending(nullptr);
     if (!sent) return std::move(sent).error();
     ZF_TRY(const PassSummary summary, sender->finish());
-    trail_ = sender->take_trail();
+    if (tree.is_zonepath()) trail_ = sender->take_trail();
     wire_bytes_ += summary.payload_bytes;
     raw_bytes_ += summary.raw_bytes;
     for (const std::string& note : summary.notes) tell_note(note);
@@ -96,7 +114,7 @@ Result<SourceMove::PassOutcome> SourceMove::run_pass(bool is_final) {
     return outcome;
 }
 
-Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
+Status SourceMove::pump(TreeSender& sender, const MovedTree& tree, std::uint32_t pass) {
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     std::int64_t told_ms = 0;
     rate_ = {};
@@ -106,14 +124,14 @@ Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
         const std::int64_t now_ms = context_.clock.monotonic_ms();
         if (now_ms - told_ms < kTellEveryMs) return;
         told_ms = now_ms;
-        tell_progress(sender, pass);
+        tell_progress(sender, tree, pass);
     };
     Status sent = send_segments(session_->connection(), sender, pass, go_on, tell);
-    tell_progress(sender, pass);
+    tell_progress(sender, tree, pass);
     return sent;
 }
 
-void SourceMove::tell_progress(const TreeSender& sender, std::uint32_t pass) {
+void SourceMove::tell_progress(const TreeSender& sender, const MovedTree& tree, std::uint32_t pass) {
     const auto progress = sender.progress();
     MoveNews news{.type = MoveNews::Type::progress,
                   .move_id = record_.id,
@@ -121,9 +139,9 @@ void SourceMove::tell_progress(const TreeSender& sender, std::uint32_t pass) {
                   .phase = std::string(phase_name(record_.phase))};
     news.pass = pass;
     news.bytes_done = progress.bytes;
-    news.bytes_total = progress.is_tracked ? progress.bytes : std::max(record_.tree_bytes, progress.bytes);
+    news.bytes_total = progress.is_tracked ? progress.bytes : std::max(tree.bytes, progress.bytes);
     news.entries_done = progress.entries;
-    news.entries_total = progress.is_tracked ? progress.entries : std::max(record_.tree_entries, progress.entries);
+    news.entries_total = progress.is_tracked ? progress.entries : std::max(tree.entries, progress.entries);
     news.wire_bytes = progress.payload_bytes;
     news.bytes_per_second = rate_.add(context_.clock.monotonic_ms(), progress.bytes);
     if (news.bytes_per_second > 0) {

@@ -32,17 +32,19 @@ Status SourceMove::digest_while_running() {
     if (record_.verify != VerifyMode::full) return {};
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     tell_phase("reading both sides once, so that little is left to compare after the halt");
-    ZF_TRY([[maybe_unused]] const auto both, digest_both_sides({.tolerate_changes = true}));
+    for (const MovedTree& tree : sent_trees(record_)) {
+        ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(tree, {.tolerate_changes = true}));
+    }
     if (context_.clock.monotonic_ms() - began_ms < kLongMs) return {};
     ZF_TRY_STATUS(pass_and_note(false));
     return check_undisturbed();
 }
 
-Result<std::pair<TreeDigest, VerifyReply>> SourceMove::digest_both_sides(Reading reading) {
+Result<std::pair<TreeDigest, VerifyReply>> SourceMove::digest_both_sides(const MovedTree& tree, Reading reading) {
     DigestOptions options;
-    options.excluded = excluded_names();
+    options.excluded = excluded_names(tree);
     options.threads = std::max(1U, std::thread::hardware_concurrency());
-    options.digests_path = digests_path(context_.root, record_.id, reading.contents);
+    options.digests_path = digests_path(context_.root, tree, record_.id, reading.contents);
     options.contents = reading.contents;
     options.tolerate_changes = reading.tolerate_changes;
     if (reading.tolerate_changes) {
@@ -57,44 +59,45 @@ Result<std::pair<TreeDigest, VerifyReply>> SourceMove::digest_both_sides(Reading
     request.move_id = record_.id;
     request.metadata_only = !reading.contents;
     request.wants_list = reading.wants_list;
+    request.tree = tree.number;
     ZF_TRY_STATUS(session_->connection().send(std::move(request)));
-    ZF_TRY(UniqueFd tree, open_directory(zone_tree()));
-    ZF_TRY(TreeDigest here, digest_tree(std::move(tree), options));
-    if (reading.wants_list) ZF_TRY_STATUS(receive_digest_list(*session_, list_path(), record_.tree_entries));
+    ZF_TRY(UniqueFd top, open_directory(context_.root.at(tree.path)));
+    ZF_TRY(TreeDigest here, digest_tree(std::move(top), options));
+    if (reading.wants_list) ZF_TRY_STATUS(receive_digest_list(*session_, list_path(tree), tree.entries));
     ZF_TRY(VerifyReply there, session_->expect<VerifyReply>(kWorkTimeoutMs));
     return std::pair(here, there);
 }
 
-std::string SourceMove::list_path() const { return move_directory(context_.root, record_.id) + "/their-digests"; }
-
-Result<TreeComparison> SourceMove::compare_with_target(Reading reading) {
+Result<TreeComparison> SourceMove::compare_with_target(const MovedTree& tree, Reading reading) {
     reading.wants_list = true;
-    ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(reading));
-    ZF_TRY(TreeComparison found,
-           adopt_comparison(digests_path(context_.root, record_.id, reading.contents), list_path(), catalog_prefix()));
-    ZF_TRY_STATUS(remove_file(list_path()));
-    ZF_TRY_STATUS(fetch_block_maps(found.large));
+    ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(tree, reading));
+    ZF_TRY(TreeComparison found, adopt_comparison(digests_path(context_.root, tree, record_.id, reading.contents),
+                                                  list_path(tree), catalog_prefix(tree)));
+    ZF_TRY_STATUS(remove_file(list_path(tree)));
+    ZF_TRY_STATUS(fetch_block_maps(tree, found.large));
     return found;
 }
 
 // Of large files that differ the target names the blocks that it has, so that only the others are sent.
-Status SourceMove::fetch_block_maps(const std::vector<LargeDifference>& files) {
+Status SourceMove::fetch_block_maps(const MovedTree& tree, const std::vector<LargeDifference>& files) {
     if (files.empty() || !session_->need("block-lists")) return {};
-    ZF_TRY(BlockListTaker taker, BlockListTaker::open(catalog_prefix()));
+    ZF_TRY(BlockListTaker taker, BlockListTaker::open(catalog_prefix(tree)));
     std::vector<LargeDifference> some;
     for (const LargeDifference& file : files) {
         if (file.path.size() <= kSentenceBytesMax) some.push_back(file);
         if (some.size() < kBlockFilesMax) continue;
-        ZF_TRY_STATUS(take_block_lists(taker, some));
+        ZF_TRY_STATUS(take_block_lists(tree, taker, some));
         some.clear();
     }
-    if (!some.empty()) ZF_TRY_STATUS(take_block_lists(taker, some));
+    if (!some.empty()) ZF_TRY_STATUS(take_block_lists(tree, taker, some));
     return taker.adopt();
 }
 
-Status SourceMove::take_block_lists(BlockListTaker& taker, const std::vector<LargeDifference>& files) {
+Status SourceMove::take_block_lists(const MovedTree& tree, BlockListTaker& taker,
+                                    const std::vector<LargeDifference>& files) {
     BlocksRequest request;
     request.move_id = record_.id;
+    request.tree = tree.number;
     request.key.assign(taker.key().begin(), taker.key().end());
     for (const LargeDifference& file : files) {
         BlocksOfFile& wanted = request.files.emplace_back();
@@ -117,24 +120,25 @@ Status SourceMove::take_block_lists(BlockListTaker& taker, const std::vector<Lar
 }
 
 // Before a pass of which nothing tells what the target has, although it has something.
-Status SourceMove::find_out_what_is_there(bool is_final) {
-    const bool may_have_some = !staging_is_fresh_ || target_has_copy_;
-    if (!may_have_some || !session_->need("tree-lists")) return {};
-    if (!staging_is_fresh_) {
-        ZF_TRY(const bool known, TreeSender::knows_target(catalog_prefix()));
+Status SourceMove::find_out_what_is_there(const MovedTree& tree, bool is_final) {
+    const bool is_fresh = fresh_trees_.contains(tree.number);
+    const bool has_copy = tree.is_zonepath() && target_has_copy_;
+    if ((is_fresh && !has_copy) || !session_->need("tree-lists")) return {};
+    if (!is_fresh) {
+        ZF_TRY(const bool known, TreeSender::knows_target(catalog_prefix(tree)));
         if (known) return {};
     }
-    tell_phase(target_has_copy_ ? "comparing with the copy that " + record_.peer + " has kept"
-                                : "comparing with what " + record_.peer + " has received: the record of that is lost");
-    auto found = compare_with_target({.tolerate_changes = !is_final});
+    tell_phase(has_copy ? "comparing with the copy that " + record_.peer + " has kept"
+                        : "comparing with what " + record_.peer + " has received: the record of that is lost");
+    auto found = compare_with_target(tree, {.tolerate_changes = !is_final});
     if (!found && found.error().code() == Errc::protocol) {
         tell_note(found.error().text() + ": sending everything");
-        staging_is_fresh_ = true;
+        fresh_trees_.insert(tree.number);
         return {};
     }
     if (!found) return std::move(found).error();
-    staging_is_fresh_ = false;
-    target_has_copy_ = false;
+    fresh_trees_.erase(tree.number);
+    if (tree.is_zonepath()) target_has_copy_ = false;
     tell_phase(std::to_string(found->equal) + " entries are there already, " + std::to_string(count_of(*found)) +
                " differ");
     return {};
@@ -151,22 +155,35 @@ Status SourceMove::verify() {
     const Reading reading{.contents = record_.verify == VerifyMode::full};
     tell_phase(reading.contents ? "comparing the digests of both sides"
                                 : "comparing the digests of both sides: metadata only");
-    ZF_TRY(const auto both, digest_both_sides(reading));
-    const auto& [here, there] = both;
-    if (here.digest != there.digest) return repair(reading, here.digest, there.digest);
+    std::string digests;
+    std::vector<Difference> differences;
+    for (const MovedTree& tree : sent_trees(record_)) {
+        ZF_TRY(const auto both, digest_both_sides(tree, reading));
+        const auto& [here, there] = both;
+        digests += (digests.empty() ? "" : " ") + to_hex(here.digest);
+        if (here.digest != there.digest) differences.push_back({tree, here.digest, there.digest});
+    }
+    if (!differences.empty()) return repair(reading, differences);
     times_ms_.emplace_back("verify", context_.clock.monotonic_ms() - began_ms);
-    return journal(MoveEvent{.kind = EventKind::verified, .text = to_hex(here.digest)});
+    return journal(MoveEvent{.kind = EventKind::verified, .text = digests});
 }
 
 // Once: what was damaged on the way or on a disk is sent again. What differs twice is not sent a third time.
-Status SourceMove::repair(const Reading& reading, const Digest& here, const Digest& there) {
+Status SourceMove::repair(const Reading& reading, const std::vector<Difference>& differences) {
+    const Difference& one = differences.front();
     const Error differs(Errc::verify_failed, "the tree on " + record_.peer + " differs from the zone: digest " +
-                                                 to_hex(there).substr(0, 16) + " there, " + to_hex(here).substr(0, 16) +
-                                                 " here");
+                                                 to_hex(one.there).substr(0, 16) + " there, " +
+                                                 to_hex(one.here).substr(0, 16) + " here");
     if (!session_->need("tree-lists")) return differs;
-    ZF_TRY(const TreeComparison found, compare_with_target(reading));
-    const std::uint64_t count = count_of(found);
-    const std::string names = found.is_equal() ? "hard links" : joined(found.first, count);
+    std::uint64_t count = 0;
+    std::string names;
+    for (const Difference& difference : differences) {
+        ZF_TRY(const TreeComparison found, compare_with_target(difference.tree, reading));
+        const std::string place = difference.tree.is_zonepath() ? "" : "in " + difference.tree.path + ": ";
+        count += count_of(found);
+        names += (names.empty() ? "" : "; ") + place +
+                 (found.is_equal() ? "hard links" : joined(found.first, count_of(found)));
+    }
     if (!allows(record_, EventKind::repairing)) {
         return Error(Errc::verify_failed, differs.text() + ", although it was sent again: " + names)
             .remedy("look for errors of the disks and the memory of both hosts (dmesg), then move it again");

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "agent/moved_tree.h"
 #include "core/attach/attach.h"
 #include "core/attach/detach.h"
 #include "core/base/files.h"
@@ -21,7 +22,7 @@ std::string marker(AgentContext& context, const MoveRecord& record) {
 }
 
 Result<UniqueFd> open_staged_root(AgentContext& context, const MoveRecord& record) {
-    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context.root, record.zonepath, record.id)));
+    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context.root, zonepath_tree(record), record.id)));
     return open_beneath(staging.get(), "root", O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 }
 
@@ -107,7 +108,7 @@ Result<std::vector<Finding>> update_staging(AgentContext& context, const MoveRec
 
 Result<bool> discard_half_updated(AgentContext& context, const MoveRecord& record) {
     if (record.phase != Phase::incoming || !path_exists(marker(context, record))) return false;
-    ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
+    ZF_TRY_STATUS(remove_tree(staging_path(context.root, zonepath_tree(record), record.id)));
     ZF_TRY_STATUS(remove_file(marker(context, record)));
     return true;
 }

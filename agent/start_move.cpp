@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/extra_check.h"
 #include "agent/finish.h"
+#include "agent/moved_tree.h"
 #include "agent/peer_session.h"
 #include "agent/preflight_view.h"
 #include "agent/probe.h"
@@ -15,6 +17,7 @@
 #include "core/base/text.h"
 #include "core/zone/owner_record.h"
 #include "core/zone/runtime.h"
+#include "core/zone/storage.h"
 #include "transfer/tree_digest.h"
 #include "wire/limits.h"
 
@@ -65,6 +68,27 @@ Finding peer_finding(const std::string& peer, const Error& error) {
     return finding;
 }
 
+// What of it travels, as the target says, and what that means here.
+Status add_extra_trees(AgentContext& context, const ZoneConfig& config, const std::vector<ExtraTree>& offered,
+                       const std::vector<std::string>& travelling, CheckReport& report) {
+    for (const std::string& path : travelling) {
+        const auto tree =
+            std::find_if(offered.begin(), offered.end(), [&](const ExtraTree& one) { return one.path == path; });
+        if (tree == offered.end()) return Error(Errc::protocol, "the target wants a tree that was not offered");
+        report.extra_trees.push_back(*tree);
+    }
+    ZF_TRY_STATUS(check_extra_trees(config, report.extra_trees));
+    ZF_TRY(std::vector<ExtraPlace> places, view_extra_sources(context, config, report.extra_trees));
+    const auto lun = parse_lun(report.storage);
+    for (ExtraPlace& place : places) {
+        if (lun && overlap(place.tree.path, lun->mount_point)) {
+            place.problem = place.tree.path + " lies on the LUN that is handed over, outside the zonepath";
+        }
+        for (Finding& finding : judge_extra_place(place)) report.findings.push_back(std::move(finding));
+    }
+    return {};
+}
+
 Status ask_target(AgentContext& context, const MoveWish& wish, const std::string& move_id, const MoveDemand& demand,
                   const std::string& manifest, Gathered& all) {
     ZF_TRY(const Peer peer, context.trust.peer(wish.peer));
@@ -89,6 +113,11 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     request.long_link = demand.long_link;
     request.force = wish.force;
     request.return_of = wish.return_of;
+    request.use_kept_copy = wish.use_kept_copy;
+    if (session.need("extra-trees")) {
+        ZF_TRY(request.extra_trees, measure_extra_trees(context, proofs.paths()));
+    }
+    const std::vector<ExtraTree> offered = request.extra_trees;
     ZF_TRY(CheckReply reply, session.ask<CheckReply>(std::move(request)));
     CheckReport& report = all.report;
     report.target = std::move(reply.target);
@@ -104,22 +133,13 @@ Status ask_target(AgentContext& context, const MoveWish& wish, const std::string
     report.shared = verdict.kind;
     if (report.shared == SharedKind::lun) report.storage = offer->text();
     for (Finding& finding : reply.findings) report.findings.push_back(std::move(finding));
+    ZF_TRY_STATUS(add_extra_trees(context, demand.config, offered, reply.travelling, report));
     if (demand.config.storage && report.shared != SharedKind::lun) {
         report.findings.push_back(storage_left(demand.config));
     }
     for (Finding& finding : verdict.findings) report.findings.push_back(std::move(finding));
     report.plan_hash = plan_hash(manifest, report);
     return {};
-}
-
-// Files of a running zone may vanish while they are counted: then it is counted again.
-Result<TreeTotals> measure_running(const std::string& path) {
-    constexpr int kTries = 50;
-    for (int tries = 1;; ++tries) {
-        ZF_TRY(UniqueFd tree, open_directory(path));
-        Result<TreeTotals> totals = measure_tree(std::move(tree), excluded_names());
-        if (totals || totals.error().code() != Errc::not_found || tries == kTries) return totals;
-    }
 }
 
 Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::string& move_id) {
@@ -144,12 +164,13 @@ Result<Gathered> gather(AgentContext& context, const MoveWish& wish, const std::
     const std::string zonepath = context.root.at(all.config.zonepath);
     std::string long_link;
     if (open_directory(zonepath) && view.mounts_inside.empty()) {
-        ZF_TRY(const TreeTotals totals, measure_running(zonepath));
+        ZF_TRY(const TreeTotals totals, measure_running(zonepath, excluded_names()));
         report.tree_bytes = totals.allocated_bytes;
         report.tree_entries = totals.entries;
         if (totals.longest_link_bytes > kEveryLinkBytesMax) long_link = totals.longest_link;
     }
     MoveDemand demand{all.config, report.source, report.tree_bytes, report.tree_entries, !wish.return_of.empty()};
+    demand.use_kept_copy = wish.use_kept_copy;
     demand.long_link = long_link.substr(0, kSentenceBytesMax);
     report.findings = judge_source(demand, view);
     Status asked = ask_target(context, wish, move_id, demand, manifest_text(manifest), all);
@@ -200,6 +221,7 @@ Result<MoveRecord> make_record(AgentContext& context, const MoveWish& wish, cons
     record.storage = all.report.storage;
     if (is_shared(record)) record.nonce = to_hex(random_bytes(kNonceBytes));
     record.verify = wish.verify;
+    record.extra_trees = extra_trees_text(all.report.extra_trees);
     record.peer_host_id = all.peer_host_id;
     record.was_running = all.report.running;
     record.tree_bytes = all.report.tree_bytes;

@@ -41,9 +41,10 @@ struct CheckReport {
     std::uint64_t tree_entries = 0;
     bool running = false;
     SharedKind shared = SharedKind::none;
-    std::string storage;              // the LUN
-    std::optional<Error> peer_error;  // why the target could not be asked; the findings are then the source's alone
-    std::string plan_hash;            // of everything that was judged; the same facts give the same hash
+    std::string storage;                 // the LUN
+    std::vector<ExtraTree> extra_trees;  // what is sent beside the zonepath
+    std::optional<Error> peer_error;     // why the target could not be asked; the findings are then the source's alone
+    std::string plan_hash;               // of everything that was judged; the same facts give the same hash
 };
 
 // Looks at both hosts, changes nothing on either.

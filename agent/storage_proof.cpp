@@ -26,6 +26,10 @@ constexpr std::size_t kProofBytes = 16;
 constexpr std::string_view kProofPrefix = ".zoneferry-proof-";
 constexpr std::string_view kAnswerPrefix = ".zoneferry-answer-";
 
+bool has(const std::vector<std::string>& words, const std::string& word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
 std::string proof_name(const std::string& move_id) { return std::string(kProofPrefix) + move_id; }
 std::string answer_name(const std::string& move_id) { return std::string(kAnswerPrefix) + move_id; }
 
@@ -203,16 +207,13 @@ bool StorageOffer::is_proved_by(const CheckReply& reply) const {
 }
 
 bool must_be_shared(const FsResource& fs) {
-    const auto has = [&](const char* option) {
-        return std::find(fs.options.begin(), fs.options.end(), option) != fs.options.end();
-    };
-    return fs.type == "lofs" && !has("ro") && !has("hostlocal");
+    return fs.type == "lofs" && !has(fs.options, "ro") && !has(fs.options, "hostlocal");
 }
 
 FsProofs::FsProofs(AgentContext& context, const ZoneConfig& config, const std::string& move_id)
     : name_(proof_name(move_id)) {
     for (const FsResource& fs : config.filesystems) {
-        if (!must_be_shared(fs) || !is_plain_path(fs.special)) continue;
+        if (!must_be_shared(fs) || !is_plain_path(fs.special) || has(paths_, fs.special)) continue;
         auto directory = open_directory(context.root.at(fs.special));
         if (!directory) continue;
         const TimesKept times(directory->get());
@@ -220,6 +221,7 @@ FsProofs::FsProofs(AgentContext& context, const ZoneConfig& config, const std::s
         // Not written: then nothing is proved, and the target says so.
         if (write_proof(directory->get(), name_, to_hex(random_bytes(kProofBytes)))) {
             directories_.push_back(*std::move(directory));
+            paths_.push_back(fs.special);
         }
     }
 }

@@ -55,17 +55,21 @@ struct StorageAnswer {
     std::string answer;
     std::vector<Finding> findings;  // severity: warn
 };
-// What a zone mounts from its host and writes to (fs, type lofs) does not travel with it. For as long as this lives, a
-// random number lies in each such directory, so that the target can tell whether it has the same one.
+// What a zone mounts from its host and writes to (fs, type lofs) stays where it is only if the target has the same
+// directory; else it travels (extra_check.h). For as long as this lives, a random number lies in each, by which the
+// target can tell.
 class FsProofs {
 public:
     FsProofs(AgentContext& context, const ZoneConfig& config, const std::string& move_id);
     ~FsProofs();
     FsProofs(const FsProofs&) = delete;
     FsProofs& operator=(const FsProofs&) = delete;
+    // Where a number lies.
+    const std::vector<std::string>& paths() const { return paths_; }
 
 private:
     std::string name_;
+    std::vector<std::string> paths_;
     std::vector<UniqueFd> directories_;
 };
 // At the target: is its directory the one in which the source has left its number?

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <utility>
 
+#include "agent/extra_check.h"
 #include "agent/finish.h"
+#include "agent/moved_tree.h"
 #include "agent/preflight_view.h"
 #include "agent/probe.h"
 #include "agent/shared_move.h"
@@ -48,14 +50,25 @@ MoveRecord record_from(const PrepareRequest& request, const ZoneConfig& config, 
     record.uses_kept_copy = request.use_kept_copy;
     record.shared = static_cast<SharedKind>(request.shared);
     record.storage = request.storage;
+    record.extra_trees = extra_trees_text(request.extra_trees);
     record.probe = request.probe;
     record.probe_limit_ms = request.probe_limit_ms;
     return record;
 }
 
-Status make_staging(const std::string& path) {
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_error("make " + printable(path), errno);
-    return sync_directory(path.substr(0, path.rfind('/')));
+// True: one of them was not there.
+Result<bool> make_stagings(AgentContext& context, const MoveRecord& record) {
+    bool is_fresh = false;
+    for (const MovedTree& tree : sent_trees(record)) {
+        const std::string path = staging_path(context.root, tree, record.id);
+        if (::mkdir(path.c_str(), 0700) == 0) {
+            is_fresh = true;
+        } else if (errno != EEXIST) {
+            return system_error("make " + printable(path), errno);
+        }
+        ZF_TRY_STATUS(sync_directory(path.substr(0, path.rfind('/'))));
+    }
+    return is_fresh;
 }
 
 // The same move asked for again, after a broken link or a restart.
@@ -68,12 +81,10 @@ Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& recor
         return Error(Errc::conflict,
                      "move " + record.id + " is " + std::string(phase_name(record.phase)) + " here already");
     }
-    const std::string staging = staging_path(context.root, record.zonepath, record.id);
     ZF_TRY([[maybe_unused]] const bool was_half_updated, discard_half_updated(context, record));
-    const bool fresh = !brings_no_bytes(record) && !path_exists(staging);
     // Also when the agent died between the journal and these two.
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
-    if (!brings_no_bytes(record)) ZF_TRY_STATUS(make_staging(staging));
+    ZF_TRY(const bool fresh, make_stagings(context, record));
     return Reservation{record, fresh};
 }
 
@@ -146,6 +157,9 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     demand.shared = static_cast<SharedKind>(request.shared);
     demand.storage = request.storage;
     demand.updates = manifest.update.has_value();
+    demand.use_kept_copy = request.use_kept_copy;
+    demand.extra_trees = request.extra_trees;
+    ZF_TRY_STATUS(check_extra_trees(manifest.config, request.extra_trees));
     ZF_TRY(const std::vector<Finding> findings,
            check_target(context, manifest, demand, request.move_id, request.return_of, request.force));
     for (const Finding& finding : findings) {
@@ -157,9 +171,7 @@ Result<Reservation> reserve_move(AgentContext& context, const PrepareRequest& re
     record.begun_unix_ms = context.clock.unix_ms();
     ZF_TRY_STATUS(context.journal.add(record));
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
-    if (!brings_no_bytes(record)) {
-        ZF_TRY_STATUS(make_staging(staging_path(context.root, record.zonepath, record.id)));
-    }
+    ZF_TRY([[maybe_unused]] const bool made, make_stagings(context, record));
     const bool fresh = !brings_no_bytes(record);
     return Reservation{std::move(record), fresh};
 }
@@ -178,7 +190,7 @@ Result<std::string> kept_manifest(AgentContext& context, const MoveRecord& recor
 }
 
 Status write_into_staging(AgentContext& context, const MoveRecord& record, const std::string& manifest) {
-    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context.root, record.zonepath, record.id)));
+    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context.root, zonepath_tree(record), record.id)));
     if (!open_beneath(staging.get(), "root", O_PATH | O_DIRECTORY)) {
         return Error(Errc::invalid, "the received tree has no directory 'root'");
     }
@@ -210,11 +222,11 @@ Result<std::vector<Finding>> promise_move(AgentContext& context, const MoveRecor
     for (Finding& finding : judge_reach(manifest.config)) findings.push_back(std::move(finding));
     std::erase_if(findings, [](const Finding& finding) { return finding.severity != Severity::block; });
     if (!findings.empty()) return findings;
-    if (manifest.update && !record.force && !brings_no_bytes(record)) {
+    if (manifest.update && !record.force && sends_zonepath(record)) {
         ZF_TRY(findings, update_staging(context, record, manifest));
         if (is_blocked(findings)) return findings;
     }
-    if (!brings_no_bytes(record)) ZF_TRY_STATUS(write_into_staging(context, record, text));
+    if (sends_zonepath(record)) ZF_TRY_STATUS(write_into_staging(context, record, text));
     if (is_shared(record)) ZF_TRY_STATUS(verify_handover(context, record, nonce));
     ZF_TRY([[maybe_unused]] const MoveRecord after,
            context.journal.apply(record.id, MoveEvent{.kind = EventKind::ready, .text = text, .code = nonce}));
@@ -238,22 +250,37 @@ Result<MoveRecord> own_move(AgentContext& context, const MoveRecord& record, con
 
 namespace {
 
-Status put_in_place(AgentContext& context, const MoveRecord& record) {
-    const std::string staging = staging_path(context.root, record.zonepath, record.id);
-    const std::string place = context.root.at(record.zonepath);
-    if (brings_no_bytes(record) || !path_exists(staging)) return {};  // it lies there, or done before a restart
-    if (path_exists(place)) {
-        if (record.return_of.empty()) {
-            return Error(Errc::conflict, record.zonepath +
-                                             " has come to exist since this host promised to take the "
-                                             "zone; nothing that exists is overwritten")
-                .remedy("move it out of the way; the zone then starts by itself");
-        }
-        const std::string kept = kept_path(context.root, record.zonepath, record.id);
+// May what lies at the tree's place be set aside? Only a rollback finds something there: the kept copy.
+Status check_replaces(const MoveRecord& record, const MovedTree& tree) {
+    if (!record.return_of.empty()) return {};
+    return Error(Errc::conflict, tree.path +
+                                     " has come to exist since this host promised to take the "
+                                     "zone; nothing that exists is overwritten")
+        .remedy("move it out of the way; the zone then starts by itself");
+}
+
+// An empty directory is what the administrator has made for it.
+Result<bool> is_free(const std::string& place, const MovedTree& tree) {
+    if (!path_exists(place)) return true;
+    if (tree.is_zonepath()) return false;
+    ZF_TRY(const std::vector<std::string> names, list_directory(place));
+    return names.empty();
+}
+
+Status put_in_place(AgentContext& context, const MoveRecord& record, const MovedTree& tree) {
+    const std::string staging = staging_path(context.root, tree, record.id);
+    const std::string place = context.root.at(tree.path);
+    if (!path_exists(staging)) return {};  // done before a restart
+    ZF_TRY(const bool free, is_free(place, tree));
+    if (!free) {
+        ZF_TRY_STATUS(check_replaces(record, tree));
+        const std::string kept = kept_path(context.root, tree, record.id);
         if (::rename(place.c_str(), kept.c_str()) != 0) return system_error("setting the older copy aside", errno);
     }
-    if (::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, place.c_str(), RENAME_NOREPLACE) != 0) {
-        return system_error("putting the zone at " + record.zonepath, errno);
+    // Takes the place of an empty directory, and of nothing else.
+    const unsigned flags = path_exists(place) ? 0 : RENAME_NOREPLACE;
+    if (::renameat2(AT_FDCWD, staging.c_str(), AT_FDCWD, place.c_str(), flags) != 0) {
+        return system_error("putting the zone at " + tree.path, errno);
     }
     return sync_directory(place.substr(0, place.rfind('/')));
 }
@@ -322,7 +349,7 @@ Result<Activated> activate_move(AgentContext& context, const MoveRecord& record)
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
     ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
     const std::int64_t began_ms = context.clock.monotonic_ms();
-    ZF_TRY_STATUS(put_in_place(context, record));
+    for (const MovedTree& tree : sent_trees(record)) ZF_TRY_STATUS(put_in_place(context, record, tree));
     if (is_shared(record)) ZF_TRY_STATUS(take_shared(context, record));
     ZF_TRY_STATUS(set_owner(context, record, Ownership::owned, holder_epoch(record), context.settings.name));
     Status attached = attach_here(context, lock, record);
@@ -376,7 +403,9 @@ void tell_activation_failed(AgentContext& context, const MoveRecord& record, con
 }
 
 Status forget_way_back(AgentContext& context, const MoveRecord& record) {
-    ZF_TRY_STATUS(remove_tree(kept_path(context.root, record.zonepath, record.id)));
+    for (const MovedTree& tree : own_trees(record)) {
+        ZF_TRY_STATUS(remove_tree(kept_path(context.root, tree, record.id)));
+    }
     if (record.phase != Phase::activated) return {};
     ZF_TRY([[maybe_unused]] const MoveRecord after,
            context.journal.apply(record.id, MoveEvent{.kind = EventKind::finalized}));

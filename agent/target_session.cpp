@@ -8,6 +8,7 @@
 
 #include "agent/claims.h"
 #include "agent/digest_list.h"
+#include "agent/extra_check.h"
 #include "agent/finish.h"
 #include "agent/guarded.h"
 #include "agent/join.h"
@@ -154,12 +155,19 @@ Status TargetSession::on(const CheckRequest& request) {
     MoveDemand demand{
         manifest.config, request.source, request.tree_bytes, request.tree_entries, !request.return_of.empty(),
         clock_skew_ms_};
+    demand.use_kept_copy = request.use_kept_copy;
     demand.has_fs_proofs = true;
     demand.shared = storage.kind;
     demand.storage = request.storage;
     demand.updates = manifest.update.has_value();
     demand.long_link = printable(request.long_link);
+    ZF_TRY_STATUS(check_extra_trees(manifest.config, request.extra_trees));
     CheckReply reply;
+    for (const ExtraTree& tree : request.extra_trees) {
+        if (has_fs_proof(context_, tree.path, request.move_id)) continue;
+        demand.extra_trees.push_back(tree);
+        reply.travelling.push_back(tree.path);
+    }
     reply.shared = static_cast<std::uint8_t>(storage.kind);
     reply.proof = std::move(storage.proof);
     reply.answer = std::move(storage.answer);
@@ -191,26 +199,34 @@ Status TargetSession::on(const PrepareRequest& request) {
 Status TargetSession::on(const PassBegin& request) {
     if (push_ && push_->id() == request.move_id) {
         ZF_TRY(UniqueFd staging, push_->staging_root());
-        return begin_pass(request, std::move(staging), push_->tree_bytes(), push_->tree_entries());
+        return begin_pass(request, std::move(staging), {0, {}, push_->tree_bytes(), push_->tree_entries()});
     }
     ZF_TRY(const MoveRecord record, own_record(request.move_id));
     if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
-    if (brings_no_bytes(record)) return Error(Errc::protocol, "no byte belongs to move " + record.id);
-    ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    ZF_TRY(auto staged, staged_tree(record, request.tree));
     tell(record, "receiving pass " + std::to_string(request.pass) +
                      (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
-    return begin_pass(request, std::move(staging), record.tree_bytes, record.tree_entries);
+    return begin_pass(request, std::move(staged.second), staged.first);
 }
 
-Status TargetSession::begin_pass(const PassBegin& request, UniqueFd staging, std::uint64_t tree_bytes,
-                                 std::uint64_t tree_entries) {
+Result<std::pair<MovedTree, UniqueFd>> TargetSession::staged_tree(const MoveRecord& record,
+                                                                  std::uint32_t number) const {
+    const std::optional<MovedTree> tree = sent_tree(record, number);
+    if (!tree) {
+        return Error(Errc::protocol, "no byte of tree " + std::to_string(number) + " belongs to move " + record.id);
+    }
+    ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, *tree, record.id)));
+    return std::pair(*tree, std::move(staging));
+}
+
+Status TargetSession::begin_pass(const PassBegin& request, UniqueFd staging, const MovedTree& tree) {
     ReceiveOptions options;
-    options.preserved = excluded_names();
+    options.preserved = excluded_names(tree);
     // A zone may grow while it is moved, but not without end: what was announced, four times over.
     constexpr std::uint64_t kSlackEntries = 100'000;
     constexpr std::uint64_t kSlackBytes = 1ULL << 30U;
-    options.entries_max = std::min(options.entries_max, 4 * tree_entries + kSlackEntries);
-    options.bytes_max = std::min(options.bytes_max, 4 * tree_bytes + kSlackBytes);
+    options.entries_max = std::min(options.entries_max, 4 * tree.entries + kSlackEntries);
+    options.bytes_max = std::min(options.bytes_max, 4 * tree.bytes + kSlackBytes);
     Pass pass;
     pass.number = request.pass;
     pass.is_final = request.is_final;
@@ -271,21 +287,24 @@ Status TargetSession::on(const VerifyRequest& request) {
     pass_.reset();  // what is compared now is not written any more
     if (push_ && push_->id() == request.move_id) {
         ZF_TRY(UniqueFd staging, push_->staging_root());
-        return answer_verify(request, std::move(staging), push_->digests());
+        return answer_verify(request, std::move(staging), {}, push_->digests());
     }
     ZF_TRY(const MoveRecord record, own_record(request.move_id));
     ZF_TRY_STATUS(make_directories(move_directory(context_.root, record.id), 0700));
-    if (request.wants_list) ZF_TRY_STATUS(take_copy_as_base(context_, record));
-    ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    if (request.wants_list && request.tree == 0) ZF_TRY_STATUS(take_copy_as_base(context_, record));
+    ZF_TRY(auto staged, staged_tree(record, request.tree));
+    const MovedTree tree = staged.first;
     tell(record, "computing the digest of what was received");
-    return answer_verify(request, std::move(staging), digests_path(context_.root, record.id, !request.metadata_only));
+    const std::string digests = digests_path(context_.root, tree, record.id, !request.metadata_only);
+    return answer_verify(request, std::move(staged.second), tree, digests);
 }
 
 // Asked for twice: while the zone still runs, and when nothing comes any more. What did not change in between is not
 // read again.
-Status TargetSession::answer_verify(const VerifyRequest& request, UniqueFd staging, const std::string& digests) {
+Status TargetSession::answer_verify(const VerifyRequest& request, UniqueFd staging, const MovedTree& tree,
+                                    const std::string& digests) {
     DigestOptions options;
-    options.excluded = excluded_names();
+    options.excluded = excluded_names(tree);
     options.threads = std::max(1U, std::thread::hardware_concurrency());
     options.digests_path = digests;
     options.contents = !request.metadata_only;
@@ -303,7 +322,7 @@ Status TargetSession::on(const BlocksRequest& request) {
     ZF_TRY(const MoveRecord record, own_record(request.move_id));
     if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
     pass_.reset();
-    ZF_TRY(const UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
+    ZF_TRY(const auto staged, staged_tree(record, request.tree));
     tell(record, "comparing the blocks of " + std::to_string(request.files.size()) + " large files that differ");
     for (const BlocksOfFile& file : request.files) {
         const auto send_part = [this](ConstBytes hashes) {
@@ -312,7 +331,7 @@ Status TargetSession::on(const BlocksRequest& request) {
             part.hashes.assign(hashes.begin(), hashes.end());
             return connection_->send(std::move(part));
         };
-        ZF_TRY_STATUS(list_blocks(staging.get(), file.path, file.block_log, request.key, send_part));
+        ZF_TRY_STATUS(list_blocks(staged.second.get(), file.path, file.block_log, request.key, send_part));
         BlocksReply end;
         end.ends_file = true;
         ZF_TRY_STATUS(connection_->send(std::move(end)));

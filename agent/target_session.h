@@ -6,9 +6,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "agent/context.h"
 #include "agent/move_desk.h"
+#include "agent/moved_tree.h"
 #include "agent/push_target.h"
 #include "transfer/intake.h"
 #include "wire/messages.h"
@@ -52,13 +54,16 @@ private:
     Status on(const HistoryRequest& request);
     Status on(const PushRequest& request);
     Status on(const PushInstall& request);
-    Status begin_pass(const PassBegin& request, UniqueFd staging, std::uint64_t tree_bytes, std::uint64_t tree_entries);
+    Status begin_pass(const PassBegin& request, UniqueFd staging, const MovedTree& tree);
 
     // The move, if it is a move of this peer's that this session has prepared or may speak of.
     Result<MoveRecord> own_record(const std::string& move_id) const;
+    // The tree that the peer speaks of, and its staging.
+    Result<std::pair<MovedTree, UniqueFd>> staged_tree(const MoveRecord& record, std::uint32_t number) const;
     // This session works on the move from now on; an older one lets go of it first.
     Status take_over(const std::string& move_id);
-    Status answer_verify(const VerifyRequest& request, UniqueFd staging, const std::string& digests);
+    Status answer_verify(const VerifyRequest& request, UniqueFd staging, const MovedTree& tree,
+                         const std::string& digests);
     void tell(const MoveRecord& record, const std::string& message);
 
     AgentContext& context_;

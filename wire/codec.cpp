@@ -87,6 +87,8 @@ void write(Checker& check, schema::CheckRequest::Builder to, const CheckRequest&
     to.setReturnOf(check.text(from.return_of, kWireNameBytesMax, "return_of"));
     to.setStorage(check.text(from.storage, kSentenceBytesMax, "storage"));
     to.setLongLink(check.text(from.long_link, kSentenceBytesMax, "long_link"));
+    to.setUseKeptCopy(from.use_kept_copy);
+    write_extra_trees(check, to, from.extra_trees);
 }
 void write(Checker& check, schema::CheckReply::Builder to, const CheckReply& from) {
     write(check, to.initTarget(), from.target);
@@ -94,6 +96,7 @@ void write(Checker& check, schema::CheckReply::Builder to, const CheckReply& fro
     to.setShared(from.shared);
     to.setProof(check.text(from.proof, kWireNameBytesMax, "proof"));
     to.setAnswer(check.text(from.answer, kWireNameBytesMax, "answer"));
+    write_travelling(check, to, from.travelling);
 }
 void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
@@ -112,15 +115,13 @@ void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequ
     to.setProbeLimitMs(from.probe_limit_ms);
     to.setShared(from.shared);
     to.setStorage(check.text(from.storage, kSentenceBytesMax, "storage"));
-}
-void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
-    to.setStagingIsFresh(from.staging_is_fresh);
-    to.setHasCopy(from.has_copy);
+    write_extra_trees(check, to, from.extra_trees);
 }
 void write(Checker& check, schema::PassBegin::Builder to, const PassBegin& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setPass(from.pass);
     to.setIsFinal(from.is_final);
+    to.setTree(from.tree);
 }
 void write(Checker&, schema::PassReady::Builder to, const PassReady& from) { to.setPass(from.pass); }
 void write(Checker&, schema::SegmentAck::Builder to, const SegmentAck& from) {
@@ -136,6 +137,7 @@ void write(Checker& check, schema::VerifyRequest::Builder to, const VerifyReques
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setMetadataOnly(from.metadata_only);
     to.setWantsList(from.wants_list);
+    to.setTree(from.tree);
 }
 void write(Checker& check, schema::VerifyReply::Builder to, const VerifyReply& from) {
     to.setDigest(data_of(from.digest));
@@ -221,6 +223,8 @@ void read(Checker& check, schema::CheckRequest::Reader from, CheckRequest& to) {
     to.return_of = check.text(from.getReturnOf(), kWireNameBytesMax, "return_of");
     to.storage = check.text(from.getStorage(), kSentenceBytesMax, "storage");
     to.long_link = check.text(from.getLongLink(), kSentenceBytesMax, "long_link");
+    to.use_kept_copy = from.getUseKeptCopy();
+    read_extra_trees(check, from.getExtraTrees(), to.extra_trees);
 }
 void read(Checker& check, schema::CheckReply::Reader from, CheckReply& to) {
     read(check, from.getTarget(), to.target);
@@ -228,6 +232,7 @@ void read(Checker& check, schema::CheckReply::Reader from, CheckReply& to) {
     to.shared = from.getShared();
     to.proof = check.text(from.getProof(), kWireNameBytesMax, "proof");
     to.answer = check.text(from.getAnswer(), kWireNameBytesMax, "answer");
+    read_travelling(check, from, to.travelling);
 }
 void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
@@ -246,15 +251,13 @@ void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& t
     to.probe_limit_ms = from.getProbeLimitMs();
     to.shared = from.getShared();
     to.storage = check.text(from.getStorage(), kSentenceBytesMax, "storage");
-}
-void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
-    to.staging_is_fresh = from.getStagingIsFresh();
-    to.has_copy = from.getHasCopy();
+    read_extra_trees(check, from.getExtraTrees(), to.extra_trees);
 }
 void read(Checker& check, schema::PassBegin::Reader from, PassBegin& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
     to.pass = from.getPass();
     to.is_final = from.getIsFinal();
+    to.tree = from.getTree();
 }
 void read(Checker&, schema::PassReady::Reader from, PassReady& to) { to.pass = from.getPass(); }
 void read(Checker&, schema::SegmentAck::Reader from, SegmentAck& to) {
@@ -270,6 +273,7 @@ void read(Checker& check, schema::VerifyRequest::Reader from, VerifyRequest& to)
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
     to.metadata_only = from.getMetadataOnly();
     to.wants_list = from.getWantsList();
+    to.tree = from.getTree();
 }
 void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
     to.digest = check.digest(from.getDigest());

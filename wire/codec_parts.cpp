@@ -99,6 +99,24 @@ void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, st
     for (unsigned i = 0; i < count && !check.error(); ++i) read(check, from[i], to.emplace_back());
 }
 
+void read_extra_trees(Checker& check, capnp::List<schema::ExtraTree>::Reader from, std::vector<ExtraTree>& to) {
+    const unsigned count = check.count(from.size(), kExtraTreesMax, "extra_trees");
+    for (unsigned i = 0; i < count && !check.error(); ++i) {
+        to.emplace_back(check.text(from[i].getPath(), kSentenceBytesMax, "path"), from[i].getBytes(),
+                        from[i].getEntries());
+    }
+}
+void write_travelling(Checker& check, schema::CheckReply::Builder to, const std::vector<std::string>& from) {
+    auto paths = to.initTravelling(check.count(from.size(), kExtraTreesMax, "travelling"));
+    for (unsigned i = 0; i < paths.size(); ++i) paths.set(i, check.text(from[i], kSentenceBytesMax, "travelling"));
+}
+void read_travelling(Checker& check, schema::CheckReply::Reader from, std::vector<std::string>& to) {
+    const unsigned count = check.count(from.getTravelling().size(), kExtraTreesMax, "travelling");
+    for (unsigned i = 0; i < count && !check.error(); ++i) {
+        to.push_back(check.text(from.getTravelling()[i], kSentenceBytesMax, "travelling"));
+    }
+}
+
 // --- messages that are no step of a move --------------------------------------------------------------------
 
 void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from) {
@@ -207,9 +225,18 @@ void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to) {
     }
 }
 
+void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
+    to.setStagingIsFresh(from.staging_is_fresh);
+    to.setHasCopy(from.has_copy);
+}
+void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
+    to.staging_is_fresh = from.getStagingIsFresh();
+    to.has_copy = from.getHasCopy();
+}
 void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setKey(check.data(from.key, kBlockKeyBytesMax, "key"));
+    to.setTree(from.tree);
     auto files = to.initFiles(check.count(from.files.size(), kBlockFilesMax, "files"));
     for (unsigned i = 0; i < files.size(); ++i) {
         files[i].setPath(check.text(from.files[i].path, kSentenceBytesMax, "path"));
@@ -219,6 +246,7 @@ void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksReques
 void read(Checker& check, schema::BlocksRequest::Reader from, BlocksRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
     to.key = check.data(from.getKey(), kBlockKeyBytesMax, "key");
+    to.tree = from.getTree();
     const unsigned count = check.count(from.getFiles().size(), kBlockFilesMax, "files");
     for (unsigned i = 0; i < count && !check.error(); ++i) {
         const auto file = from.getFiles()[i];

@@ -80,6 +80,18 @@ void write_names(Checker& check, capnp::List<capnp::Text>::Builder to, const std
 void read_names(Checker& check, capnp::List<capnp::Text>::Reader from, std::vector<std::string>& to);
 void write_findings(Checker& check, capnp::List<schema::Finding>::Builder to, const std::vector<Finding>& from);
 void read_findings(Checker& check, capnp::List<schema::Finding>::Reader from, std::vector<Finding>& to);
+void read_extra_trees(Checker& check, capnp::List<schema::ExtraTree>::Reader from, std::vector<ExtraTree>& to);
+template <class Builder>
+void write_extra_trees(Checker& check, Builder to, const std::vector<ExtraTree>& from) {
+    auto trees = to.initExtraTrees(check.count(from.size(), kExtraTreesMax, "extra_trees"));
+    for (unsigned i = 0; i < trees.size(); ++i) {
+        trees[i].setPath(check.text(from[i].path, kSentenceBytesMax, "path"));
+        trees[i].setBytes(from[i].bytes);
+        trees[i].setEntries(from[i].entries);
+    }
+}
+void write_travelling(Checker& check, schema::CheckReply::Builder to, const std::vector<std::string>& from);
+void read_travelling(Checker& check, schema::CheckReply::Reader from, std::vector<std::string>& to);
 
 // Messages that are no step of every move.
 void write(Checker& check, schema::JoinRequest::Builder to, const JoinRequest& from);
@@ -108,6 +120,8 @@ void write(Checker& check, schema::HistoryRequest::Builder to, const HistoryRequ
 void read(Checker& check, schema::HistoryRequest::Reader from, HistoryRequest& to);
 void write(Checker& check, schema::HistoryReply::Builder to, const HistoryReply& from);
 void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to);
+void write(Checker& check, schema::PrepareReply::Builder to, const PrepareReply& from);
+void read(Checker& check, schema::PrepareReply::Reader from, PrepareReply& to);
 void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from);
 void read(Checker& check, schema::BlocksRequest::Reader from, BlocksRequest& to);
 void write(Checker& check, schema::BlocksReply::Builder to, const BlocksReply& from);

@@ -23,6 +23,7 @@ inline constexpr std::size_t kWireManifestBytesMax = 4U << 20U;  // the XML read
 inline constexpr std::size_t kFindingsMax = 10'000;              // two package sets of thousands, all different
 inline constexpr std::uint64_t kEpochMax = 1ULL << 32U;          // a zone that moves every second needs 136 years
 inline constexpr std::size_t kFeaturesMax = 64;
+inline constexpr std::size_t kExtraTreesMax = 32;            // file systems of one zone
 inline constexpr std::size_t kClaimsMax = 4096;              // zones of one host
 inline constexpr std::size_t kPastEventsMax = 2000;          // of one move: the newest ones, a few hundred bytes each
 inline constexpr std::size_t kPushWarningsMax = 1000;        // of one install, as core keeps them

@@ -60,6 +60,16 @@ struct HelloAck {
     std::string run_id;
 };
 
+// A file system of the zone's own outside its zonepath (`fs` of type lofs).
+struct ExtraTree {
+    ExtraTree() {}
+    ExtraTree(std::string at, std::uint64_t size, std::uint64_t count)
+        : path(std::move(at)), bytes(size), entries(count) {}
+    std::string path;  // on both hosts
+    std::uint64_t bytes = 0;
+    std::uint64_t entries = 0;
+};
+
 struct CheckRequest {
     CheckRequest() {}
     std::string move_id;
@@ -71,14 +81,17 @@ struct CheckRequest {
     std::string return_of;  // a rollback: the id of the move that brought the zone here; else empty
     std::string storage;    // what the tree lies on (agent/storage_proof.h); empty: nothing is to be shared
     std::string long_link;  // a symbolic link of more bytes than every file system takes; empty: none
+    std::vector<ExtraTree> extra_trees;  // what could be sent beside the zonepath
+    bool use_kept_copy = false;          // nothing travels: the copy that return_of left behind is taken
 };
 struct CheckReply {
     CheckReply() {}
     HostFacts target;
     std::vector<Finding> findings;
-    std::uint8_t shared = 0;  // SharedKind
-    std::string proof;        // what the target read
-    std::string answer;       // what it wrote
+    std::uint8_t shared = 0;              // SharedKind
+    std::string proof;                    // what the target read
+    std::string answer;                   // what it wrote
+    std::vector<std::string> travelling;  // paths of the extra trees that must be sent
 };
 
 struct PrepareRequest {
@@ -97,8 +110,9 @@ struct PrepareRequest {
     bool use_kept_copy = false;  // nothing travels: the copy that return_of left behind is taken
     std::string probe;           // after the boot; empty: none
     std::uint32_t probe_limit_ms = 0;
-    std::uint8_t shared = 0;  // SharedKind: nothing travels, the tree lies there already
-    std::string storage;      // the LUN
+    std::uint8_t shared = 0;             // SharedKind: nothing travels, the tree lies there already
+    std::string storage;                 // the LUN
+    std::vector<ExtraTree> extra_trees;  // what is sent beside the zonepath: trees 1, 2 ...
 };
 struct PrepareReply {
     PrepareReply() {}
@@ -111,6 +125,7 @@ struct PassBegin {
     std::string move_id;
     std::uint32_t pass = 0;  // counts up over the whole move, also over reconnects
     bool is_final = false;   // the zone is halted
+    std::uint32_t tree = 0;  // agent/moved_tree.h; 0: the zonepath
 };
 struct PassReady {
     PassReady() {}
@@ -144,6 +159,7 @@ struct VerifyRequest {
     std::string move_id;
     bool metadata_only = false;
     bool wants_list = false;
+    std::uint32_t tree = 0;
 };
 struct VerifyReply {
     VerifyReply() {}
@@ -164,6 +180,7 @@ struct BlocksRequest {
     std::string move_id;
     ByteVector key;  // of the hashes
     std::vector<BlocksOfFile> files;
+    std::uint32_t tree = 0;
 };
 struct BlocksReply {
     BlocksReply() {}

@@ -92,6 +92,12 @@ struct Finding {
   remedy @7 :Text;
 }
 
+struct ExtraTree {  # a file system of the zone's own outside its zonepath
+  path @0 :Text;  # on both hosts
+  bytes @1 :UInt64;
+  entries @2 :UInt64;
+}
+
 # --- messages -----------------------------------------------------------------------------------------------
 
 struct Hello {  # the first message of the side that connected
@@ -126,6 +132,8 @@ struct CheckRequest {  # judge this zone; changes nothing
   returnOf @6 :Text;
   storage @7 :Text;  # feature shared-storage: what the tree lies on; empty: nothing is to be shared
   longLink @8 :Text;  # a symbolic link of more bytes than every file system takes; empty: none
+  extraTrees @9 :List(ExtraTree);  # feature extra-trees: those that the source could send
+  useKeptCopy @10 :Bool;  # as PrepareRequest's
 }
 
 struct CheckReply {  # all that the target found
@@ -134,6 +142,7 @@ struct CheckReply {  # all that the target found
   shared @2 :UInt8;  # 0: not shared, 1: one directory, 2: a LUN
   proof @3 :Text;  # 1: what the target read of the source's proof
   answer @4 :Text;  # 1: what it wrote for the source to read
+  travelling @5 :List(Text);  # feature extra-trees: paths of those that it has not, and so must be sent
 }
 
 struct PrepareRequest {  # lock the name, make the staging directory
@@ -153,6 +162,7 @@ struct PrepareRequest {  # lock the name, make the staging directory
   probeLimitMs @13 :UInt32;
   shared @14 :UInt8;  # feature shared-storage: as CheckReply; nothing travels
   storage @15 :Text;  # 2: the LUN
+  extraTrees @16 :List(ExtraTree);  # feature extra-trees: what is sent beside the zonepath, as trees 1, 2 ...
 }
 
 struct PrepareReply {  # ready to receive
@@ -164,6 +174,7 @@ struct PassBegin {  # segments of this pass follow once PassReady is read
   moveId @0 :Text;
   pass @1 :UInt32;
   isFinal @2 :Bool;
+  tree @3 :UInt32;  # feature extra-trees: 0 is the zonepath
 }
 
 struct PassReady {  # send
@@ -188,6 +199,7 @@ struct VerifyRequest {  # read the tree back
   moveId @0 :Text;
   metadataOnly @1 :Bool;  # feature tree-lists: sizes and times instead of contents
   wantsList @2 :Bool;  # feature tree-lists: the digest of every entry, too
+  tree @3 :UInt32;  # as PassBegin's
 }
 
 struct VerifyReply {  # its digest (32 bytes) and counts; after the parts of the list, if one was asked for
@@ -207,6 +219,7 @@ struct BlocksRequest {  # feature block-lists: the hashes of all blocks of these
   moveId @0 :Text;
   key @1 :Data;  # of the hashes: 16 bytes
   files @2 :List(BlocksOfFile);
+  tree @3 :UInt32;  # as PassBegin's
 }
 
 struct BlocksReply {  # parts of the first file, the last of which ends it, then of the next

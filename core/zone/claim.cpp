@@ -99,7 +99,10 @@ std::string storage_beside(const HostRoot& root, const std::string& zonepath) {
 Status give_up_by_hand(const HostRoot& root, const ZoneLock& lock, const ZoneEntry& entry, const std::string& host) {
     OwnerStore owners(root);
     ZF_TRY(const std::optional<OwnerRecord> before, owners.load(lock.name(), entry.zonepath));
-    if (!check_may_boot(before)) return {};
+    if (Status ours = check_may_boot(before); !ours) {
+        const bool is_given_up = before->state == Ownership::free && before->host == host;  // and killed after that
+        return before->storage.empty() || is_given_up ? Status() : ours;
+    }
     OwnerRecord record = record_by_hand(before, lock.name(), Ownership::free, host);
     if (record.zone_uuid.empty()) record.zone_uuid = entry.uuid;
     if (record.storage.empty()) record.storage = storage_beside(root, entry.zonepath);
@@ -161,6 +164,24 @@ Status take_over_by_hand(const HostRoot& root, const ZoneLock& lock, const std::
     OwnerRecord record = record_by_hand(holder, lock.name(), Ownership::owned, host);
     record.storage = shared_storage(root, zonepath);
     return OwnerStore(root).claim(record, zonepath);
+}
+
+std::vector<std::string> thaw_luns(const HostRoot& root) {
+    std::vector<std::string> thawed;
+    if (!root.is_real()) return thawed;
+    const ZoneStore store(root);
+    const auto zones = store.list_readable();
+    for (const ZoneEntry& zone : zones ? *zones : std::vector<ZoneEntry>()) {
+        const auto config = store.config(zone.name);
+        const auto ours = OwnerStore(root).load(zone.name, "");  // nothing on the LUN itself, which would wait
+        std::optional<Storage> lun = config ? declared_lun(*config) : std::nullopt;
+        if (!lun && ours && *ours && is_lun((*ours)->storage)) {
+            if (auto parsed = parse_lun((*ours)->storage)) lun = *std::move(parsed);
+        }
+        const auto was_frozen = lun ? thaw_lun(*lun) : Result<bool>(false);
+        if (was_frozen && *was_frozen) thawed.push_back(lun->mount_point);
+    }
+    return thawed;
 }
 
 Result<bool> bring_lun(const HostRoot& root, const ZoneName& zone, LunUse use) {

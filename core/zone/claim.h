@@ -11,6 +11,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "core/base/host_root.h"
 #include "core/zone/owner_record.h"
@@ -23,7 +24,8 @@ Result<std::string> host_name();
 // How other hosts may see this tree, from what it is mounted from: kSharedDirectory, a LUN's text, or empty.
 std::string storage_beside(const HostRoot& root, const std::string& zonepath);
 
-// Before a detach. Nothing is written when the zone is not this host's to give.
+// Before a detach. Nothing is written when the zone is not this host's to give: Errc::not_owner, naming who has it, if
+// other hosts see the tree, too, so that a manifest here would be one beside the holder's tree.
 Status give_up_by_hand(const HostRoot& root, const ZoneLock& lock, const ZoneEntry& entry, const std::string& host);
 // A zone whose LUN is declared has an owner record from its first day, so that no other host takes it for nobody's.
 // Nothing to do if there is a record, or no declaration.
@@ -40,6 +42,9 @@ Result<std::optional<OwnerRecord>> holder_elsewhere(const HostRoot& root, const 
 // Errc::busy while the lease is held: then the zone runs there.
 Status take_over_by_hand(const HostRoot& root, const ZoneLock& lock, const std::string& zonepath,
                          const OwnerRecord& holder, const std::string& host);
+
+// At an agent's start: mount points of LUNs of this host's zones that were left frozen, thawed now.
+std::vector<std::string> thaw_luns(const HostRoot& root);
 
 // What its LUN is mounted for: which words of the owner record allow it.
 enum class LunUse {

@@ -12,7 +12,16 @@ constexpr const char* kLeaseName = ".zoneferry-lease";
 constexpr off_t kRunsByte = 0;
 constexpr off_t kRecordByte = 1;
 
-bool has_no_locks(int error) { return error == ENOLCK || error == EOPNOTSUPP || error == ENOSYS || error == EINVAL; }
+bool has_no_locks(int error) { return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL; }
+
+// NFS without a lock service on one of its ends: it has locks, and they do not work now.
+Error refused(const std::string& doing, const std::string& directory, int error) {
+    if (error != ENOLCK) return system_error(doing + " in " + directory, error);
+    return Error(Errc::io, "the storage of " + directory +
+                               " gives no locks now (No locks available), so nothing tells whether the zone runs on "
+                               "another host; it is not touched here")
+        .remedy("start the lock service of that storage on both ends (NFS 3: rpc.statd), or mount it with NFS 4");
+}
 
 Result<UniqueFd> open_lease(const std::string& directory) {
     ZF_TRY(const UniqueFd place, open_directory(directory));
@@ -40,7 +49,7 @@ Result<ZoneLease> ZoneLease::take(const std::string& directory) {
                                           "shares this storage: the lease is held")
             .remedy("find out where it runs (zoneadm list -v on every host) and halt it there");
     }
-    return system_error("take the lease in " + directory, errno);
+    return refused("take the lease", directory, errno);
 }
 
 Result<bool> ZoneLease::is_held(const std::string& directory) {
@@ -48,7 +57,7 @@ Result<bool> ZoneLease::is_held(const std::string& directory) {
     struct flock lock = byte_lock(kRunsByte);
     if (::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0) return lock.l_type != F_UNLCK;
     if (has_no_locks(errno)) return false;
-    return system_error("ask for the lease in " + directory, errno);
+    return refused("ask for the lease", directory, errno);
 }
 
 Result<StorageLock> StorageLock::take(const std::string& directory) {
@@ -57,7 +66,7 @@ Result<StorageLock> StorageLock::take(const std::string& directory) {
     while (::fcntl(fd.get(), F_OFD_SETLKW, &lock) != 0) {
         if (errno == EINTR) continue;
         if (has_no_locks(errno)) break;
-        return system_error("lock the owner record in " + directory, errno);
+        return refused("lock the owner record", directory, errno);
     }
     return StorageLock(std::move(fd));
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "core/base/check.h"
 #include "core/base/clock.h"
@@ -171,16 +172,32 @@ Status check_may_replace(const std::optional<OwnerRecord>& there, const OwnerRec
         .remedy("zoneferry status " + mine.zone + " on " + printable(there->host));
 }
 
+namespace {
+
+// A network file system whose server went away, or serves something else now.
+Error unreadable(Error error, const std::string& path) {
+    const int why = error.system_error();
+    if (why != ESTALE && why != EIO && why != ENOTCONN && why != ETIMEDOUT && why != EHOSTDOWN) {
+        return std::move(error).during("reading " + path);
+    }
+    return Error(Errc::io, "the storage of " + path + " does not answer (" + std::strerror(why) +
+                               "), so it is unknown which host has the zone; it is not touched here")
+        .remedy("mount that storage again: findmnt -T " + path);
+}
+
+}  // namespace
+
 Result<std::optional<OwnerRecord>> OwnerStore::read_copy(Result<UniqueFd> fd, const std::string& path,
                                                          bool is_hosts) const {
     if (!fd) {
         const int why = fd.error().system_error();
         if (why == ENOENT || why == ENOTDIR) return std::optional<OwnerRecord>();
-        return std::move(fd).error().during("reading " + printable(path));
+        return unreadable(std::move(fd).error(), printable(path));
     }
     ZF_TRY(const struct stat info, stat_fd(fd->get()));
     if (!S_ISREG(info.st_mode)) return damaged(printable(path) + " is not a regular file");
     auto text = read_to_end(fd->get(), kRecordBytesMax);
+    if (!text && text.error().system_error() != 0) return unreadable(std::move(text).error(), printable(path));
     if (!text) return Error(Errc::corrupt, "the owner record " + printable(path) + " is too large");
     auto sealed = parse_sealed_record(*text);
     Status sound =
@@ -196,7 +213,7 @@ Result<std::optional<OwnerRecord>> OwnerStore::load_beside(const std::string& zo
     auto directory = open_directory(root_.at(zonepath));
     if (!directory) {
         if (directory.error().system_error() == ENOENT) return std::optional<OwnerRecord>();
-        return std::move(directory).error();
+        return unreadable(std::move(directory).error(), zonepath);
     }
     return load_in(directory->get(), zonepath);
 }

@@ -90,6 +90,12 @@ Result<UniqueFd> open_lun_read_only(const Storage& lun);
 // without replaying a log, while it is mounted here, sees it. file: any descriptor on it. Fails on nothing that it can
 // do without.
 void settle_lun(int file);
+// A part of that: xfs writes its log back only when it is frozen. In a process of its own, because whoever is killed
+// while it is frozen leaves a file system that nobody can write to; if that one is killed, this one thaws. For tests:
+// while_frozen, or null.
+void freeze_and_thaw(int file, void (*while_frozen)());
+// Both were killed (or the host's administrator froze it): writable again. True: it was frozen.
+Result<bool> thaw_lun(const Storage& lun);
 // Unmounted everywhere on this host when it returns: nobody holds the device any more, and this host's reservation is
 // given up. Nothing to do is no error.
 Status unmount_lun(const Storage& lun, ReservationKey of_this_host);

@@ -116,17 +116,6 @@ Result<std::string> device_of(const Storage& lun) {
 
 constexpr unsigned long kExt4Checkpoint = _IOW('f', 43, __u32);  // linux/fs.h of Linux 5.14; not in Debian 12's
 
-// In a process of its own: whoever is killed between the two leaves a file system that nobody can write to.
-void freeze_and_thaw(int file) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-        if (::ioctl(file, FIFREEZE, 0) == 0) (void)::ioctl(file, FITHAW, 0);
-        ::_exit(0);
-    }
-    while (child > 0 && ::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
-    }
-}
-
 Result<bool> is_mounted_there(const Storage& lun) {
     if (!path_exists(lun.mount_point)) return false;
     ZF_TRY(const MountedAt at, mounted_at(lun.mount_point));
@@ -174,12 +163,34 @@ Status check_lun_given_up(const Storage& lun, ReservationKey of_this_host) {
         .remedy("see which: sg_persist -k " + device);
 }
 
+void freeze_and_thaw(int file, void (*while_frozen)()) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::ioctl(file, FIFREEZE, 0) != 0) ::_exit(0);  // frozen by another, who thaws it, or it cannot be
+        if (while_frozen != nullptr) while_frozen();
+        ::_exit(::ioctl(file, FITHAW, 0) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (child > 0 && status != 0) (void)::ioctl(file, FITHAW, 0);
+}
+
+Result<bool> thaw_lun(const Storage& lun) {
+    ZF_TRY(const bool is_there, is_mounted_there(lun));
+    if (!is_there) return false;
+    ZF_TRY(const UniqueFd top, open_directory(lun.mount_point));
+    if (::ioctl(top.get(), FITHAW, 0) == 0) return true;
+    if (errno == EINVAL || errno == EOPNOTSUPP || errno == ENOTTY) return false;  // it was not frozen, or never is
+    return system_error("thaw " + lun.mount_point, errno);
+}
+
 void settle_lun(int file) {
     constexpr long kXfs = 0x58465342;
     const __u32 no_flags = 0;
     struct statfs info {};
     if (::ioctl(file, kExt4Checkpoint, &no_flags) == 0 || ::fstatfs(file, &info) != 0) return;
-    if (info.f_type == kXfs) return freeze_and_thaw(file);
+    if (info.f_type == kXfs) return freeze_and_thaw(file, nullptr);
     (void)::syncfs(file);
 }
 

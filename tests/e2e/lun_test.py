@@ -39,6 +39,15 @@ class LunTest(shared_case.SharedStorageTest):
         self.assert_mounted_only_on(home)
         self.assert_counts_on(home, before)
 
+    def test_a_file_system_that_was_left_frozen_is_thawed_by_the_agents_start(self):
+        home = self.move("--remove-source")  # from then on the owner record knows the LUN
+        self.agents[home.name].stop()
+        before = self.count(home)
+        home.run(["fsfreeze", "-f", zone_path(self.zone)])
+        self.addCleanup(home.run, ["fsfreeze", "-u", zone_path(self.zone)], check=False)
+        self.agents[home.name].start()
+        self.assert_counts_on(home, before)
+
     def test_the_former_owner_mounts_nothing(self):
         home = self.home()
         away = self.move()

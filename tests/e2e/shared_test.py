@@ -78,7 +78,12 @@ class DirectoryTest(shared_case.SharedStorageTest):
         beside = (self.storage.tree(here, name) / ".zoneferry-owner").read_bytes()
         there.start()
         here.run(["ip", "neigh", "flush", "dev", "san0"])  # it has come back with another hardware address
-        self.assertEqual(there.run(["zoneadm", "-z", name, "boot"], check=False).returncode, 1)
+        files = sorted(os.listdir(self.storage.tree(here, name)))
+        for verb in ("boot", "attach", "attach -F", "detach"):  # it is not parked yet
+            refused = there.run(["zoneadm", "-z", name, *verb.split()], check=False)
+            self.assertEqual(refused.returncode, 1, verb)
+        self.assertIn("belongs to host host1", refused.stderr)
+        self.assertEqual(sorted(os.listdir(self.storage.tree(here, name))), files)
         self.agents["host2"].start()
         self.assertEqual(faults.owner_states(there)[name], "parked")
         self.assertIn("is unavailable: host host1 holds it",
@@ -94,7 +99,7 @@ class DirectoryTest(shared_case.SharedStorageTest):
         self.assert_counts_on(home, 0)
 
     def test_mixed_with_what_the_zone_mounts(self):
-        """What it writes to is shared, or said to be each host's own; else data would be left behind."""
+        """What it writes to is shared, or said to be each host's own; else it would have to travel."""
         here, there, name = self.host1, self.host2, "mixed"
         path, shared, local = f"/srv/{name}", f"{ZONES}/data-of-{name}", "/srv/data"
         for host in self.hosts:
@@ -111,7 +116,7 @@ class DirectoryTest(shared_case.SharedStorageTest):
             return {line["code"] for line in lines if line["type"] == "finding" and line["severity"] == "block"}
 
         make("mixed1", zone_path("mixed1"), local)  # a shared zonepath, and a local file system
-        self.assertEqual(codes("mixed1"), {"FS_NOT_SHARED"})
+        self.assertEqual(codes("mixed1"), {"FS_NOT_ALLOWED"})  # see mixed_test.py
         here.run(["zonecfg", "-z", "mixed1", "select fs dir=/data; add options hostlocal; end"])
         self.assertEqual(codes("mixed1"), set())
         make("mixed2", f"{path}2", shared)  # the reverse

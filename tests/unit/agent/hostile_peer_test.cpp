@@ -79,7 +79,7 @@ TEST_F(TwoAgents, AGrantOfAnOldEpochIsRefused) {
     PeerSession talk = session(one, "host2");
     const PrepareRequest request = prepare_of(one, "web01", "ab");
     ASSERT_TRUE(talk.ask<PrepareReply>(request));
-    ASSERT_TRUE(make_directories(staging_path(two.root(), "/zones/web01", "ab") + "/root", 0755));
+    ASSERT_TRUE(make_directories(staging_path(two.root(), {0, "/zones/web01"}, "ab") + "/root", 0755));
     StageRequest stage;
     stage.move_id = "ab";
     stage.manifest = request.manifest;
@@ -108,7 +108,7 @@ TEST_F(TwoAgents, BlocksAreListedOnlyOfAnIncomingTree) {
     file.block_log = 14;
     EXPECT_EQ(code_of(talk.ask<BlocksReply>(blocks)), Errc::not_found);
     ASSERT_TRUE(talk.ask<PrepareReply>(request));
-    const std::string staging = staging_path(two.root(), "/zones/web01", "ab");
+    const std::string staging = staging_path(two.root(), {0, "/zones/web01"}, "ab");
     ASSERT_TRUE(make_directories(staging + "/root", 0755));
     ASSERT_TRUE(replace_file(staging + "/root/file", std::string(20'000, 'x'), 0600));
     const auto hashes = talk.ask<BlocksReply>(blocks);
@@ -146,7 +146,7 @@ TEST_F(TwoAgents, ABrokenOffFinalizeLeavesWhatCameSinceAlone) {
     const std::string id = one.started("web01", "host2");
     one.wait_for(id, MoveNews::Type::end);
     ASSERT_TRUE(forget_way_back(two.context(), two.record(id)));  // the target was asked and told
-    const std::string trash = trash_path(one.root(), "/zones/web01", id);
+    const std::string trash = trash_path(one.root(), {0, "/zones/web01"}, id);
     ASSERT_EQ(::rename(one.path("/zones/web01").c_str(), trash.c_str()), 0);
     const ZoneName name = *ZoneName::create("web01");
     ASSERT_TRUE(ZoneStore(one.root()).remove(*ZoneStore(one.root()).lock(name)));
@@ -164,7 +164,7 @@ TEST_F(TwoAgents, ABrokenOffFinalizeDoesNotKeepACopyThatIsGone) {
     one.make_zone("web01", "/zones/web01");
     const std::string id = one.started("web01", "host2");
     one.wait_for(id, MoveNews::Type::end);
-    const std::string trash = trash_path(one.root(), "/zones/web01", id);
+    const std::string trash = trash_path(one.root(), {0, "/zones/web01"}, id);
     ASSERT_EQ(::rename(one.path("/zones/web01").c_str(), trash.c_str()), 0);
     two.stop();  // it was asked and told before
     const auto ended = finalize_move(one.context(), one.record(id));
@@ -179,7 +179,7 @@ TEST_F(TwoAgents, ABrokenOffFinalizeEndsAlsoWhenTheZoneCameBack) {
     const std::string id = one.started("web01", "host2");
     one.wait_for(id, MoveNews::Type::end);
     ASSERT_TRUE(forget_way_back(two.context(), two.record(id)));
-    const std::string trash = trash_path(one.root(), "/zones/web01", id);
+    const std::string trash = trash_path(one.root(), {0, "/zones/web01"}, id);
     ASSERT_EQ(::rename(one.path("/zones/web01").c_str(), trash.c_str()), 0);
     const ZoneName name = *ZoneName::create("web01");
     ASSERT_TRUE(ZoneStore(one.root()).remove(*ZoneStore(one.root()).lock(name)));
@@ -241,7 +241,7 @@ TEST_F(TwoAgents, WhatAppearedAtTheZonepathSinceThePromiseIsKept) {
     PeerSession talk = session(one, "host2");
     const PrepareRequest request = prepare_of(one, "web01", "ab");
     ASSERT_TRUE(talk.ask<PrepareReply>(request));
-    ASSERT_TRUE(make_directories(staging_path(two.root(), "/zones/web01", "ab") + "/root", 0755));
+    ASSERT_TRUE(make_directories(staging_path(two.root(), {0, "/zones/web01"}, "ab") + "/root", 0755));
     StageRequest stage;
     stage.move_id = "ab";
     stage.manifest = request.manifest;
@@ -398,7 +398,7 @@ TEST_F(TwoAgents, AfterThePromiseNothingIsWrittenAnyMore) {
     PeerSession talk = session(one, "host2");
     const PrepareRequest request = prepare_of(one, "web01", "ab");
     ASSERT_TRUE(talk.ask<PrepareReply>(request));
-    ASSERT_TRUE(make_directories(staging_path(two.root(), "/zones/web01", "ab") + "/root", 0755));
+    ASSERT_TRUE(make_directories(staging_path(two.root(), {0, "/zones/web01"}, "ab") + "/root", 0755));
     PassBegin pass;
     pass.move_id = "ab";
     pass.pass = 1;
@@ -423,7 +423,7 @@ TEST_F(TwoAgents, WhatIsStagedReachesNoFurtherThanWhatWasPrepared) {
     PeerSession talk = session(one, "host2");
     const PrepareRequest request = prepare_of(one, "web01", "ab");
     ASSERT_TRUE(talk.ask<PrepareReply>(request));
-    ASSERT_TRUE(make_directories(staging_path(two.root(), "/zones/web01", "ab") + "/root", 0755));
+    ASSERT_TRUE(make_directories(staging_path(two.root(), {0, "/zones/web01"}, "ab") + "/root", 0755));
     const auto staged = [&](auto change) {
         Manifest manifest = *parse_manifest(request.manifest);
         change(manifest.config);
@@ -456,7 +456,7 @@ TEST_F(TwoAgents, APromiseOutlivesASourceThatHasForgottenEverything) {
     {
         PeerSession talk = session(one, "host2");
         ASSERT_TRUE(talk.ask<PrepareReply>(begun));
-        ASSERT_TRUE(make_directories(staging_path(two.root(), "/zones/web01", "ab") + "/root", 0755));
+        ASSERT_TRUE(make_directories(staging_path(two.root(), {0, "/zones/web01"}, "ab") + "/root", 0755));
         StageRequest stage;
         stage.move_id = "ab";
         stage.manifest = begun.manifest;
@@ -471,7 +471,7 @@ TEST_F(TwoAgents, APromiseOutlivesASourceThatHasForgottenEverything) {
     }
     EXPECT_EQ(two.phase("cd"), Phase::discarded);
     EXPECT_EQ(two.phase("ab"), Phase::ready) << "it may be the only copy there is";
-    EXPECT_TRUE(path_exists(staging_path(two.root(), "/zones/web01", "ab")));
+    EXPECT_TRUE(path_exists(staging_path(two.root(), {0, "/zones/web01"}, "ab")));
 }
 
 TEST_F(TwoAgents, TheClocksAreCompared) {

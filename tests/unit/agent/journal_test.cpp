@@ -142,7 +142,7 @@ TEST_F(JournalFile, ForeignNewerAndDamagedFilesAreNotUsed) {
         EXPECT_NE(opened.error().text().find("no zone is booted, released or deleted here"), std::string::npos);
         EXPECT_FALSE(opened.error().remedy_text().empty());
     };
-    execute(path, "PRAGMA user_version=4");
+    execute(path, "PRAGMA user_version=5");
     expect_refused(Errc::unsupported, "newer");
     write_file(path, good);
     execute(path, "PRAGMA application_id=77");

@@ -1,9 +1,20 @@
 // Shared storage on one host: LUNs told apart, the seal and the lease, who may replace the record beside a tree, and
 // detach, attach and takeover by hand. Two host roots that name one zonepath play two hosts.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <functional>
+#include <optional>
+
 #include "core/base/files.h"
+#include "core/base/process.h"
 #include "core/zone/claim.h"
 #include "core/zone/lease.h"
 #include "core/zone/mount_options.h"
@@ -174,6 +185,44 @@ OwnerRecord record_of(std::uint64_t epoch, Ownership state, const std::string& h
     return record;
 }
 
+// A file system of its own, mounted; whatever a test did to it, it can be unmounted.
+class FrozenLun : public testing::Test {
+protected:
+    void SetUp() override {
+        if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
+        const std::string image = directory_.path() + "/image";
+        ASSERT_TRUE(make_directories(place_, 0700));
+        ASSERT_TRUE(replace_file(image, "", 0600));
+        ASSERT_EQ(::truncate(image.c_str(), 8 << 20), 0);
+        ASSERT_TRUE(run_checked({"mkfs.ext4", "-q", "-F", image}));
+        ASSERT_TRUE(run_checked({"mount", "-o", "loop", image, place_}));
+        top_ = *open_directory(place_);
+    }
+    ~FrozenLun() override {
+        (void)was_frozen();
+        top_ = {};
+        if (::geteuid() == 0) (void)run_process({"umount", place_});
+    }
+    bool was_frozen() const { return ::ioctl(top_.get(), FITHAW, 0) == 0; }
+
+    TempDirectory directory_;
+    std::string place_ = directory_.path() + "/lun";
+    UniqueFd top_;
+};
+
+TEST_F(FrozenLun, is_thawed_also_when_who_froze_it_was_killed) {
+    freeze_and_thaw(top_.get(), nullptr);
+    EXPECT_FALSE(was_frozen());
+    freeze_and_thaw(top_.get(), [] { (void)::raise(SIGKILL); });
+    EXPECT_FALSE(was_frozen());
+}
+
+TEST_F(FrozenLun, of_another_program_is_left_alone) {
+    ASSERT_EQ(::ioctl(top_.get(), FIFREEZE, 0), 0);
+    freeze_and_thaw(top_.get(), nullptr);
+    EXPECT_TRUE(was_frozen());
+}
+
 TEST(SharedRecord, is_replaced_by_its_host_or_under_a_higher_epoch) {
     const OwnerRecord there = record_of(3, Ownership::frozen, "host1");
     EXPECT_TRUE(check_may_replace(std::nullopt, record_of(1, Ownership::owned, "host2")));
@@ -282,6 +331,72 @@ TEST_F(TwoHosts, only_one_of_them_runs_the_zone) {
     EXPECT_TRUE(ZoneLease::take(place));
 }
 
+// What a network file system says that is not there any more, or that has no lock service, said by the kernel's filter:
+// in a child, every such call fails so. False: what is checked there is not so.
+struct FaultyCall {
+    int call;
+    int error;
+    std::optional<scmp_datum_t> second_argument;
+};
+bool holds_with(const FaultyCall& faulty, const std::function<std::string()>& problem) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const scmp_filter_ctx filter = ::seccomp_init(SCMP_ACT_ALLOW);
+        scmp_arg_cmp second{};
+        second.arg = 1;
+        second.op = SCMP_CMP_EQ;
+        second.datum_a = faulty.second_argument.value_or(0);
+        const int added = ::seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(static_cast<std::uint32_t>(faulty.error)),
+                                                   faulty.call, faulty.second_argument ? 1 : 0, &second);
+        const std::string found = added == 0 && ::seccomp_load(filter) == 0 ? problem() : "no filter";
+        (void)!::write(STDERR_FILENO, found.data(), found.size());
+        ::_exit(found.empty() ? 0 : 1);
+    }
+    int status = 0;
+    return ::waitpid(child, &status, 0) == child && status == 0;
+}
+
+// Empty: it is refused with that code, that sentence and a remedy.
+std::string unless_refused(const Status& done, Errc code, const std::string& sentence) {
+    if (done) return "it was done\n";
+    const Error& error = done.error();
+    const bool is_told = error.code() == code && error.text().find(sentence) != std::string::npos;
+    return is_told && !error.remedy_text().empty() ? "" : error.text() + "\n";
+}
+
+TEST_F(TwoHosts, storage_that_does_not_answer_lets_no_zone_run) {
+    ASSERT_TRUE(OwnerStore(one_).save(record_of(3, Ownership::owned, "host1"), "/z/web01"));
+    ASSERT_TRUE(may_boot(one_, name_, "/z/web01"));
+    for (const int error : {ESTALE, EIO, ETIMEDOUT}) {
+        EXPECT_TRUE(holds_with({SCMP_SYS(openat2), error, {}}, [&] {
+            return unless_refused(may_boot(one_, name_, "/z/web01"), Errc::io,
+                                  "/z/web01/.zoneferry-owner does not answer");
+        })) << error;
+    }
+}
+
+TEST_F(TwoHosts, storage_whose_locks_are_refused_lets_no_zone_run) {
+    const std::string place = directory_.path() + "/z/web01";
+    const auto take = [&] {
+        const auto lease = ZoneLease::take(place);
+        return lease ? Status() : Status(lease.error());
+    };
+    const FaultyCall no_lock_service{SCMP_SYS(fcntl), ENOLCK, F_OFD_SETLK};
+    const FaultyCall held{SCMP_SYS(fcntl), EACCES, F_OFD_SETLK};
+    const FaultyCall none_known{SCMP_SYS(fcntl), EOPNOTSUPP, F_OFD_SETLK};
+    EXPECT_TRUE(holds_with(no_lock_service, [&] { return unless_refused(take(), Errc::io, "gives no locks now"); }));
+    EXPECT_TRUE(holds_with(held, [&] { return unless_refused(take(), Errc::not_owner, "the lease is held"); }));
+    EXPECT_TRUE(holds_with(none_known, [&] { return take() ? "" : "a file system without locks has no lease"; }));
+    EXPECT_TRUE(holds_with({SCMP_SYS(fcntl), ENOLCK, F_OFD_SETLKW}, [&] {
+        const Status saved = OwnerStore(one_).save(record_of(3, Ownership::owned, "host1"), "/z/web01");
+        return unless_refused(saved, Errc::io, "gives no locks now");
+    }));
+    EXPECT_TRUE(holds_with({SCMP_SYS(fcntl), ENOLCK, F_OFD_GETLK}, [&] {
+        const auto held_there = ZoneLease::is_held(place);
+        return unless_refused(held_there ? Status() : Status(held_there.error()), Errc::io, "gives no locks now");
+    }));
+}
+
 class ByHand : public TwoHosts {
 protected:
     ByHand() {
@@ -313,10 +428,15 @@ TEST_F(ByHand, who_detaches_gives_it_to_who_attaches_next) {
         EXPECT_EQ(refused.error().code(), Errc::not_owner);
         EXPECT_NE(refused.error().sentence().find("host2"), std::string::npos) << "says who holds it";
     }
-    // A detach here, of what is not ours to give, writes nothing.
+    // A detach here, of what is not ours to give, is refused and writes nothing; one that was broken off goes on.
     const std::string owned = text_beside();
-    ASSERT_TRUE(give_up_by_hand(one_, lock(one_), entry(one_), "host1"));
+    const Status refused = give_up_by_hand(one_, lock(one_), entry(one_), "host1");
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Errc::not_owner);
+    EXPECT_NE(refused.error().sentence().find("host2"), std::string::npos) << refused.error().text();
     EXPECT_EQ(text_beside(), owned);
+    ASSERT_TRUE(give_up_by_hand(two_, lock(two_), entry(two_), "host2"));
+    EXPECT_TRUE(give_up_by_hand(two_, lock(two_), entry(two_), "host2"));
 }
 
 TEST_F(ByHand, a_takeover_raises_the_epoch_and_waits_for_the_lease) {

@@ -75,10 +75,13 @@ inline std::vector<Message> sample_messages() {
     check.force = true;
     check.return_of = "m0";
     check.long_link = "var/link";
+    check.use_kept_copy = true;
+    check.extra_trees = {{"/data/a", 5, 6}, {"/data/b", 7, 8}};
     all.emplace_back(check);
     CheckReply check_reply;
     check_reply.target = sample::host_facts();
     check_reply.findings = sample::findings();
+    check_reply.travelling = {"/data/a"};
     all.emplace_back(check_reply);
     PrepareRequest prepare;
     prepare.move_id = "m1";
@@ -95,6 +98,7 @@ inline std::vector<Message> sample_messages() {
     prepare.use_kept_copy = true;
     prepare.probe = "tcp:80";
     prepare.probe_limit_ms = 30'000;
+    prepare.extra_trees = {{"/data/a", 5, 6}};
     all.emplace_back(prepare);
     PrepareReply prepare_reply;
     prepare_reply.staging_is_fresh = true;
@@ -104,6 +108,7 @@ inline std::vector<Message> sample_messages() {
     pass_begin.move_id = "m1";
     pass_begin.pass = 3;
     pass_begin.is_final = true;
+    pass_begin.tree = 2;
     all.emplace_back(pass_begin);
     PassReady pass_ready;
     pass_ready.pass = 3;
@@ -130,6 +135,7 @@ inline std::vector<Message> sample_messages() {
     verify.move_id = "m1";
     verify.metadata_only = true;
     verify.wants_list = true;
+    verify.tree = 2;
     all.emplace_back(verify);
     VerifyReply verify_reply;
     verify_reply.digest.fill(std::byte{0xd1});
@@ -141,6 +147,7 @@ inline std::vector<Message> sample_messages() {
     BlocksRequest blocks;
     blocks.move_id = "m1";
     blocks.key = sample::proof();
+    blocks.tree = 2;
     BlocksOfFile blocks_of_file;
     blocks_of_file.path = "root/var/disk";
     blocks_of_file.block_log = 14;
