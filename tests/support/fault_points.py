@@ -283,7 +283,9 @@ class Sweep:
         points = chosen(every, how_many, seed)
         print(f"{lengths} calls, {len(points)} of {len(every)} deaths, seed {seed}", file=sys.stderr, flush=True)
         begin = len(self.rows)
-        for role, number in points:
+        for done, (role, number) in enumerate(points):
+            if done % 100 == 99:
+                print(f"{done + 1} done", file=sys.stderr, flush=True)
             with self.test.subTest(role=role, number=number):
                 self.kill_at(role, number)
         done = self.rows[begin:]
