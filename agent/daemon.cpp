@@ -125,10 +125,6 @@ Status run_daemon(const HostRoot& root) {
     for (const std::string& place : thaw_luns(root)) spdlog::warn("{} was left frozen, and is thawed", place);
     MoveDesk desk(context);
     Listener listener(context, desk);
-    if (const auto renewed = trust.has_identity() ? trust.renew_if_needed(clock.unix_ms()) : Result<bool>(false);
-        !renewed) {
-        spdlog::warn("{}", renewed.error().text());
-    }
 
     // Peers are answered from here on, also by a host that asks us what we are about to ask it.
     listener.begin_if_trusted();
