@@ -152,6 +152,14 @@ void judge_target_place(const ExtraPlace& place, std::vector<Finding>& out) {
                              "nothing; it is put at the same path"));
 }
 
+void judge_source_place(const ExtraPlace& place, std::vector<Finding>& out) {
+    for (const std::string& mount : place.mounts_inside) {
+        out.push_back(finding_of(place, "MOUNTED_INSIDE", Severity::block,
+                                 mount + " is mounted below " + place.tree.path + ": it would not be moved",
+                                 "umount " + mount));
+    }
+}
+
 }  // namespace
 
 std::vector<Finding> judge_extra_place(const ExtraPlace& place) {
@@ -167,12 +175,11 @@ std::vector<Finding> judge_extra_place(const ExtraPlace& place) {
                                  place.tree.path + ", which would travel with the zone, is used by " + place.user,
                                  "give each zone a directory of its own"));
     }
-    for (const std::string& mount : place.mounts_inside) {
-        out.push_back(finding_of(place, "MOUNTED_INSIDE", Severity::block,
-                                 mount + " is mounted below " + place.tree.path + ": it would not be moved",
-                                 "umount " + mount));
+    if (place.side == Side::target) {
+        judge_target_place(place, out);
+    } else {
+        judge_source_place(place, out);
     }
-    if (place.side == Side::target) judge_target_place(place, out);
     return out;
 }
 

@@ -113,7 +113,7 @@ TEST(ExtraPlaces, EachThingThatIsWrongIsTold) {
         return blocks(place);
     };
     EXPECT_EQ(blocks(sound_place()), Codes{});
-    EXPECT_EQ(judge_extra_place(sound_place()).front().message, "fs /srv: 1000 bytes are sent from /data/a");
+    EXPECT_EQ(judge_extra_place(sound_place()).front().message, "fs /srv: 1000 B are sent from /data/a");
     EXPECT_EQ(with([](ExtraPlace& p) { p.is_allowed = false; }), Codes{"FS_NOT_ALLOWED"});
     EXPECT_EQ(with([](ExtraPlace& p) { p.is_taken = true; }), Codes{"FS_PLACE_TAKEN"});
     EXPECT_EQ(with([](ExtraPlace& p) { p.problem = "/data is a link"; }), Codes{"FS_PLACE_UNSAFE"});

@@ -67,6 +67,8 @@ TEST(Codec, MessagesOfTheVersionBeforeAreRead) {
     const auto hello = std::get<Hello>(read_previous("Hello"));
     EXPECT_EQ(std::tuple(hello.listen_port, hello.run_id), std::tuple(7743U, ""));
     EXPECT_EQ(std::get<HelloAck>(read_previous("HelloAck")).run_id, "");
+    EXPECT_EQ(std::get<PassBegin>(read_previous("PassBegin")).tree, 0U);
+    EXPECT_EQ(std::get<VerifyRequest>(read_previous("VerifyRequest")).tree, 0U);
 }
 
 // Under asan: no change may crash or read outside; what still decodes must encode again.
