@@ -28,6 +28,13 @@ std::string trash_path(const HostRoot& root, const std::string& zonepath, const 
     return beside(root, zonepath, "trash", move_id);
 }
 
+std::string snapshot_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
+    return beside(root, zonepath, "snapshot", move_id);
+}
+std::string received_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id) {
+    return beside(root, zonepath, "received", move_id);
+}
+
 std::string push_staging_path(const HostRoot& root, const std::string& zonepath, const std::string& id) {
     return beside(root, zonepath, "push", id);
 }

@@ -41,6 +41,10 @@ std::string staging_path(const HostRoot& root, const std::string& zonepath, cons
 std::string kept_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
 std::string trash_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
 
+// Only while a file system's own transport is at work: the source's snapshot, and what the target receives.
+std::string snapshot_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
+std::string received_path(const HostRoot& root, const std::string& zonepath, const std::string& move_id);
+
 std::string push_staging_path(const HostRoot& root, const std::string& zonepath, const std::string& id);
 
 // Names directly below a zonepath that belong to this host and never travel.

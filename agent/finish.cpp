@@ -230,7 +230,10 @@ void mark_returned(AgentContext& context, const MoveRecord& record) {
 
 Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
-    if (!is_shared(record)) ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
+    if (!is_shared(record)) {
+        ZF_TRY_STATUS(remove_tree(received_path(context.root, record.zonepath, record.id)));
+        ZF_TRY_STATUS(remove_tree(staging_path(context.root, record.zonepath, record.id)));
+    }
     OwnerStore owners(context.root);
     ZF_TRY(const std::optional<OwnerRecord> owner, owners.load(name, ""));
     // A later move may have brought the zone here while this one waited for its abort: that one's record stays.

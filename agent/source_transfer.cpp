@@ -73,15 +73,7 @@ Result<SourceMove::PassOutcome> SourceMove::run_pass(bool is_final) {
     const bool has_changes = options.changes != nullptr;
     ZF_TRY(std::unique_ptr<TreeSender> sender, TreeSender::start(std::move(tree), std::move(options)));
 
-    const auto set_sending = [this](TreeSender* active) {
-        const std::lock_guard guard(interrupt_mutex_);
-        sending_ = active;
-        if (active != nullptr) active->set_limit(bytes_per_second_);  // it may have changed since
-    };
-    set_sending(sender.get());
-    Status sent = pump(*sender, record_.passes);
-    set_sending(nullptr);
-    if (!sent) return std::move(sent).error();
+    ZF_TRY_STATUS(pump(*sender, record_.passes));
     ZF_TRY(const PassSummary summary, sender->finish());
     trail_ = sender->take_trail();
     wire_bytes_ += summary.payload_bytes;
@@ -96,7 +88,12 @@ Result<SourceMove::PassOutcome> SourceMove::run_pass(bool is_final) {
     return outcome;
 }
 
-Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
+Status SourceMove::pump(SegmentSource& sender, std::uint32_t pass) {
+    const auto set_sending = [this](SegmentSource* active) {
+        const std::lock_guard guard(interrupt_mutex_);
+        sending_ = active;
+        if (active != nullptr) active->set_limit(bytes_per_second_);  // it may have changed since
+    };
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     std::int64_t told_ms = 0;
     rate_ = {};
@@ -108,12 +105,14 @@ Status SourceMove::pump(TreeSender& sender, std::uint32_t pass) {
         told_ms = now_ms;
         tell_progress(sender, pass);
     };
+    set_sending(&sender);
     Status sent = send_segments(session_->connection(), sender, pass, go_on, tell);
+    set_sending(nullptr);
     tell_progress(sender, pass);
     return sent;
 }
 
-void SourceMove::tell_progress(const TreeSender& sender, std::uint32_t pass) {
+void SourceMove::tell_progress(const SegmentSource& sender, std::uint32_t pass) {
     const auto progress = sender.progress();
     MoveNews news{.type = MoveNews::Type::progress,
                   .move_id = record_.id,

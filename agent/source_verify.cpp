@@ -70,8 +70,12 @@ std::string SourceMove::list_path() const { return move_directory(context_.root,
 Result<TreeComparison> SourceMove::compare_with_target(Reading reading) {
     reading.wants_list = true;
     ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(reading));
-    ZF_TRY(TreeComparison found,
-           adopt_comparison(digests_path(context_.root, record_.id, reading.contents), list_path(), catalog_prefix()));
+    ZF_TRY(const UniqueFd tree, open_directory(zone_tree()));
+    std::function<bool(const std::string&)> doubts;
+    if (path_exists(bulk_marker())) doubts = has_file_attributes(tree.get());
+    ZF_TRY(TreeComparison found, adopt_comparison(digests_path(context_.root, record_.id, reading.contents),
+                                                  list_path(), catalog_prefix(), {}, doubts));
+    ZF_TRY_STATUS(remove_file(bulk_marker()));
     ZF_TRY_STATUS(remove_file(list_path()));
     ZF_TRY_STATUS(fetch_block_maps(found.large));
     return found;

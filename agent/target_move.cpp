@@ -70,7 +70,8 @@ Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& recor
     }
     const std::string staging = staging_path(context.root, record.zonepath, record.id);
     ZF_TRY([[maybe_unused]] const bool was_half_updated, discard_half_updated(context, record));
-    const bool fresh = !brings_no_bytes(record) && !path_exists(staging);
+    ZF_TRY_STATUS(remove_tree(received_path(context.root, record.zonepath, record.id)));
+    const bool fresh = !brings_no_bytes(record) && !path_exists(staging + "/root");
     // Also when the agent died between the journal and these two.
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
     if (!brings_no_bytes(record)) ZF_TRY_STATUS(make_staging(staging));

@@ -38,6 +38,16 @@ constexpr int kIdleTimeoutMs = 24 * 3'600'000;  // a silent peer is found out by
 // What goes on after a failed request: the peer is told, and may ask something else.
 Status refuse(Connection& connection, const Error& error) { return connection.send(fitted(Refusal(error))); }
 
+// A zone may grow while it is moved, but not without end: what was announced, four times over.
+ReceiveOptions limits_for(std::uint64_t tree_bytes, std::uint64_t tree_entries) {
+    constexpr std::uint64_t kSlackEntries = 100'000;
+    constexpr std::uint64_t kSlackBytes = 1ULL << 30U;
+    ReceiveOptions options;
+    options.entries_max = std::min(options.entries_max, 4 * tree_entries + kSlackEntries);
+    options.bytes_max = std::min(options.bytes_max, 4 * tree_bytes + kSlackBytes);
+    return options;
+}
+
 }  // namespace
 
 TargetSession::TargetSession(AgentContext& context, MoveDesk& desk, std::shared_ptr<Connection> connection)
@@ -185,6 +195,7 @@ Status TargetSession::on(const PrepareRequest& request) {
     PrepareReply reply;
     reply.staging_is_fresh = reservation.staging_is_fresh;
     reply.has_copy = reservation.staging_is_fresh && has_copy_as_base(context_, reservation.record);
+    if (reservation.staging_is_fresh) reply.transports = transports_for(reservation.record);
     return connection_->send(fitted(std::move(reply)));
 }
 
@@ -199,18 +210,17 @@ Status TargetSession::on(const PassBegin& request) {
     ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, record.zonepath, record.id)));
     tell(record, "receiving pass " + std::to_string(request.pass) +
                      (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
+    if (!request.transport.empty()) {
+        const ReceiveOptions limits = limits_for(record.tree_bytes, record.tree_entries);
+        return begin_bulk(request, record, {limits.entries_max, limits.bytes_max});
+    }
     return begin_pass(request, std::move(staging), record.tree_bytes, record.tree_entries);
 }
 
 Status TargetSession::begin_pass(const PassBegin& request, UniqueFd staging, std::uint64_t tree_bytes,
                                  std::uint64_t tree_entries) {
-    ReceiveOptions options;
+    ReceiveOptions options = limits_for(tree_bytes, tree_entries);
     options.preserved = excluded_names();
-    // A zone may grow while it is moved, but not without end: what was announced, four times over.
-    constexpr std::uint64_t kSlackEntries = 100'000;
-    constexpr std::uint64_t kSlackBytes = 1ULL << 30U;
-    options.entries_max = std::min(options.entries_max, 4 * tree_entries + kSlackEntries);
-    options.bytes_max = std::min(options.bytes_max, 4 * tree_bytes + kSlackBytes);
     Pass pass;
     pass.number = request.pass;
     pass.is_final = request.is_final;
@@ -237,7 +247,7 @@ Status TargetSession::on(Segment segment) {
     if (!pass_ || pass_->number != segment.pass) return {};
     ZF_TRY(TreeSegment part, take_segment(std::move(segment)));
     pass_->bytes += part.raw_bytes;
-    ZF_TRY_STATUS(pass_->intake->accept(std::move(part)));
+    ZF_TRY_STATUS(pass_->bulk ? pass_->bulk->accept(part) : pass_->intake->accept(std::move(part)));
     const std::int64_t now_ms = context_.clock.monotonic_ms();
     if (now_ms - pass_->told_ms >= kTellEveryMs) {
         pass_->told_ms = now_ms;
@@ -253,7 +263,12 @@ Status TargetSession::on(Segment segment) {
 
 Status TargetSession::on(const PassEnd& request) {
     if (!pass_ || pass_->number != request.pass) return {};
-    ZF_TRY(const ReceiveSummary summary, pass_->intake->finish(request.segments));
+    ReceiveSummary summary;
+    if (pass_->bulk) {
+        ZF_TRY_STATUS(pass_->bulk->finish(request.segments));
+    } else {
+        ZF_TRY(summary, pass_->intake->finish(request.segments));
+    }
     if (!summary.notes.empty()) {
         ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(claimed_id_));
         for (const std::string& note : summary.notes) {

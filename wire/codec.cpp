@@ -113,14 +113,17 @@ void write(Checker& check, schema::PrepareRequest::Builder to, const PrepareRequ
     to.setShared(from.shared);
     to.setStorage(check.text(from.storage, kSentenceBytesMax, "storage"));
 }
-void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
+void write(Checker& check, schema::PrepareReply::Builder to, const PrepareReply& from) {
     to.setStagingIsFresh(from.staging_is_fresh);
     to.setHasCopy(from.has_copy);
+    const unsigned count = check.count(from.transports.size(), kFeaturesMax, "transports");
+    write_names(check, to.initTransports(count), from.transports);
 }
 void write(Checker& check, schema::PassBegin::Builder to, const PassBegin& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setPass(from.pass);
     to.setIsFinal(from.is_final);
+    to.setTransport(check.text(from.transport, kWireNameBytesMax, "transport"));
 }
 void write(Checker&, schema::PassReady::Builder to, const PassReady& from) { to.setPass(from.pass); }
 void write(Checker&, schema::SegmentAck::Builder to, const SegmentAck& from) {
@@ -247,14 +250,16 @@ void read(Checker& check, schema::PrepareRequest::Reader from, PrepareRequest& t
     to.shared = from.getShared();
     to.storage = check.text(from.getStorage(), kSentenceBytesMax, "storage");
 }
-void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
+void read(Checker& check, schema::PrepareReply::Reader from, PrepareReply& to) {
     to.staging_is_fresh = from.getStagingIsFresh();
     to.has_copy = from.getHasCopy();
+    read_names(check, from.getTransports(), to.transports);
 }
 void read(Checker& check, schema::PassBegin::Reader from, PassBegin& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
     to.pass = from.getPass();
     to.is_final = from.getIsFinal();
+    to.transport = check.text(from.getTransport(), kWireNameBytesMax, "transport");
 }
 void read(Checker&, schema::PassReady::Reader from, PassReady& to) { to.pass = from.getPass(); }
 void read(Checker&, schema::SegmentAck::Reader from, SegmentAck& to) {

@@ -102,8 +102,9 @@ struct PrepareRequest {
 };
 struct PrepareReply {
     PrepareReply() {}
-    bool has_copy = false;         // of an earlier move: compare before sending
-    bool staging_is_fresh = true;  // false: an earlier try's staging is there, what was acknowledged counts
+    bool has_copy = false;                // of an earlier move: compare before sending
+    bool staging_is_fresh = true;         // false: an earlier try's staging is there, what was acknowledged counts
+    std::vector<std::string> transports;  // of file systems, that the target can receive by
 };
 
 struct PassBegin {
@@ -111,6 +112,7 @@ struct PassBegin {
     std::string move_id;
     std::uint32_t pass = 0;  // counts up over the whole move, also over reconnects
     bool is_final = false;   // the zone is halted
+    std::string transport;   // segments are pieces of this one's stream; empty: records
 };
 struct PassReady {
     PassReady() {}

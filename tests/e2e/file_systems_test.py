@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Real zones moved between file systems: ext4 to xfs, xfs to btrfs, btrfs to btrfs. On btrfs the zone's root is a
-subvolume, with others in it: they arrive as directories, and finalize removes them."""
+subvolume, with others in it: they arrive as directories, and finalize removes them. From btrfs to btrfs the first pass
+is btrfs's own (more of that: btrfs_transport_test.py)."""
 import json
 import os
 import subprocess
@@ -36,7 +37,7 @@ def add_subvolumes(tree):
 class FileSystemsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"])
+        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], packages=("btrfs-progs",))
         cls.addClassCleanup(cls.hosts.close)
         cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]
         start_agents(cls.hosts)
