@@ -5,12 +5,10 @@ is btrfs's own (more of that: btrfs_transport_test.py)."""
 import json
 import os
 import subprocess
-import sys
-import unittest
 
-import poller
-from faults import differences
-from ferry import ferry, ferry_json, start_agents, trust, zone_commands, zone_path, zone_states
+import faults
+from faults import FaultTest, differences
+from ferry import ferry, ferry_json, zone_commands, zone_path, zone_states
 from hosts import Hosts, install_web_service
 from torture import torture
 
@@ -22,11 +20,7 @@ def btrfs(*words):
 
 
 def add_subvolumes(tree):
-    """The zone's root becomes a subvolume; in it another one, whose inodes have the same numbers, and its snapshot."""
-    (tree / "root").rename(tree / "directory")
-    btrfs("create", tree / "root")
-    subprocess.run(["cp", "-a", "--reflink=always", f"{tree}/directory/.", tree / "root"], check=True)
-    subprocess.run(["rm", "-r", tree / "directory"], check=True)
+    """The zone's root is a subvolume; in it another one, whose inodes have the same numbers, and its snapshot."""
     inner = tree / "root/srv/inner"
     btrfs("create", inner)
     (inner / "file").write_text("in a subvolume")
@@ -34,22 +28,10 @@ def add_subvolumes(tree):
     btrfs("snapshot", "-r", inner, tree / "root/srv/snapshot")
 
 
-class FileSystemsTest(unittest.TestCase):
+class FileSystemsTest(FaultTest):
     @classmethod
-    def setUpClass(cls):
-        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], packages=("btrfs-progs",))
-        cls.addClassCleanup(cls.hosts.close)
-        cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]
-        start_agents(cls.hosts)
-        trust(cls.host1, cls.host2)
-
-    def poll(self, address):
-        """A good answer of the service, from the client; its count."""
-        done = self.hosts.client_run(["/usr/bin/python3", poller.__file__, f"http://{address}/counter", "--seconds",
-                                      "1"], capture_output=True, text=True)
-        summary = json.loads(done.stdout.splitlines()[-1])["summary"]
-        self.assertGreater(summary["answers"], 0, summary)
-        return summary["last_value"]
+    def make_hosts(cls, binds):
+        return Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], binds=binds, packages=("btrfs-progs",))
 
     def newest(self, host, zone):
         lines = [line for line in ferry_json(host, "history", zone)[1] if line["type"] == "history"]
@@ -109,6 +91,9 @@ class FileSystemsTest(unittest.TestCase):
         subprocess.run(["cp", "--reflink=always", data / "random", data / "clone"], check=True)
         (here / "root/srv/big").write_bytes(os.urandom(64 * MIB))
         self.move_running("btred", "10.99.1.23")
+        told = ferry_json(self.host1, "status", "btred")[1]
+        passes = [line["text"] for line in told if line["type"] == "event" and line["kind"] == "pass-done"]
+        self.assertEqual(passes[0], "btrfs")
         self.assert_same_data(here, there)
         with open(there / "root/srv/big", "r+b") as file:
             file.seek(32 * MIB)
@@ -134,7 +119,4 @@ class FileSystemsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        print("skipped: simulated hosts and zones need root")
-        sys.exit(77)
-    unittest.main(verbosity=2)
+    faults.main()
