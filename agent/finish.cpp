@@ -245,6 +245,7 @@ void mark_returned(AgentContext& context, const MoveRecord& record) {
 Result<MoveRecord> discard_incoming(AgentContext& context, const MoveRecord& record, const Error& why) {
     ZF_TRY(const ZoneName name, ZoneName::create(record.zone));
     for (const MovedTree& tree : own_trees(record)) {
+        ZF_TRY_STATUS(remove_tree(received_path(context.root, tree, record.id)));
         ZF_TRY_STATUS(remove_tree(staging_path(context.root, tree, record.id)));
     }
     OwnerStore owners(context.root);

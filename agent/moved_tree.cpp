@@ -79,6 +79,13 @@ std::string trash_path(const HostRoot& root, const MovedTree& tree, const std::s
     return beside(root, tree, "trash", move_id);
 }
 
+std::string snapshot_path(const HostRoot& root, const MovedTree& tree, const std::string& move_id) {
+    return beside(root, tree, "snapshot", move_id);
+}
+std::string received_path(const HostRoot& root, const MovedTree& tree, const std::string& move_id) {
+    return beside(root, tree, "received", move_id);
+}
+
 std::string move_file(const HostRoot& root, const MovedTree& tree, const std::string& move_id,
                       const std::string& name) {
     return move_directory(root, move_id) + "/" + name + mark(tree);

@@ -7,8 +7,8 @@
 //     zonepath   0         .zoneferry-KIND-ID        catalog, digests, their-digests
 //     extra      1, 2 ..   .zoneferry-KIND.fsN-ID    catalog.fsN, ...
 //
-// KIND: incoming (staging), kept, trash. MoveRecord.extra_trees names the extras in the order of their numbers, a line
-// each: "BYTES ENTRIES PATH". Here and in the whole file: purely.
+// KIND: incoming (staging), kept, trash; of the zonepath also snapshot and received. MoveRecord.extra_trees names the
+// extras in the order of their numbers, a line each: "BYTES ENTRIES PATH". Here and in the whole file: purely.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +53,9 @@ const std::vector<std::string>& excluded_names(const MovedTree& tree);
 std::string staging_path(const HostRoot& root, const MovedTree& tree, const std::string& move_id);
 std::string kept_path(const HostRoot& root, const MovedTree& tree, const std::string& move_id);
 std::string trash_path(const HostRoot& root, const MovedTree& tree, const std::string& move_id);
+// Only while a file system's own transport is at work: the source's snapshot, and what the target receives.
+std::string snapshot_path(const HostRoot& root, const MovedTree& tree, const std::string& move_id);
+std::string received_path(const HostRoot& root, const MovedTree& tree, const std::string& move_id);
 // "catalog" -> the move's own file of that name for the tree.
 std::string move_file(const HostRoot& root, const MovedTree& tree, const std::string& move_id, const std::string& name);
 // The file of digests of this side (tree_digest.h); another one where contents do not count.

@@ -17,7 +17,7 @@ namespace zoneferry {
 namespace {
 
 // Follows acknowledgements until PassDone or the first problem.
-Status follow_answers(Connection& connection, TreeSender& sender, std::uint32_t pass) {
+Status follow_answers(Connection& connection, SegmentSource& sender, std::uint32_t pass) {
     while (true) {
         Result<Message> message = connection.receive(kWorkTimeoutMs);
         if (!message) return std::move(message).error();
@@ -35,7 +35,7 @@ Status follow_answers(Connection& connection, TreeSender& sender, std::uint32_t 
     }
 }
 
-Status produce(Connection& connection, TreeSender& sender, std::uint32_t pass,
+Status produce(Connection& connection, SegmentSource& sender, std::uint32_t pass,
                const std::function<Status()>& before_each, const std::function<void()>& after_each) {
     PassEnd end;
     end.pass = pass;
@@ -64,7 +64,7 @@ Status produce(Connection& connection, TreeSender& sender, std::uint32_t pass,
 
 }  // namespace
 
-Status send_segments(Connection& connection, TreeSender& sender, std::uint32_t pass,
+Status send_segments(Connection& connection, SegmentSource& sender, std::uint32_t pass,
                      const std::function<Status()>& before_each, const std::function<void()>& after_each) {
     Status answered;
     std::atomic<bool> is_closed_here{false};

@@ -59,6 +59,13 @@ Status take_choice(const toml::node& node, const std::string& key, bool& into) {
     return Error(Errc::invalid, key + " must be true or false");
 }
 
+Status take_transport(const toml::node& node, const std::string& key, Transport& into) {
+    const auto word = node.value_exact<std::string>();
+    if (!word || (*word != "auto" && *word != "stream")) return Error(Errc::invalid, key + " must be auto or stream");
+    into = *word == "auto" ? Transport::automatic : Transport::stream;
+    return {};
+}
+
 Status take_list(const toml::node& node, const std::string& key, std::vector<std::string>& into) {
     const toml::array* array = node.as_array();
     if (array == nullptr) return Error(Errc::invalid, key + " must be a list of texts");
@@ -96,6 +103,7 @@ Status take(const std::string& key, const toml::node& node, Settings& settings) 
     if (key == "change_tracking") return take_choice(node, key, settings.change_tracking);
     if (key == "transfer_memory_mb") return take_number(node, key, 64, 65'536, settings.transfer_memory_mb);
     if (key == "extra_fs_roots") return take_paths(node, key, settings.extra_fs_roots);
+    if (key == "transport") return take_transport(node, key, settings.transport);
     if (key == "history_days") return take_number(node, key, 1, 36'500, settings.history_days);
     if (key == "fence_hook") return take_path(node, key, settings.fence_hook);
     if (key == "fence_timeout_s") return take_number(node, key, 1, 3600, settings.fence_timeout_s);

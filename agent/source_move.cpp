@@ -80,6 +80,7 @@ void SourceMove::report_fault(const Error& error) {
 }
 
 void SourceMove::run() {
+    remove_stale_snapshot();
     run_steps();
     budget_.reset();
     lock_.reset();  // before anybody is told that the zone is free again

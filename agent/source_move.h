@@ -17,8 +17,8 @@
 // grant is repeated until the target answers; nobody else may run the zone meanwhile.
 //
 // source_move.cpp is the frame: steps, requests of people, failures, telling. source_sync.cpp has the steps before the
-// release, source_handover.cpp those after it and the undo, source_transfer.cpp one pass over the link,
-// source_verify.cpp all that is compared.
+// release, source_handover.cpp those after it and the undo, source_transfer.cpp one pass over the link, source_bulk.cpp
+// the one that the file systems make among themselves, source_verify.cpp all that is compared.
 #pragma once
 
 #include <atomic>
@@ -48,7 +48,8 @@ namespace zoneferry {
 class BlockListTaker;
 class ChangeTracker;
 class PassTrail;
-class TreeSender;
+class BulkTransport;
+class SegmentSource;
 struct ChangesSince;
 
 // What a person, or the budget, wants of a move that is under way.
@@ -121,7 +122,12 @@ private:
     Result<PassOutcome> send_tree(const MovedTree& tree, bool is_final);
     void follow_changes();
     std::shared_ptr<const ChangesSince> take_changes();
-    Status pump(TreeSender& sender, const MovedTree& tree, std::uint32_t pass);
+    Status pump(SegmentSource& sender, const MovedTree& tree, std::uint32_t pass);
+    // source_bulk.cpp
+    Status send_bulk_first(bool is_final);
+    Status send_bulk(const BulkTransport& transport, bool is_final);
+    void remove_stale_snapshot();
+    std::string bulk_marker() const;  // there while what has arrived by a transport has not been compared
     // source_verify.cpp
     struct Reading {
         bool tolerate_changes = false;
@@ -164,7 +170,7 @@ private:
     void tell_phase(const std::string& message);
     void tell_note(const std::string& message, const std::string& remedy = {});
     void tell_stand(const std::string& message, const std::string& remedy, int exit_code);
-    void tell_progress(const TreeSender& sender, const MovedTree& tree, std::uint32_t pass);
+    void tell_progress(const SegmentSource& sender, const MovedTree& tree, std::uint32_t pass);
     void tell_end();
 
     AgentContext& context_;
@@ -175,6 +181,7 @@ private:
     bool session_is_prepared_ = false;
     std::set<std::uint32_t> fresh_trees_;  // numbers of those of which the target has nothing
     bool target_has_copy_ = false;         // of the zonepath, from an earlier move; staging may become that
+    std::vector<std::string> transports_;  // that the target can receive by
     std::vector<PassTime> pass_times_;
     std::unique_ptr<ChangeTracker> tracker_;  // of the running pass that is under way, or was the last
     std::unique_ptr<PassTrail> trail_;        // of that pass, if it came to its end
@@ -190,7 +197,7 @@ private:
     std::condition_variable woken_;
     std::optional<MoveRequest> request_;      // guarded
     std::atomic<bool> is_urgent_ = false;     // that request ends the work in hand
-    TreeSender* sending_ = nullptr;           // guarded: what interrupt() wakes
+    SegmentSource* sending_ = nullptr;        // guarded: what interrupt() wakes
     std::stop_source digesting_;              // guarded: ends the reading of a comparison
     std::shared_ptr<Connection> talking_to_;  // guarded
     std::uint64_t bytes_per_second_ = 0;      // guarded; 0: no limit

@@ -89,6 +89,7 @@ Status SourceMove::ensure_prepared() {
         fresh_trees_.insert(tree.number);
     }
     target_has_copy_ = reply.has_copy;
+    transports_ = session_->need("bulk-streams") ? reply.transports : std::vector<std::string>();
     session_is_prepared_ = true;
     return {};
 }
@@ -121,6 +122,7 @@ Status SourceMove::pass_and_note(bool is_final) {
 
 Status SourceMove::running_pass() {
     ZF_TRY_STATUS(ensure_prepared());
+    ZF_TRY_STATUS(send_bulk_first(false));
     while (wants_another_running_pass(pass_times_)) {
         ZF_TRY_STATUS(pass_and_note(false));
         ZF_TRY_STATUS(check_undisturbed());
@@ -230,6 +232,7 @@ Status SourceMove::quiesce() {
 Status SourceMove::final_pass() {
     arm_budget();
     ZF_TRY_STATUS(ensure_prepared());
+    ZF_TRY_STATUS(send_bulk_first(true));
     ZF_TRY_STATUS(pass_and_note(true));
     return journal(MoveEvent{.kind = EventKind::sent});
 }

@@ -91,15 +91,7 @@ Result<SourceMove::PassOutcome> SourceMove::send_tree(const MovedTree& tree, boo
     const bool has_changes = options.changes != nullptr;
     ZF_TRY(std::unique_ptr<TreeSender> sender, TreeSender::start(std::move(top), std::move(options)));
 
-    const auto set_sending = [this](TreeSender* active) {
-        const std::lock_guard guard(interrupt_mutex_);
-        sending_ = active;
-        if (active != nullptr) active->set_limit(bytes_per_second_);  // it may have changed since
-    };
-    set_sending(sender.get());
-    Status sent = pump(*sender, tree, record_.passes);
-    set_sending(nullptr);
-    if (!sent) return std::move(sent).error();
+    ZF_TRY_STATUS(pump(*sender, tree, record_.passes));
     ZF_TRY(const PassSummary summary, sender->finish());
     if (tree.is_zonepath()) trail_ = sender->take_trail();
     wire_bytes_ += summary.payload_bytes;
@@ -114,7 +106,12 @@ Result<SourceMove::PassOutcome> SourceMove::send_tree(const MovedTree& tree, boo
     return outcome;
 }
 
-Status SourceMove::pump(TreeSender& sender, const MovedTree& tree, std::uint32_t pass) {
+Status SourceMove::pump(SegmentSource& sender, const MovedTree& tree, std::uint32_t pass) {
+    const auto set_sending = [this](SegmentSource* active) {
+        const std::lock_guard guard(interrupt_mutex_);
+        sending_ = active;
+        if (active != nullptr) active->set_limit(bytes_per_second_);  // it may have changed since
+    };
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     std::int64_t told_ms = 0;
     rate_ = {};
@@ -126,12 +123,14 @@ Status SourceMove::pump(TreeSender& sender, const MovedTree& tree, std::uint32_t
         told_ms = now_ms;
         tell_progress(sender, tree, pass);
     };
+    set_sending(&sender);
     Status sent = send_segments(session_->connection(), sender, pass, go_on, tell);
+    set_sending(nullptr);
     tell_progress(sender, tree, pass);
     return sent;
 }
 
-void SourceMove::tell_progress(const TreeSender& sender, const MovedTree& tree, std::uint32_t pass) {
+void SourceMove::tell_progress(const SegmentSource& sender, const MovedTree& tree, std::uint32_t pass) {
     const auto progress = sender.progress();
     MoveNews news{.type = MoveNews::Type::progress,
                   .move_id = record_.id,

@@ -71,8 +71,13 @@ Result<std::pair<TreeDigest, VerifyReply>> SourceMove::digest_both_sides(const M
 Result<TreeComparison> SourceMove::compare_with_target(const MovedTree& tree, Reading reading) {
     reading.wants_list = true;
     ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(tree, reading));
+    ZF_TRY(const UniqueFd top, open_directory(context_.root.at(tree.path)));
+    const bool came_in_bulk = tree.is_zonepath() && path_exists(bulk_marker());
+    std::function<bool(const std::string&)> doubts;
+    if (came_in_bulk) doubts = has_file_attributes(top.get());
     ZF_TRY(TreeComparison found, adopt_comparison(digests_path(context_.root, tree, record_.id, reading.contents),
-                                                  list_path(tree), catalog_prefix(tree)));
+                                                  list_path(tree), catalog_prefix(tree), {}, doubts));
+    if (came_in_bulk) ZF_TRY_STATUS(remove_file(bulk_marker()));
     ZF_TRY_STATUS(remove_file(list_path(tree)));
     ZF_TRY_STATUS(fetch_block_maps(tree, found.large));
     return found;

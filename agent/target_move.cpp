@@ -56,9 +56,10 @@ MoveRecord record_from(const PrepareRequest& request, const ZoneConfig& config, 
     return record;
 }
 
-// True: one of them was not there.
+// True: of one of them nothing is there.
 Result<bool> make_stagings(AgentContext& context, const MoveRecord& record) {
-    bool is_fresh = false;
+    bool is_fresh =
+        sends_zonepath(record) && !path_exists(staging_path(context.root, zonepath_tree(record), record.id) + "/root");
     for (const MovedTree& tree : sent_trees(record)) {
         const std::string path = staging_path(context.root, tree, record.id);
         if (::mkdir(path.c_str(), 0700) == 0) {
@@ -82,6 +83,7 @@ Result<Reservation> reserve_again(AgentContext& context, const MoveRecord& recor
                      "move " + record.id + " is " + std::string(phase_name(record.phase)) + " here already");
     }
     ZF_TRY([[maybe_unused]] const bool was_half_updated, discard_half_updated(context, record));
+    ZF_TRY_STATUS(remove_tree(received_path(context.root, zonepath_tree(record), record.id)));
     // Also when the agent died between the journal and these two.
     ZF_TRY_STATUS(set_owner(context, record, Ownership::incoming, record.epoch, peer));
     ZF_TRY(const bool fresh, make_stagings(context, record));

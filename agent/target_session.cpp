@@ -193,58 +193,7 @@ Status TargetSession::on(const PrepareRequest& request) {
     PrepareReply reply;
     reply.staging_is_fresh = reservation.staging_is_fresh;
     reply.has_copy = reservation.staging_is_fresh && has_copy_as_base(context_, reservation.record);
-    return connection_->send(fitted(std::move(reply)));
-}
-
-Status TargetSession::on(const PassBegin& request) {
-    if (push_ && push_->id() == request.move_id) {
-        ZF_TRY(UniqueFd staging, push_->staging_root());
-        return begin_pass(request, std::move(staging), {0, {}, push_->tree_bytes(), push_->tree_entries()});
-    }
-    ZF_TRY(const MoveRecord record, own_record(request.move_id));
-    if (record.phase != Phase::incoming) return Error(Errc::conflict, "nothing can be received any more");
-    ZF_TRY(auto staged, staged_tree(record, request.tree));
-    tell(record, "receiving pass " + std::to_string(request.pass) +
-                     (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
-    return begin_pass(request, std::move(staged.second), staged.first);
-}
-
-Result<std::pair<MovedTree, UniqueFd>> TargetSession::staged_tree(const MoveRecord& record,
-                                                                  std::uint32_t number) const {
-    const std::optional<MovedTree> tree = sent_tree(record, number);
-    if (!tree) {
-        return Error(Errc::protocol, "no byte of tree " + std::to_string(number) + " belongs to move " + record.id);
-    }
-    ZF_TRY(UniqueFd staging, open_directory(staging_path(context_.root, *tree, record.id)));
-    return std::pair(*tree, std::move(staging));
-}
-
-Status TargetSession::begin_pass(const PassBegin& request, UniqueFd staging, const MovedTree& tree) {
-    ReceiveOptions options;
-    options.preserved = excluded_names(tree);
-    // A zone may grow while it is moved, but not without end: what was announced, four times over.
-    constexpr std::uint64_t kSlackEntries = 100'000;
-    constexpr std::uint64_t kSlackBytes = 1ULL << 30U;
-    options.entries_max = std::min(options.entries_max, 4 * tree.entries + kSlackEntries);
-    options.bytes_max = std::min(options.bytes_max, 4 * tree.bytes + kSlackBytes);
-    Pass pass;
-    pass.number = request.pass;
-    pass.is_final = request.is_final;
-    ZF_TRY(std::unique_ptr<TreeReceiver> receiver, TreeReceiver::start(std::move(staging), options));
-    const auto acknowledge = [connection = connection_, number = pass.number](std::uint64_t durable_count) {
-        SegmentAck ack;
-        ack.pass = number;
-        ack.durable_count = durable_count;
-        return connection->send(std::move(ack));
-    };
-    IntakeOptions intake;
-    const std::size_t memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
-    intake.queue_bytes_max = intake_queue_bytes(memory_bytes);
-    pass.intake = std::make_unique<SegmentIntake>(std::move(receiver), intake, acknowledge);
-    pass.began_ms = context_.clock.monotonic_ms();
-    pass_.emplace(std::move(pass));
-    PassReady reply;
-    reply.pass = request.pass;
+    if (reservation.staging_is_fresh) reply.transports = transports_for(reservation.record);
     return connection_->send(fitted(std::move(reply)));
 }
 
@@ -253,7 +202,7 @@ Status TargetSession::on(Segment segment) {
     if (!pass_ || pass_->number != segment.pass) return {};
     ZF_TRY(TreeSegment part, take_segment(std::move(segment)));
     pass_->bytes += part.raw_bytes;
-    ZF_TRY_STATUS(pass_->intake->accept(std::move(part)));
+    ZF_TRY_STATUS(pass_->bulk ? pass_->bulk->accept(part) : pass_->intake->accept(std::move(part)));
     const std::int64_t now_ms = context_.clock.monotonic_ms();
     if (now_ms - pass_->told_ms >= kTellEveryMs) {
         pass_->told_ms = now_ms;
@@ -269,7 +218,12 @@ Status TargetSession::on(Segment segment) {
 
 Status TargetSession::on(const PassEnd& request) {
     if (!pass_ || pass_->number != request.pass) return {};
-    ZF_TRY(const ReceiveSummary summary, pass_->intake->finish(request.segments));
+    ReceiveSummary summary;
+    if (pass_->bulk) {
+        ZF_TRY_STATUS(pass_->bulk->finish(request.segments));
+    } else {
+        ZF_TRY(summary, pass_->intake->finish(request.segments));
+    }
     if (!summary.notes.empty()) {
         ZF_TRY(const std::optional<MoveRecord> record, context_.journal.find(claimed_id_));
         for (const std::string& note : summary.notes) {

@@ -7,11 +7,13 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "agent/context.h"
 #include "agent/move_desk.h"
 #include "agent/moved_tree.h"
 #include "agent/push_target.h"
+#include "transfer/bulk_receiver.h"
 #include "transfer/intake.h"
 #include "wire/messages.h"
 
@@ -29,6 +31,7 @@ private:
         std::uint32_t number = 0;
         bool is_final = false;
         std::unique_ptr<SegmentIntake> intake;
+        std::unique_ptr<BulkReceiver> bulk;  // instead: a file system's own stream
         std::uint64_t bytes = 0;
         std::int64_t began_ms = 0;
         std::int64_t told_ms = 0;
@@ -55,6 +58,9 @@ private:
     Status on(const PushRequest& request);
     Status on(const PushInstall& request);
     Status begin_pass(const PassBegin& request, UniqueFd staging, const MovedTree& tree);
+    // target_pass.cpp
+    std::vector<std::string> transports_for(const MoveRecord& record) const;
+    Status begin_bulk(const PassBegin& request, const MoveRecord& record, const BulkLimits& limits);
 
     // The move, if it is a move of this peer's that this session has prepared or may speak of.
     Result<MoveRecord> own_record(const std::string& move_id) const;

@@ -94,6 +94,15 @@ Result<OwnedXattrs> read_through(const XattrDoor& door, std::string* left_out) {
     return xattrs;
 }
 
+Status remove_foreign(const XattrDoor& door) {
+    while (true) {
+        std::string foreign;
+        ZF_TRY_STATUS(list_xattrs(door, &foreign));
+        if (foreign.empty()) return {};
+        if (door.drop(foreign.c_str()) != 0) return system_error("remove " + printable(foreign), errno);
+    }
+}
+
 Status set_xattrs(const XattrDoor& door, const Metadata& metadata, bool may_have_xattrs) {
     if (may_have_xattrs) {
         ZF_TRY(const std::vector<std::string> present, list_xattrs(door));
@@ -159,6 +168,11 @@ Result<EntryStat> stat_entry(int directory, const std::string& name) {
 Result<OwnedXattrs> read_xattrs(int fd, std::string* left_out) { return read_through({fd, {}}, left_out); }
 Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name, std::string* left_out) {
     return read_through({-1, held_path(directory, name)}, left_out);
+}
+
+Status remove_foreign_xattrs(int fd) { return remove_foreign({fd, {}}); }
+Status remove_foreign_xattrs_at(int directory, const std::string& name) {
+    return remove_foreign({-1, held_path(directory, name)});
 }
 
 Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs, const FileAttributes& attributes) {

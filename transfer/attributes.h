@@ -43,6 +43,10 @@ using OwnedXattrs = std::vector<std::pair<std::string, ByteVector>>;
 Result<OwnedXattrs> read_xattrs(int fd, std::string* left_out = nullptr);
 Result<OwnedXattrs> read_xattrs_at(int directory, const std::string& name, std::string* left_out = nullptr);
 
+// Removes those that do not travel. An error: one cannot be removed.
+Status remove_foreign_xattrs(int fd);
+Status remove_foreign_xattrs_at(int directory, const std::string& name);
+
 // The views point into xattrs.
 Metadata make_metadata(const EntryStat& stat, const OwnedXattrs& xattrs, const FileAttributes& attributes = {});
 

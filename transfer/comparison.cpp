@@ -1,11 +1,13 @@
 #include "transfer/comparison.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "core/base/file_flags.h"
 #include "core/base/text.h"
 #include "transfer/catalog.h"
 #include "transfer/resume.h"
@@ -26,8 +28,9 @@ bool same_digest(const CatalogEntry& here, const CatalogEntry& there) {
 class Comparer {
 public:
     using Listener = std::function<void(Unequal, const std::string& path)>;
-    Comparer(CatalogReader here, CatalogReader there, CatalogWriter& out, const Listener& each)
-        : here_(std::move(here)), there_(std::move(there)), out_(out), each_(each) {}
+    using Doubts = std::function<bool(const std::string& path)>;
+    Comparer(CatalogReader here, CatalogReader there, CatalogWriter& out, const Listener& each, const Doubts& doubts)
+        : here_(std::move(here)), there_(std::move(there)), out_(out), each_(each), doubts_(doubts) {}
 
     Result<TreeComparison> run() {
         for (CatalogCursor* side : {&here_, &there_}) {
@@ -46,6 +49,7 @@ private:
         if (found_.first.size() < kNamedMax) found_.first.push_back(path.empty() ? "." : path);
         if (each_) each_(how, path.empty() ? "." : path);
     }
+    bool is_doubted(const std::string& path) const { return doubts_ && doubts_(path); }
     // There is something that is not to be trusted: it is sent again or removed.
     void add_doubtful(const std::string& name, const Identity& identity = {}) {
         CatalogEntry entry;
@@ -85,7 +89,7 @@ private:
 
     Status both_ends(const std::string& path, const CatalogEntry& here, const CatalogEntry& there) {
         CatalogEntry end = here;
-        end.again = !same_digest(here, there);
+        end.again = !same_digest(here, there) || is_doubted(path);
         end.digest.reset();
         note_pair(path, !end.again);
         out_.add(end);
@@ -99,7 +103,8 @@ private:
         if (are_directories) return both_directories(path);
         const bool are_leaves = here.kind == CatalogKind::leaf && there.kind == CatalogKind::leaf;
         const bool are_other_names = are_leaves && !here.digest && !there.digest;
-        const bool are_equal = are_leaves && same_digest(here, there);
+        const bool is_file = are_leaves && S_ISREG(here.identity.mode);
+        const bool are_equal = are_leaves && same_digest(here, there) && !(is_file && is_doubted(path));
         note_pair(path, are_equal || are_other_names);
         if (are_equal) {
             CatalogEntry entry = here;
@@ -107,7 +112,7 @@ private:
             out_.add(entry);
         } else {
             add_doubtful(here.name, here.identity);  // also a second name: of what, only the pass finds out
-            if (are_leaves) note_large(path, here, there);
+            if (are_leaves && !same_digest(here, there)) note_large(path, here, there);
         }
         ZF_TRY_STATUS(here_.skip());
         return there_.skip();
@@ -130,6 +135,7 @@ private:
     CatalogCursor there_;
     CatalogWriter& out_;
     const Listener& each_;
+    const Doubts& doubts_;
     TreeComparison found_;
 };
 
@@ -137,16 +143,26 @@ private:
 
 Result<TreeComparison> adopt_comparison(const std::string& here, const std::string& there,
                                         const std::string& catalog_path_prefix,
-                                        const std::function<void(Unequal, const std::string& path)>& each) {
+                                        const std::function<void(Unequal, const std::string& path)>& each,
+                                        const std::function<bool(const std::string& path)>& doubts) {
     if (!is_sound_catalog(there)) return Error(Errc::protocol, "the target's list of digests is damaged");
     const CatalogPaths paths(catalog_path_prefix);
     ZF_TRY_STATUS(forget_catalogs(paths));
     ZF_TRY(CatalogReader ours, CatalogReader::open(here));
     ZF_TRY(CatalogReader theirs, CatalogReader::open(there));
     ZF_TRY(CatalogWriter out, CatalogWriter::create(paths.merged, new_pass_id()));
-    ZF_TRY(TreeComparison found, Comparer(std::move(ours), std::move(theirs), out, each).run());
+    ZF_TRY(TreeComparison found, Comparer(std::move(ours), std::move(theirs), out, each, doubts).run());
     if (::rename(paths.merged.c_str(), paths.base.c_str()) != 0) return system_error("rename the catalog", errno);
     return found;
+}
+
+std::function<bool(const std::string& path)> has_file_attributes(int tree) {
+    return [tree](const std::string& path) {
+        const auto fd = open_beneath(tree, path.empty() ? "." : path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        if (!fd) return true;
+        const auto attributes = read_file_attributes(fd->get());
+        return !attributes || *attributes != FileAttributes{};
+    };
 }
 
 }  // namespace zoneferry

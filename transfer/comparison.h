@@ -36,9 +36,15 @@ enum class Unequal { differs, missing, extra };  // as TreeComparison counts the
 // here: our own file of digests, of this boot; there: the target's, which may be anything. The catalogs of this prefix
 // (sender.h) tell afterwards what the target has: an entry counts as unchanged while it stays as it was when its digest
 // was taken here. each: told of every path that is not equal, unless it is empty; names of the target's, printable or
-// not. Errc::protocol: the target's is not such a file.
+// not. doubts: asked of every file and directory that is equal, unless it is empty; true: it counts as differing.
+// Errc::protocol: the target's is not such a file.
 Result<TreeComparison> adopt_comparison(const std::string& here, const std::string& there,
                                         const std::string& catalog_path_prefix,
-                                        const std::function<void(Unequal, const std::string& path)>& each = {});
+                                        const std::function<void(Unequal, const std::string& path)>& each = {},
+                                        const std::function<bool(const std::string& path)>& doubts = {});
+
+// For `doubts`, where the target's tree came without file attributes (bulk_transport.h), of which digests say nothing:
+// has this file or directory of our tree some, or can that not be told? The tree outlives the function.
+std::function<bool(const std::string& path)> has_file_attributes(int tree);
 
 }  // namespace zoneferry

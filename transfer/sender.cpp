@@ -1,80 +1,19 @@
 #include "transfer/sender.h"
 
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
 #include <mutex>
 #include <stop_token>
 #include <thread>
 
 #include "core/base/files.h"
 #include "transfer/pipeline.h"
+#include "transfer/rate_limit.h"
 #include "transfer/resume.h"
 #include "transfer/walk.h"
 
 namespace zoneferry {
-namespace {
-
-using SteadyClock = std::chrono::steady_clock;
-
-// This thread, on Linux: after everything else that wants the processor or the disk.
-void step_back() {
-    constexpr int kNice = 10;
-    constexpr int kIoprioWhoProcess = 1;  // linux/ioprio.h; of a thread when its id is 0
-    constexpr int kBestEffortLowest = (2 << 13U) | 7;
-    (void)::setpriority(PRIO_PROCESS, 0, kNice);
-    (void)::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kBestEffortLowest);
-}
-
-// A token bucket holding at most a quarter of a second's bytes. Thread-safe.
-class RateLimit {
-public:
-    explicit RateLimit(std::uint64_t bytes_per_second) : rate_(static_cast<double>(bytes_per_second)) {}
-    void set(std::uint64_t bytes_per_second) {
-        const std::lock_guard lock(mutex_);
-        rate_ = static_cast<double>(bytes_per_second);
-        tokens_ = 0;
-        last_ = SteadyClock::now();
-        ++changes_;
-        changed_.notify_all();
-    }
-    void wake() {
-        const std::lock_guard lock(mutex_);
-        changed_.notify_all();
-    }
-    // Waits until so many bytes may go; a limit changed meanwhile holds at once.
-    template <class IsOver>
-    void wait_for(std::uint64_t bytes, IsOver is_over) {
-        std::unique_lock lock(mutex_);
-        if (rate_ <= 0) return;
-        refill();
-        tokens_ -= static_cast<double>(bytes);
-        const std::uint64_t changes = changes_;
-        while (rate_ > 0 && tokens_ < 0 && changes == changes_ && !is_over()) {
-            changed_.wait_for(lock, std::chrono::duration<double>(-tokens_ / rate_));
-            refill();
-        }
-    }
-
-private:
-    void refill() {
-        const auto now = SteadyClock::now();
-        tokens_ = std::min(rate_ / 4, tokens_ + std::chrono::duration<double>(now - last_).count() * rate_);
-        last_ = now;
-    }
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    double rate_;
-    double tokens_ = 0;
-    std::uint64_t changes_ = 0;
-    SteadyClock::time_point last_ = SteadyClock::now();
-};
-
-}  // namespace
 
 struct TreeSender::State {
     State(const SendOptions& options, const SenderPools& pools, CatalogWriter writer, BlockStore store)

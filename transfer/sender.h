@@ -16,7 +16,7 @@
 #include "transfer/change_plan.h"
 #include "transfer/devices.h"
 #include "transfer/memory_budget.h"
-#include "transfer/segment.h"
+#include "transfer/segment_source.h"
 
 namespace zoneferry {
 
@@ -33,14 +33,6 @@ struct SendOptions {
     std::vector<std::string> excluded;                // paths below the tree's root that are not sent: "a", "b/c"
     DevicePolicy devices = DevicePolicy::known;
     std::shared_ptr<const ChangesSince> changes;  // visit only these, if nothing about them is in doubt
-};
-
-struct Progress {
-    std::uint64_t entries = 0;        // walked
-    std::uint64_t bytes = 0;          // sizes of the files walked
-    std::uint64_t raw_bytes = 0;      // given out by next(), before compression
-    std::uint64_t payload_bytes = 0;  // given out by next()
-    bool is_tracked = false;          // entries and bytes are of what was announced as changed only
 };
 
 struct PassSummary {
@@ -62,26 +54,24 @@ struct PassSummary {
     std::string walked_because;      // why not, if options.changes asked for it
 };
 
-class TreeSender {
+class TreeSender final : public SegmentSource {
 public:
     static Result<std::unique_ptr<TreeSender>> start(UniqueFd tree, SendOptions options);
-    ~TreeSender();
+    ~TreeSender() override;
     // Is anything known of what the target has? What is damaged is forgotten: start() would have it drop all.
     static Result<bool> knows_target(const std::string& catalog_path_prefix);
 
-    // The next segment, in order; waits for it. nullopt: the pass is all produced. One thread at a time.
-    Result<std::optional<TreeSegment>> next();
-    // Segments 0 .. durable_count-1 are on the target's disk: the resume point, durable when this returns. Any thread.
-    Status acknowledge(std::uint64_t durable_count);
+    Result<std::optional<TreeSegment>> next() override;
+    // The resume point, durable when this returns.
+    Status acknowledge(std::uint64_t durable_count) override;
     // After next() gave nullopt and all was acknowledged: the target has this tree.
     Result<PassSummary> finish();
     // Once, after finish(): for the changes since. Null after a tracked pass.
     std::unique_ptr<PassTrail> take_trail();
-    Progress progress() const;  // any thread
-    // Any thread: what the connection has done so far, for the choice of compression; and the limit, 0: none.
-    void note_link(const LinkCounters& counters);
-    void set_limit(std::uint64_t bytes_per_second);
-    void cancel();  // any thread; next() returns Errc::cancelled, also one that is waiting
+    Progress progress() const override;
+    void note_link(const LinkCounters& counters) override;
+    void set_limit(std::uint64_t bytes_per_second) override;
+    void cancel() override;
 
 private:
     TreeSender();

@@ -122,6 +122,7 @@ void write(Checker& check, schema::PassBegin::Builder to, const PassBegin& from)
     to.setPass(from.pass);
     to.setIsFinal(from.is_final);
     to.setTree(from.tree);
+    to.setTransport(check.text(from.transport, kWireNameBytesMax, "transport"));
 }
 void write(Checker&, schema::PassReady::Builder to, const PassReady& from) { to.setPass(from.pass); }
 void write(Checker&, schema::SegmentAck::Builder to, const SegmentAck& from) {
@@ -258,6 +259,7 @@ void read(Checker& check, schema::PassBegin::Reader from, PassBegin& to) {
     to.pass = from.getPass();
     to.is_final = from.getIsFinal();
     to.tree = from.getTree();
+    to.transport = check.text(from.getTransport(), kWireNameBytesMax, "transport");
 }
 void read(Checker&, schema::PassReady::Reader from, PassReady& to) { to.pass = from.getPass(); }
 void read(Checker&, schema::SegmentAck::Reader from, SegmentAck& to) {

@@ -225,13 +225,16 @@ void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to) {
     }
 }
 
-void write(Checker&, schema::PrepareReply::Builder to, const PrepareReply& from) {
+void write(Checker& check, schema::PrepareReply::Builder to, const PrepareReply& from) {
     to.setStagingIsFresh(from.staging_is_fresh);
     to.setHasCopy(from.has_copy);
+    const unsigned count = check.count(from.transports.size(), kFeaturesMax, "transports");
+    write_names(check, to.initTransports(count), from.transports);
 }
-void read(Checker&, schema::PrepareReply::Reader from, PrepareReply& to) {
+void read(Checker& check, schema::PrepareReply::Reader from, PrepareReply& to) {
     to.staging_is_fresh = from.getStagingIsFresh();
     to.has_copy = from.getHasCopy();
+    read_names(check, from.getTransports(), to.transports);
 }
 void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));

@@ -19,7 +19,7 @@ std::vector<std::string> sorted_set(std::vector<std::string> names) {
 }
 
 std::vector<std::string> features_of_this_version() {
-    std::vector<std::string> all = {"block-lists",   "extra-trees",    "kept-return", "move-history",
+    std::vector<std::string> all = {"block-lists",   "bulk-streams",   "extra-trees", "kept-return",  "move-history",
                                     "owner-claims",  "p2v-push",       "probe",       "push-digest",
                                     "segments-zstd", "shared-storage", "tree-lists"};
     const char* wanted = std::getenv("ZONEFERRY_FEATURES");

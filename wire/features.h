@@ -14,6 +14,7 @@ inline constexpr std::uint32_t kProtocolMax = 2;
 
 // The features of this version, sorted. Each names what may be said only to a peer that has it:
 //   block-lists   hashes of the blocks of files that differ
+//   bulk-streams  a file system's own stream as the first pass
 //   extra-trees   file systems of the zone outside its zonepath
 //   kept-return   rollback --discard    move-history  report --both
 //   owner-claims  who holds which zone  probe         a probe after the boot

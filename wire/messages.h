@@ -116,8 +116,9 @@ struct PrepareRequest {
 };
 struct PrepareReply {
     PrepareReply() {}
-    bool has_copy = false;         // of an earlier move: compare before sending
-    bool staging_is_fresh = true;  // false: an earlier try's staging is there, what was acknowledged counts
+    bool has_copy = false;                // of an earlier move: compare before sending
+    bool staging_is_fresh = true;         // false: an earlier try's staging is there, what was acknowledged counts
+    std::vector<std::string> transports;  // of file systems, that the target can receive by
 };
 
 struct PassBegin {
@@ -126,6 +127,7 @@ struct PassBegin {
     std::uint32_t pass = 0;  // counts up over the whole move, also over reconnects
     bool is_final = false;   // the zone is halted
     std::uint32_t tree = 0;  // agent/moved_tree.h; 0: the zonepath
+    std::string transport;   // segments are pieces of this one's stream; empty: records
 };
 struct PassReady {
     PassReady() {}

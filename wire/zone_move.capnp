@@ -168,6 +168,7 @@ struct PrepareRequest {  # lock the name, make the staging directory
 struct PrepareReply {  # ready to receive
   stagingIsFresh @0 :Bool;
   hasCopy @1 :Bool;  # feature tree-lists: of an earlier move; the source does well to compare before it sends
+  transports @2 :List(Text);  # feature bulk-streams: of file systems, that the tree may come by
 }
 
 struct PassBegin {  # segments of this pass follow once PassReady is read
@@ -175,6 +176,8 @@ struct PassBegin {  # segments of this pass follow once PassReady is read
   pass @1 :UInt32;
   isFinal @2 :Bool;
   tree @3 :UInt32;  # feature extra-trees: 0 is the zonepath
+  transport @4 :Text;  # feature bulk-streams: segments are pieces of that transport's stream; none of them is
+                       # acknowledged, PassDone or Refusal answers for all. Empty: records, as ever
 }
 
 struct PassReady {  # send

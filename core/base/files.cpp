@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -16,6 +15,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/process.h"
+#include "core/base/subvolume.h"
 #include "core/base/text.h"
 
 namespace zoneferry {
@@ -68,17 +68,6 @@ Status remove_stale_at(int directory, const std::string& name) {
         }
     }
     return {};
-}
-
-// A read-only subvolume of btrfs, as snapshots are: nothing in it can be removed. True if it was one.
-bool thaw_subvolume(int fd) {
-    constexpr ino_t kSubvolumeInode = 256;  // of the root of each
-    struct stat info {};
-    if (::fstat(fd, &info) != 0 || info.st_ino != kSubvolumeInode) return false;
-    std::uint64_t flags = 0;
-    if (::ioctl(fd, BTRFS_IOC_SUBVOL_GETFLAGS, &flags) != 0 || (flags & BTRFS_SUBVOL_RDONLY) == 0) return false;
-    flags &= ~std::uint64_t{BTRFS_SUBVOL_RDONLY};
-    return ::ioctl(fd, BTRFS_IOC_SUBVOL_SETFLAGS, &flags) == 0;
 }
 
 }  // namespace
@@ -203,6 +192,7 @@ Status remove_tree_at(int directory, const std::string& name) {
             if (::unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT) return {};
             return std::move(inner).error().during("removing a tree");
         }
+        if (is_subvolume(inner->get()) && destroy_subvolume_at(directory, name)) return {};
         thaw(inner->get());
         ZF_TRY(const std::vector<std::string> names, list_directory_fd(inner->get()));
         for (const std::string& child : names) {

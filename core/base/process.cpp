@@ -38,7 +38,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 }
 
 Result<pid_t> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& environment, int input,
-                    int output) {
+                    int output, bool in_own_group = false) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_init(&actions);
@@ -53,7 +53,8 @@ Result<pid_t> spawn(const std::vector<std::string>& argv, const std::vector<std:
     sigaddset(&defaults, SIGPIPE);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    const int flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (in_own_group ? POSIX_SPAWN_SETPGROUP : 0);
+    posix_spawnattr_setflags(&attributes, static_cast<short>(flags));
     pid_t pid = 0;
     const int failed = ::posix_spawnp(&pid, argv[0].c_str(), &actions, &attributes, pointers(argv).data(),
                                       pointers(environment).data());
@@ -117,14 +118,127 @@ Result<ProcessResult> run_process(const std::vector<std::string>& argv, const Pr
     return result;
 }
 
+namespace {
+
+Error failed(const std::string& program, int exit_status, std::string_view output) {
+    output = trim(output);
+    const std::string_view last =
+        output.substr(output.rfind('\n') == std::string_view::npos ? 0 : output.rfind('\n') + 1);
+    return Error(Errc::io, printable(program) + " failed with status " + std::to_string(exit_status) +
+                               (last.empty() ? std::string() : ": " + printable(last)));
+}
+
+}  // namespace
+
 Status run_checked(const std::vector<std::string>& argv, const ProcessOptions& options) {
     ZF_TRY(const ProcessResult result, run_process(argv, options));
     if (result.exit_status == 0) return {};
-    const std::string_view output = trim(result.output);
-    const std::string_view last =
-        output.substr(output.rfind('\n') == std::string_view::npos ? 0 : output.rfind('\n') + 1);
-    return Error(Errc::io, printable(argv[0]) + " failed with status " + std::to_string(result.exit_status) +
-                               (last.empty() ? std::string() : ": " + printable(last)));
+    return failed(argv[0], result.exit_status, result.output);
+}
+
+struct FedProcess::State {
+    ~State() { end(); }
+    // Kills what is left of it; the leader's wait status.
+    int end() {
+        if (pid == 0) return status;
+        ::kill(-pid, SIGKILL);
+        while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
+        pid = 0;
+        return status;
+    }
+    // Of one that has closed its output: it ends by itself or not at all.
+    bool has_ended() {
+        if (pid != 0 && ::waitpid(pid, &status, WNOHANG) == pid) {
+            ::kill(-pid, SIGKILL);
+            pid = 0;
+        }
+        return pid == 0;
+    }
+    // Takes what it has said, keeping the end of it. False: its output is closed.
+    bool listen() {
+        std::array<char, 4096> buffer{};
+        const ssize_t n = ::read(output.get(), buffer.data(), buffer.size());
+        if (n == 0) return false;
+        if (n > 0) said.append(buffer.data(), static_cast<std::size_t>(n));
+        if (said.size() > 2 * buffer.size()) said.erase(0, said.size() - buffer.size());
+        return true;
+    }
+    Error as_error() { return failed(program, shell_status(end()), said); }
+
+    std::string program;
+    pid_t pid = 0;
+    int status = 0;
+    UniqueFd input;
+    UniqueFd output;
+    std::string said;
+};
+
+FedProcess::FedProcess() : state_(std::make_unique<State>()) {}
+FedProcess::~FedProcess() = default;
+FedProcess::FedProcess(FedProcess&&) noexcept = default;
+
+Result<FedProcess> FedProcess::start(const std::vector<std::string>& argv) {
+    constexpr int kPipeBytes = 1 << 20;
+    ZF_TRY(Pipe in, make_pipe());
+    ZF_TRY(Pipe out, make_pipe());
+    if (::fcntl(in.write.get(), F_SETFL, O_NONBLOCK) != 0) return system_error("pipe", errno);
+    (void)::fcntl(in.write.get(), F_SETPIPE_SZ, kPipeBytes);
+    FedProcess process;
+    State& state = *process.state_;
+    state.program = argv[0];
+    ZF_TRY(state.pid, spawn(argv, {kPath, "LC_ALL=C"}, in.read.get(), out.write.get(), true));
+    state.input = std::move(in.write);
+    state.output = std::move(out.read);
+    return process;
+}
+
+namespace {
+
+constexpr int kAskEveryMs = 200;
+
+}  // namespace
+
+Status FedProcess::feed(ConstBytes bytes, int stall_ms, const GoOn& go_on) {
+    State& state = *state_;
+    const SystemClock clock;
+    std::int64_t moved_ms = clock.monotonic_ms();
+    while (!bytes.empty()) {
+        const ssize_t n = ::write(state.input.get(), bytes.data(), bytes.size());
+        if (n > 0) {
+            bytes = bytes.subspan(static_cast<std::size_t>(n));
+            moved_ms = clock.monotonic_ms();
+            continue;
+        }
+        if (errno != EAGAIN && errno != EINTR) break;  // it has closed its input: see what it said
+        ZF_TRY_STATUS(go_on());
+        if (clock.monotonic_ms() - moved_ms > stall_ms) {
+            return Error(Errc::timed_out, printable(state.program) + " takes nothing any more");
+        }
+        std::array<pollfd, 2> waits{pollfd{state.input.get(), POLLOUT, 0}, pollfd{state.output.get(), POLLIN, 0}};
+        if (::poll(waits.data(), waits.size(), kAskEveryMs) > 0 && waits[1].revents != 0 && !state.listen()) break;
+    }
+    if (bytes.empty()) return {};
+    return finish(stall_ms, go_on) ? Error(Errc::io, printable(state.program) + " ended before it had all")
+                                   : state.as_error();
+}
+
+Status FedProcess::finish(int timeout_ms, const GoOn& go_on) {
+    State& state = *state_;
+    const SystemClock clock;
+    const std::int64_t deadline_ms = clock.monotonic_ms() + timeout_ms;
+    state.input.reset();
+    bool speaks = true;
+    while (speaks || !state.has_ended()) {
+        ZF_TRY_STATUS(go_on());
+        if (clock.monotonic_ms() > deadline_ms) {
+            return Error(Errc::timed_out, printable(state.program) + " did not end in time and was killed");
+        }
+        pollfd wait{state.output.get(), POLLIN, 0};
+        if (::poll(&wait, speaks ? 1 : 0, speaks ? kAskEveryMs : 1) > 0) speaks = state.listen();
+    }
+    if (state.status == 0) return {};
+    return state.as_error();
 }
 
 std::optional<ProcessIdentity> identify_process(pid_t pid) {

@@ -5,6 +5,8 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +31,29 @@ struct ProcessOptions {
 Result<ProcessResult> run_process(const std::vector<std::string>& argv, const ProcessOptions& options = {});
 // The same, but an exit status other than 0 is an Error that carries the last line of the output.
 Status run_checked(const std::vector<std::string>& argv, const ProcessOptions& options = {});
+
+// A program that is fed on its standard input while it runs, in a process group of its own. It gets the same fixed PATH
+// and nothing else of our environment. SIGPIPE has to be ignored by ours.
+class FedProcess {
+public:
+    static Result<FedProcess> start(const std::vector<std::string>& argv);
+    ~FedProcess();  // what still runs of the group is killed
+    FedProcess(FedProcess&&) noexcept;
+    FedProcess& operator=(FedProcess&&) = delete;
+
+    // Asked several times a second while the program keeps us waiting: its error ends the wait.
+    using GoOn = std::function<Status()>;
+    // Gives it all of these. Errc::io with the last line of its output: it has ended; Errc::timed_out: it took nothing
+    // for stall_ms.
+    Status feed(ConstBytes bytes, int stall_ms, const GoOn& go_on);
+    // Nothing more comes: waits for its end. An exit status other than 0 is an Error with the last line of its output.
+    Status finish(int timeout_ms, const GoOn& go_on);
+
+private:
+    FedProcess();
+    struct State;
+    std::unique_ptr<State> state_;
+};
 
 // Names one process for good: a pid alone may be used again.
 struct ProcessIdentity {

@@ -8,6 +8,7 @@
 
 #include "core/attach/zone_tree.h"
 #include "core/base/files.h"
+#include "core/base/subvolume.h"
 #include "core/base/text.h"
 #include "core/image/archive_image.h"
 #include "core/image/directory_source.h"
@@ -228,8 +229,7 @@ Result<InstallReport> install_zone(const ZoneStore& shared_store, const ZoneLock
     if (steps.before) ZF_TRY_STATUS(steps.before(zonepath.get()));
     ZF_TRY_STATUS(store.change_state(lock, ZoneState::configured, ZoneState::incomplete));
     const auto fill = [&]() -> Result<InstallReport> {
-        if (!in_place && ::mkdirat(zonepath.get(), "root", 0755) != 0)
-            return system_error("make the zone's root", errno);
+        if (!in_place) ZF_TRY_STATUS(make_tree_root_at(zonepath.get(), "root", 0755));
         ZF_TRY(UniqueFd root, open_beneath(zonepath.get(), "root", O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
         return Installer(store, config, steps).run(std::move(root), source);
     };

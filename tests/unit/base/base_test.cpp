@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,6 +139,43 @@ TEST(Process, CatchesOutputStatusAndTime) {
     EXPECT_EQ(run_process({"sleep", "30"}, {.timeout_ms = 50}).error().code(), Errc::timed_out);
     EXPECT_FALSE(run_process({"no-such-program-here"}));
     EXPECT_FALSE(run_checked({"false"}));
+}
+
+TEST(FedProcess, TakesWhatItIsFedAndTellsHowItEnded) {
+    ::signal(SIGPIPE, SIG_IGN);  // as our programs do
+    const auto go_on = [] { return Status(); };
+    auto reader = FedProcess::start({"sha256sum"});
+    ASSERT_TRUE(reader);
+    EXPECT_TRUE(reader->feed(as_bytes(std::string(5 << 20U, 'x')), 10'000, go_on));
+    EXPECT_TRUE(reader->finish(10'000, go_on));
+
+    auto failing = FedProcess::start({"cat", "/no/such/file"});
+    ASSERT_TRUE(failing);
+    const Status fed = failing->feed(as_bytes(std::string(5 << 20U, 'x')), 10'000, go_on);
+    ASSERT_FALSE(fed);
+    EXPECT_NE(fed.error().text().find("No such file"), std::string::npos) << fed.error().text();
+}
+
+TEST(FedProcess, IsKilledWithItsGroupWhenItStallsOrNobodyWantsItAnyMore) {
+    const auto go_on = [] { return Status(); };
+    const std::string much(5 << 20U, 'x');
+    TempDirectory temp;
+    const std::string child = temp.path() + "/child";
+    {
+        auto deaf = FedProcess::start({"sh", "-c", "sleep 1000 & echo $! > " + child + "; sleep 1000"});
+        ASSERT_TRUE(deaf);
+        const Status stalled = deaf->feed(as_bytes(much), 100, go_on);
+        ASSERT_FALSE(stalled);
+        EXPECT_EQ(stalled.error().code(), Errc::timed_out);
+    }
+    const auto written = read_file(child, 100);
+    ASSERT_TRUE(written);
+    EXPECT_FALSE(identify_process(parse_number<pid_t>(trim(*written)).value_or(0)));
+    auto deaf = FedProcess::start({"sleep", "1000"});
+    ASSERT_TRUE(deaf);
+    const Status ended = deaf->feed(as_bytes(much), 60'000, [] { return Status(Error(Errc::cancelled, "enough")); });
+    ASSERT_FALSE(ended);
+    EXPECT_EQ(ended.error().code(), Errc::cancelled);
 }
 
 TEST(Process, IdentityTellsALivingProcessFromADeadOne) {

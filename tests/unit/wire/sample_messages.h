@@ -103,12 +103,14 @@ inline std::vector<Message> sample_messages() {
     PrepareReply prepare_reply;
     prepare_reply.staging_is_fresh = true;
     prepare_reply.has_copy = true;
+    prepare_reply.transports = {"btrfs"};
     all.emplace_back(prepare_reply);
     PassBegin pass_begin;
     pass_begin.move_id = "m1";
     pass_begin.pass = 3;
     pass_begin.is_final = true;
     pass_begin.tree = 2;
+    pass_begin.transport = "btrfs";
     all.emplace_back(pass_begin);
     PassReady pass_ready;
     pass_ready.pass = 3;
