@@ -122,10 +122,6 @@ Status run_daemon(const HostRoot& root) {
     AgentContext context{root, std::move(settings), facts.host_id, clock, journal, board, trust, *network};
     MoveDesk desk(context);
     Listener listener(context, desk);
-    if (const auto renewed = trust.has_identity() ? trust.renew_if_needed(clock.unix_ms()) : Result<bool>(false);
-        !renewed) {
-        spdlog::warn("{}", renewed.error().text());
-    }
 
     // Peers are answered from here on, also by a host that asks us what we are about to ask it.
     listener.begin_if_trusted();

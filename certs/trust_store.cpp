@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::int64_t kDayS = 24 * 3600;
 constexpr std::int64_t kAuthorityLifeS = 3650 * kDayS;
-constexpr std::int64_t kHostLifeS = 365 * kDayS;
 constexpr std::int64_t kBackdateS = 300;  // clocks differ
 constexpr unsigned kTriesMax = 5;
 constexpr std::size_t kFileBytesMax = 256U << 10U;
@@ -25,12 +24,12 @@ constexpr std::size_t kAddressBytesMax = 256;
 constexpr int kInvitationTtlMaxS = 7 * 24 * 3600;
 constexpr mode_t kSecretMode = 0600;
 
-CertificateForm host_form(const std::string& host, std::int64_t now_s) {
+CertificateForm host_form(const std::string& host, std::int64_t now_s, const X509* authority) {
     CertificateForm form;
     form.uri = host_uri(host);
     form.common_name = host;
     form.not_before_s = now_s - kBackdateS;
-    form.not_after_s = now_s + kHostLifeS;
+    form.not_after_s = certificate_end_s(authority);
     return form;
 }
 
@@ -130,11 +129,6 @@ Result<std::string> TrustStore::fingerprint() const {
     return key_fingerprint(X509_get0_pubkey(certificate.get()));
 }
 
-Result<std::int64_t> TrustStore::certificate_end_unix_ms() const {
-    ZF_TRY(const X509Ptr certificate, own_certificate());
-    return certificate_end_s(certificate.get()) * 1000;
-}
-
 // --- identity -----------------------------------------------------------------------------------------------
 
 Status TrustStore::init(const std::string& host, std::int64_t now_unix_ms) {
@@ -152,7 +146,8 @@ Status TrustStore::init(const std::string& host, std::int64_t now_unix_ms) {
     root_form.not_after_s = now_s + kAuthorityLifeS;
     ZF_TRY(const X509Ptr root, issue_authority(root_key.get(), root_form));
     ZF_TRY(const KeyPtr key, make_key());
-    ZF_TRY(const X509Ptr certificate, issue_certificate(key.get(), host_form(host, now_s), root.get(), root_key.get()));
+    ZF_TRY(const X509Ptr certificate,
+           issue_certificate(key.get(), host_form(host, now_s, root.get()), root.get(), root_key.get()));
     ZF_TRY(std::string root_key_text, key_to_pem(root_key.get()));
     ZF_TRY(const std::string root_text, certificate_to_pem(root.get()));
     Status saved = replace_file(at("authority.key"), root_key_text, kSecretMode);
@@ -160,21 +155,6 @@ Status TrustStore::init(const std::string& host, std::int64_t now_unix_ms) {
     ZF_TRY_STATUS(std::move(saved));
     ZF_TRY_STATUS(replace_file(at("authority.pem"), root_text, kSecretMode));
     return save_identity(key.get(), certificate.get());  // last: it makes the rest count
-}
-
-Result<bool> TrustStore::renew_if_needed(std::int64_t now_unix_ms) {
-    ZF_TRY(const FileLock lock, FileLock::take(at("lock")));
-    if (!has_authority()) return false;
-    ZF_TRY(const X509Ptr certificate, own_certificate());
-    const std::int64_t now_s = now_unix_ms / 1000;
-    if (certificate_end_s(certificate.get()) - now_s > kHostLifeS / 3) return false;
-    ZF_TRY(const std::string name, certificate_host(certificate.get()));
-    ZF_TRY(const KeyPtr key, own_key());
-    ZF_TRY(const X509Ptr root, authority());
-    ZF_TRY(const KeyPtr root_key, authority_key());
-    ZF_TRY(const X509Ptr renewed, issue_certificate(key.get(), host_form(name, now_s), root.get(), root_key.get()));
-    ZF_TRY_STATUS(save_identity(key.get(), renewed.get()));
-    return true;
 }
 
 // --- inviting -----------------------------------------------------------------------------------------------
@@ -251,7 +231,8 @@ Result<JoinAnswer> TrustStore::answer_join(const std::string& host_name, const s
     ZF_TRY(const X509Ptr root, authority());
     ZF_TRY(const KeyPtr root_key, authority_key());
     ZF_TRY(const X509Ptr certificate,
-           issue_certificate(public_key, host_form(host_name, now_unix_ms / 1000), root.get(), root_key.get()));
+           issue_certificate(public_key, host_form(host_name, now_unix_ms / 1000, root.get()), root.get(),
+                             root_key.get()));
     ZF_TRY(answer.certificate_pem, certificate_to_pem(certificate.get()));
     ZF_TRY(answer.authority_pem, certificate_to_pem(root.get()));
     answer.proof = reply_proof(key, exporter, answer.certificate_pem, answer.authority_pem);

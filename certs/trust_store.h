@@ -9,9 +9,8 @@
 //
 // Rules. Trust needs three things: a certificate of our authority (TLS checks it), a peer record, and a key that is
 // not denied (authorize()). An invitation is burnt before its certificate is issued, and by five wrong proofs.
-// The authority lives 10 years, a host certificate one year: hosts other than the authority's holder have no way
-// to renew yet except joining again, so a short life would stop moves; a lost key is answered with remove_peer()
-// on each host. The holder renews its own certificate in its last third (renew_if_needed).
+// The authority lives 10 years, and a host certificate as long: what ends trust is not time but remove_peer(), which
+// denies a key for good, on each host; an end in between would only stop moves.
 //
 // Every call reads the files afresh: what another process changed counts at once. Changes are made under a lock
 // (file `lock`) and are durable on return. Key files that others can read or own are refused.
@@ -74,12 +73,9 @@ public:
     bool has_authority() const;  // its key, that is
     Result<std::string> host() const;
     Result<std::string> fingerprint() const;  // of our key
-    Result<std::int64_t> certificate_end_unix_ms() const;
 
     // Makes the authority and our certificate. Errc::conflict if this host has an identity already.
     Status init(const std::string& host, std::int64_t now_unix_ms);
-    // The authority's holder only: a new certificate for the same key in the last third of its life. True: renewed.
-    Result<bool> renew_if_needed(std::int64_t now_unix_ms);
 
     // A new invitation for peer_host; an earlier one for it is void. addresses: "HOST:PORT", best first.
     Result<Invitation> invite(const std::string& peer_host, const std::vector<std::string>& addresses, int ttl_s,

@@ -4,13 +4,11 @@ subvolume, with others in it: they arrive as directories, and finalize removes t
 import json
 import os
 import subprocess
-import sys
-import unittest
 
-import poller
-from faults import differences
-from ferry import ferry, ferry_json, start_agents, trust, zone_commands, zone_path, zone_states
-from hosts import Hosts, install_web_service
+import faults
+from faults import FaultTest, differences
+from ferry import ferry, ferry_json, zone_commands, zone_path, zone_states
+from hosts import install_web_service
 from torture import torture
 
 MIB = 1 << 20
@@ -33,23 +31,7 @@ def add_subvolumes(tree):
     btrfs("snapshot", "-r", inner, tree / "root/srv/snapshot")
 
 
-class FileSystemsTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"])
-        cls.addClassCleanup(cls.hosts.close)
-        cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]
-        start_agents(cls.hosts)
-        trust(cls.host1, cls.host2)
-
-    def poll(self, address):
-        """A good answer of the service, from the client; its count."""
-        done = self.hosts.client_run(["/usr/bin/python3", poller.__file__, f"http://{address}/counter", "--seconds",
-                                      "1"], capture_output=True, text=True)
-        summary = json.loads(done.stdout.splitlines()[-1])["summary"]
-        self.assertGreater(summary["answers"], 0, summary)
-        return summary["last_value"]
-
+class FileSystemsTest(FaultTest):
     def newest(self, host, zone):
         lines = [line for line in ferry_json(host, "history", zone)[1] if line["type"] == "history"]
         return max(lines, key=lambda line: line["begun_unix_ms"])
@@ -133,7 +115,4 @@ class FileSystemsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        print("skipped: simulated hosts and zones need root")
-        sys.exit(77)
-    unittest.main(verbosity=2)
+    faults.main()

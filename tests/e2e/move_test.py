@@ -1,21 +1,15 @@
 #!/usr/bin/python3
 """Moves of real zones between two simulated hosts: that they arrive whole, that the service goes on, that only one
 host may run them, and what the command line says meanwhile. Faults are in fault_*_test.py."""
-import json
 import os
-import pathlib
 import pty
 import select
 import subprocess
-import sys
-import unittest
 
-import poller
-from ferry import ferry, ferry_json, make_web_zone, make_zone, start_agents, trust, zone_path, zone_states
-from hosts import Hosts
+import faults
+from faults import FaultTest, differences
+from ferry import ferry, ferry_json, make_web_zone, make_zone, zone_path, zone_states
 from torture import torture
-
-SUPPORT = pathlib.Path(poller.__file__).resolve().parent
 
 
 def rsync_differences(a, b):
@@ -25,34 +19,12 @@ def rsync_differences(a, b):
     return done.stdout.splitlines()
 
 
-def compare_differences(a, b):
-    """What tree_compare.py sees: every stat field, xattr, hole map, link group and byte. Empty: nothing."""
-    done = subprocess.run(["/usr/bin/python3", SUPPORT / "tree_compare.py", a, b], capture_output=True)
-    return done.stdout.splitlines() if done.returncode else []
-
-
-class MoveTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.hosts = Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"])
-        cls.addClassCleanup(cls.hosts.close)
-        cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]
-        start_agents(cls.hosts)
-        trust(cls.host1, cls.host2)
-
-    def poll(self, address, count=30):
-        """Waits for so many good answers of the service, from the client."""
-        done = self.hosts.client_run(["/usr/bin/python3", poller.__file__, f"http://{address}/counter", "--seconds",
-                                      "3"], capture_output=True, text=True)
-        summary = json.loads(done.stdout.splitlines()[-1])["summary"]
-        self.assertGreaterEqual(summary["answers"], count, summary)
-        return summary["last_value"]
-
+class MoveTest(FaultTest):
     def assert_same_tree(self, zone):
         # The zone's root: in the zonepath above it each host keeps its manifest and owner record.
         kept, arrived = (host.path(zone_path(zone)) / "root" for host in (self.host1, self.host2))
         self.assertEqual(rsync_differences(kept, arrived), [])
-        self.assertEqual(compare_differences(kept, arrived), [])
+        self.assertEqual(differences(kept, arrived), "")
 
     def test_halted_zone_with_a_torture_tree_arrives_whole(self):
         tree = make_zone(self.host1, "torture")
@@ -69,11 +41,11 @@ class MoveTest(unittest.TestCase):
         for zone, address, sparse in (("whole", "10.99.1.11", False), ("sparse", "10.99.1.12", True)):
             with self.subTest(zone):
                 make_web_zone(self.host1, zone, address, sparse)
-                before = self.poll(address)
+                before = self.poll(address, 30)
                 status, lines = ferry_json(self.host1, "move", zone, "host2")
                 self.assertEqual(status, 0)
                 self.assertEqual(zone_states(self.host2)[zone], "running")
-                self.assertGreater(self.poll(address), before)
+                self.assertGreater(self.poll(address, 30), before)
                 end = lines[-1]
                 parts = ("halt_ms", "last_pass_ms", "verify_ms", "stage_ms", "attach_ms", "boot_ms", "other_ms")
                 # The parts are whole milliseconds of two clocks: the sum may be off by one for each.
@@ -84,10 +56,10 @@ class MoveTest(unittest.TestCase):
                 self.assertIn("belongs to host host2", refused.stderr)
                 self.assertIn("zoneferry rollback", refused.stderr)
 
-                seen = self.poll(address)
+                seen = self.poll(address, 30)
                 ferry(self.host1, "rollback", zone)
                 self.assertEqual(zone_states(self.host1)[zone], "running")
-                self.assertGreater(self.poll(address), seen, "what it wrote on host2 came home")
+                self.assertGreater(self.poll(address, 30), seen, "what it wrote on host2 came home")
                 self.assertNotIn(zone, zone_states(self.host2))
                 self.assertFalse(self.host2.path(zone_path(zone)).exists())
                 self.host1.run(["zoneadm", "-z", zone, "halt"])
@@ -186,7 +158,4 @@ class MoveTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0:
-        print("skipped: simulated hosts and zones need root")
-        sys.exit(77)
-    unittest.main(verbosity=2)
+    faults.main()

@@ -175,6 +175,15 @@ class HouseTest(unittest.TestCase):
                     yield f"{name_of(path)}: using namespace in a header"
         self.expect_none(problems())
 
+    def test_a_source_includes_its_own_header_first(self):
+        """So its compilation shows that the header needs nothing before it; house_headers compiles the others."""
+        def problems():
+            for path in files(".h", places=ROOMS):
+                source = path.with_suffix(".cpp")
+                if source.exists() and next(includes_of(source))[1:] != (True, name_of(path)):
+                    yield f"{name_of(source)}: includes {path.name} not first"
+        self.expect_none(problems())
+
     def test_every_file_begins_with_a_comment_or_has_a_header_that_does(self):
         def problems():
             for path in files(".h", places=ROOMS):

@@ -5,12 +5,12 @@ reason; it runs if it ran; nothing half-done is left; `zoneferry status` says th
 """
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import time
 import unittest
 
+import poller
 from ferry import ZONES, ferry, ferry_json, make_zone, start_agents, trust, zone_path, zone_states
 from hosts import SUPPORT, Hosts
 
@@ -171,6 +171,14 @@ class FaultTest(unittest.TestCase):
         add_data(host, name)
         if boot:
             host.run(["zoneadm", "-z", name, "boot"])
+
+    def poll(self, address, at_least=1):
+        """Waits for so many good answers of a zone's service, from the client; returns what it counted last."""
+        done = self.hosts.client_run(["/usr/bin/python3", poller.__file__, f"http://{address}/counter", "--seconds",
+                                      "3" if at_least > 1 else "1"], capture_output=True, text=True)
+        summary = json.loads(done.stdout.splitlines()[-1])["summary"]
+        self.assertGreaterEqual(summary["answers"], at_least, summary)
+        return summary["last_value"]
 
     def holder(self, name):
         """The only host that may run the zone."""

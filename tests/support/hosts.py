@@ -291,7 +291,7 @@ class Hosts:
     """The hosts, their switch and the client. programs: the directory of our built programs, bound at
     /opt/zoneferry/bin of every host. packages: more Debian packages for the hosts' roots. binds(hosts): called before
     the hosts start; returns {name of a host: its binds}, for storage that they share. real_disk: their trees lie on the
-    machine's own file system. directory: where the trees lie; scratch: for images."""
+    machine's own file system, and have documentation and translations, too. directory: where the trees lie; scratch: for images."""
 
     def __init__(self, names=("host1", "host2"), programs=None, packages=(), binds=None, real_disk=False):
         if os.geteuid() != 0:
@@ -326,7 +326,8 @@ class Hosts:
             self._hosts[name] = Host(self, name, number)
             if number == 1:
                 wanted = sorted({*HOST_PACKAGES, *packages, *needed_packages(self.programs)})
-                subprocess.run([str(SUPPORT / "hostroot"), str(self._hosts[name].root), *wanted], check=True)
+                slim = [] if self.directory == self.scratch else ["--slim"]
+                subprocess.run([str(SUPPORT / "hostroot"), *slim, str(self._hosts[name].root), *wanted], check=True)
             else:
                 subprocess.run(["cp", "-a", "--reflink=auto", str(self._hosts[names[0]].root),
                                 str(self._hosts[name].root)], check=True)

@@ -10,6 +10,7 @@
 #include "core/image/archive_acl.h"
 #include "core/image/image_writer.h"
 #include "core/image/install.h"
+#include "core/image/limits.h"
 #include "tests/support/image_tree.h"
 #include "tests/support/tar_builder.h"
 #include "tests/support/temp_directory.h"
@@ -192,6 +193,23 @@ TEST(TreeWriterTest, RefusesMoreThanTheFileSystemHasRoomFor) {
     ASSERT_FALSE(bomb);
     EXPECT_EQ(bomb.error().code(), Errc::no_space);
     EXPECT_NE(bomb.error().text().find("bomb"), std::string::npos);
+}
+
+TEST(TreeWriterTest, KeepsNoMoreOfDirectoriesInMemoryThanItsBound) {
+    const TempDirectory directory;
+    ImageWriter writer = *ImageWriter::create(*open_directory(directory.path()));
+    EntryMetadata metadata;
+    for (std::size_t number = 0; number < kImageXattrsMax; ++number) {
+        metadata.xattrs.push_back({"user.x" + std::to_string(number), std::string(kImageXattrBytesMax, 'x')});
+    }
+    const std::size_t fitting = kImageDirectoryBytesMax / (kImageXattrsMax * kImageXattrBytesMax) - 1;
+    for (std::size_t number = 0; number < fitting; ++number) {
+        ASSERT_TRUE(writer.directory("d" + std::to_string(number), metadata)) << number;
+    }
+    const Status refused = writer.directory("one-more", metadata);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().text().find("512.0 MiB, at entry \"one-more\""), std::string::npos)
+        << refused.error().text();
 }
 
 TEST(ArchiveAcl, FindsNumbersInTheImagesOwnAccounts) {
