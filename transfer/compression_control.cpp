@@ -16,24 +16,35 @@ constexpr double kUnlimited = 1e12;
 constexpr double kBacklogBytes = 512.0 * 1024;
 constexpr double kMostlyLimited = 0.4;  // share of the busy time
 constexpr double kNewWeight = 0.3;      // of a new measurement
+constexpr double kFading = 0.9;         // of the sums, each segment
+constexpr double kCreeping = 1.002;     // of a link that nothing waits for, each look: a tenth in a second
 
 void blend(double& known, double measured) { known = known == 0 ? measured : known + kNewWeight * (measured - known); }
 
 double ratio_of(const MeasuredRates& rates, std::size_t mode) {
     if (mode == kRawMode) return 1;
-    const double measured = rates.modes[rates.latest_mode].ratio;
+    std::size_t from = rates.latest_mode;
+    // Without packed literals it sees only what repeats: where it finds nothing, a sample may.
+    const double sample = rates.modes[kRawMode].ratio;
+    if (from == kFirstMode && rates.modes[from].ratio >= kIncompressibleRatio && sample > 0) {
+        if (mode == kFirstMode) return 1;
+        from = kRawMode;
+    }
+    const double measured = rates.modes[from].ratio;
     if (measured == 0) return kCompressionModes[mode].usual_ratio;
     if (measured >= kIncompressibleRatio) return 1;
-    const std::size_t from = std::max(rates.latest_mode, kFirstMode);  // raw is measured by samples at the first level
+    if (from == kRawMode) from = kSampleMode;
     return std::min(1.0, measured * kCompressionModes[mode].usual_ratio / kCompressionModes[from].usual_ratio);
 }
 
+// From the mode at hand, as things are now; of a dearer one what was measured before is not forgotten.
 double speed_of(const MeasuredRates& rates, std::size_t mode) {
-    if (rates.modes[mode].speed > 0) return rates.modes[mode].speed;
+    const double known = rates.modes[mode].speed;
+    const double latest = rates.modes[rates.latest_mode].speed;
     const double usual = kCompressionModes[mode].usual_speed;
-    const double measured = rates.modes[rates.latest_mode].speed;
-    if (measured == 0 || mode == kRawMode || rates.latest_mode == kRawMode) return usual;
-    return usual * measured / kCompressionModes[rates.latest_mode].usual_speed;
+    if (mode == kRawMode || rates.latest_mode == kRawMode || latest == 0) return known > 0 ? known : usual;
+    const double guess = usual * latest / kCompressionModes[rates.latest_mode].usual_speed;
+    return mode > rates.latest_mode && known > 0 ? std::min(known, guess) : guess;
 }
 
 }  // namespace
@@ -64,7 +75,8 @@ CompressionControl::CompressionControl(unsigned threads, std::optional<int> fixe
     if (!fixed_level) return;
     is_fixed_ = true;
     mode_ = kRawMode;
-    while (mode_ < dearest_mode_ && kCompressionModes[mode_].level < *fixed_level) ++mode_;
+    if (*fixed_level == 0) return;
+    for (mode_ = kFirstMode; mode_ < dearest_mode_ && kCompressionModes[mode_].level < *fixed_level;) ++mode_;
 }
 
 std::size_t CompressionControl::mode() const {
@@ -76,10 +88,20 @@ void CompressionControl::note_compressed(std::size_t mode, std::uint64_t raw_byt
                                          double seconds) {
     if (raw_bytes < kMiB) return;  // a last, short segment tells nothing
     const std::lock_guard lock(mutex_);
-    MeasuredRates::PerMode& known = rates_.modes[mode];
-    blend(known.ratio, static_cast<double>(payload_bytes) / static_cast<double>(raw_bytes));
-    if (mode != kRawMode) blend(known.speed, static_cast<double>(raw_bytes) / std::max(seconds, 1e-6));
+    Sums& sums = sums_[mode];
+    sums.raw_bytes = kFading * sums.raw_bytes + static_cast<double>(raw_bytes);
+    sums.payload_bytes = kFading * sums.payload_bytes + static_cast<double>(payload_bytes);
+    sums.seconds = kFading * sums.seconds + std::max(seconds, 1e-6);
+    rates_.modes[mode] = {sums.payload_bytes / sums.raw_bytes, sums.raw_bytes / sums.seconds};
     rates_.latest_mode = mode;
+    choose();
+}
+
+void CompressionControl::note_sample(std::size_t present_mode, double ratio) {
+    const std::lock_guard lock(mutex_);
+    blend(rates_.modes[kRawMode].ratio, ratio);
+    if (present_mode != kRawMode) return;
+    rates_.latest_mode = kRawMode;
     choose();
 }
 
@@ -99,11 +121,16 @@ void CompressionControl::note_link(const LinkCounters& counters) {
     const auto busy = static_cast<double>(busy_us);
     const double limited = static_cast<double>(counters.receiver_limited_us - counted_.receiver_limited_us) / busy;
     const double rate = static_cast<double>(counters.acknowledged_bytes - counted_.acknowledged_bytes) / busy * 1e6;
-    // Where we or the receiver are what is waited for, the network could do more; fewer bytes would not help.
     limited_share_ += kNewWeight / 2 * (limited - limited_share_);
-    const double link = limited_share_ > kMostlyLimited || waiting_bytes_ < kBacklogBytes ? kUnlimited : rate;
-    if (measured_link_ == kUnlimited || link == kUnlimited) measured_link_ = 0;
-    blend(measured_link_, link);
+    if (limited_share_ > kMostlyLimited) {
+        measured_link_ = kUnlimited;  // the receiver is what is waited for: fewer bytes would not help
+    } else if (measured_link_ == kUnlimited) {
+        measured_link_ = rate;
+    } else if (waiting_bytes_ < kBacklogBytes) {
+        measured_link_ = std::max(rate, measured_link_ * kCreeping);
+    } else {
+        blend(measured_link_, rate);
+    }
     counted_ = counters;
     choose();
 }

@@ -7,7 +7,7 @@ namespace zoneferry {
 
 namespace {
 
-constexpr std::uint64_t kSampleEvery = 4;  // raw segments, to see what packing them would give
+constexpr std::uint64_t kSampleEvery = 4;  // segments, to see what packing them would give
 
 }  // namespace
 
@@ -75,11 +75,7 @@ bool SegmentPipeline::is_cancelled() const {
 
 TreeSegment SegmentPipeline::compress(SegmentCompressor& compressor, Slot& slot) {
     const std::size_t raw_bytes = slot.raw->size();
-    if (slot.mode == kRawMode && slot.number % kSampleEvery == 0) {
-        const double ratio = compressor.sample_ratio(*slot.raw);
-        control_.note_compressed(kRawMode, raw_bytes,
-                                 static_cast<std::uint64_t>(ratio * static_cast<double>(raw_bytes)), 0);
-    }
+    if (slot.number % kSampleEvery == 0) control_.note_sample(slot.mode, compressor.sample_ratio(*slot.raw));
     const auto begin = std::chrono::steady_clock::now();
     TreeSegment segment = compressor.compress(slot.number, kCompressionModes[slot.mode], slot.raw, slot.before);
     slot.raw.reset();

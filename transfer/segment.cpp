@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t kSamplePieces = 4;
 constexpr std::size_t kSamplePieceBytes = 16 * 1024;
 constexpr double kNotWorthPacking = 0.97;
+// Where the processor is what is scarce, the checksum of a frame (a twelfth of its cost) is left to TLS and the
+// digests.
+constexpr int kLevelWithChecksum = 3;
 
 }  // namespace
 
@@ -34,6 +37,7 @@ struct SegmentCompressor::State {
     std::array<std::byte, kSamplePieces * kSamplePieceBytes> sample{};
     ByteVector sample_packed{ByteVector(ZSTD_compressBound(kSamplePieces * kSamplePieceBytes))};
     ByteVector packed;
+    bool was_poor = false;  // the segment before did not shrink: the next is sampled before it is packed
 };
 
 SegmentCompressor::SegmentCompressor() : state_(std::make_unique<State>()) {
@@ -50,8 +54,9 @@ double SegmentCompressor::sample_ratio(ConstBytes raw) {
         std::memcpy(state_->sample.data() + filled, from.data(), bytes);
         filled += bytes;
     }
-    const std::size_t got = ZSTD_compressCCtx(state_->sampler.get(), state_->sample_packed.data(),
-                                              state_->sample_packed.size(), state_->sample.data(), filled, 1);
+    const std::size_t got =
+        ZSTD_compressCCtx(state_->sampler.get(), state_->sample_packed.data(), state_->sample_packed.size(),
+                          state_->sample.data(), filled, kCompressionModes[kSampleMode].level);
     return ZSTD_isError(got) != 0 || filled == 0 ? 1 : static_cast<double>(got) / static_cast<double>(filled);
 }
 
@@ -65,11 +70,11 @@ TreeSegment SegmentCompressor::compress(std::uint64_t number, const CompressionM
     TreeSegment segment;
     segment.number = number;
     segment.raw_bytes = static_cast<std::uint32_t>(raw->size());
-    if (mode.level != 0 && raw->size() > 64 && (before || sample_ratio(*raw) < kNotWorthPacking)) {
+    if (mode.level != 0 && raw->size() > 64 && (before || !state_->was_poor || sample_ratio(*raw) < kNotWorthPacking)) {
         ZSTD_CCtx* const context = state_->context.get();
         ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
         ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, mode.level);
-        ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+        ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, mode.level >= kLevelWithChecksum ? 1 : 0);
         ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1);
         if (mode.keeps_history) {
             ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, 1);
@@ -80,7 +85,8 @@ TreeSegment SegmentCompressor::compress(std::uint64_t number, const CompressionM
         state_->packed.resize(raw->size());
         const std::size_t got =
             ZSTD_compress2(context, state_->packed.data(), raw->size() - raw->size() / 32, raw->data(), raw->size());
-        if (ZSTD_isError(got) == 0) {
+        state_->was_poor = ZSTD_isError(got) != 0;
+        if (!state_->was_poor) {
             segment.encoding = !mode.keeps_history ? Encoding::zstd
                                : before            ? Encoding::zstd_follows_kept
                                                    : Encoding::zstd_kept;

@@ -52,7 +52,7 @@ class Peers:
             "tar-adapt-tls": tls(TAR_OUT + " | zstd -T0 --adapt -q", f"zstd -dq | {TAR_IN}"),
             "tar-tar": (None, f"{TAR_OUT} | {TAR_IN}"),
         }
-        for level in ("0", "1", "3"):
+        for level in ("0", "-1", "1", "3"):
             self.commands[f"ours-level{level}"] = (our_end, f"{ours} level={level}")
         self.servers = {"rsync-ssh", "rsync-zstd1-ssh", "rsync-zstd3-ssh", "rsync-daemon"}  # they go on until ended
 

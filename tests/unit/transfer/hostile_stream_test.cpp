@@ -289,7 +289,7 @@ TEST_F(HostileStream, Segments) {
     SegmentCompressor compressor;
     ByteVector large = raw;
     large.resize(100'000);
-    const TreeSegment good = compressor.compress(0, kCompressionModes[1], std::make_shared<ByteVector>(large), nullptr);
+    const TreeSegment good = compressor.compress(0, kCompressionModes[3], std::make_shared<ByteVector>(large), nullptr);
     ASSERT_EQ(good.encoding, Encoding::zstd);
     const auto with = [&](auto change) {
         TreeSegment segment = good;
