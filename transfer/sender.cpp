@@ -191,11 +191,15 @@ Result<PassSummary> TreeSender::finish() {
         ZF_TRY_STATUS(remove_file(state.paths.acked));  // syncs the directory
     }
     const WalkCounts& counts = state.counts;
-    return PassSummary{
-        state.given_out,        counts.entries,  counts.bytes,        counts.entries_sent, counts.files_sent,
-        counts.data_bytes_sent, state.raw_bytes, state.payload_bytes, counts.removed,      counts.changed_while_read,
-        counts.vanished,        counts.moved,    counts.patched,      state.notes,         state.is_tracked,
-        state.walked_because};
+    return PassSummary{state.given_out,     counts.entries,
+                       counts.bytes,        counts.entries_sent,
+                       counts.files_sent,   counts.data_bytes_sent,
+                       state.raw_bytes,     state.payload_bytes,
+                       counts.removed,      counts.changed_while_read,
+                       counts.vanished,     counts.moved,
+                       counts.patched,      counts.open_links_max,
+                       state.notes,         state.is_tracked,
+                       state.walked_because};
 }
 
 std::unique_ptr<PassTrail> TreeSender::take_trail() { return std::move(state_->trail); }

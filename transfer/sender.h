@@ -47,11 +47,12 @@ struct PassSummary {
     std::uint64_t removed = 0;             // names (with all below them)
     std::uint64_t changed_while_read = 0;  // these come again in the next pass
     std::uint64_t vanished = 0;
-    std::uint64_t moved = 0;         // directories and large files taken from another place of the target
-    std::uint64_t patched = 0;       // large files of which only changed blocks were sent
-    std::vector<std::string> notes;  // what stays behind, one sentence each
-    bool is_tracked = false;         // only what was announced as changed was visited; entries and bytes are of these
-    std::string walked_because;      // why not, if options.changes asked for it
+    std::uint64_t moved = 0;           // directories and large files taken from another place of the target
+    std::uint64_t patched = 0;         // large files of which only changed blocks were sent
+    std::uint64_t open_links_max = 0;  // inodes of several names held in memory at once
+    std::vector<std::string> notes;    // what stays behind, one sentence each
+    bool is_tracked = false;           // only what was announced as changed was visited; entries and bytes are of these
+    std::string walked_because;        // why not, if options.changes asked for it
 };
 
 class TreeSender final : public SegmentSource {

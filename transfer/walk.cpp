@@ -261,6 +261,7 @@ Status TreeWalk::send_leaf(const std::string& name, const EntryStat& stat, const
         entry.target_inode = first->target_inode;
         entry.blocks = first->blocks;
         note_sent(std::move(entry), stat);
+        forget_if_complete(stat);
         return {};
     }
     if (S_ISREG(stat.mode)) return send_file(name, base);
@@ -368,8 +369,20 @@ std::uint64_t TreeWalk::note_first_name(const std::string& name, const EntryStat
         first->second.blocks = blocks;
         first->second.target_inode =
             target_inode != 0 ? target_inode : load_little_endian<std::uint64_t>(random_bytes(8));
+        if (first_names_.size() > counts_.open_links_max) counts_.open_links_max = first_names_.size();
     }
-    return first->second.target_inode;
+    const std::uint64_t noted = first->second.target_inode;
+    forget_if_complete(stat);
+    return noted;
+}
+
+// Once all names of an inode were met, no other needs the first: only those are held whose names lie far apart, or
+// outside the tree. (Should one appear meanwhile, its inode's ctime has changed, and the next pass puts it right.)
+void TreeWalk::forget_if_complete(const EntryStat& stat) {
+    const auto first = first_names_.find(stat.inode);
+    if (first == first_names_.end()) return;
+    first->second.links = std::max<std::uint64_t>(first->second.links, stat.links);
+    if (first->second.names >= first->second.links) first_names_.erase(first);
 }
 
 // Extended attributes that do not travel are the host's; that they were there is said.

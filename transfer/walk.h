@@ -57,6 +57,7 @@ struct WalkCounts {
     std::atomic<std::uint64_t> patched{0};  // files of which only changed blocks were sent
     std::atomic<std::uint64_t> changed_while_read{0};
     std::atomic<std::uint64_t> vanished{0};
+    std::atomic<std::uint64_t> open_links_max{0};  // inodes held at once because names of them were still to come
 };
 
 class TreeWalk {
@@ -124,6 +125,7 @@ private:
     FirstName* find_first_name(const EntryStat& stat);
     std::uint64_t note_first_name(const std::string& name, const EntryStat& stat, const BlockRef& blocks,
                                   std::uint64_t target_inode);
+    void forget_if_complete(const EntryStat& stat);
     void note_sent(CatalogEntry entry, const EntryStat& stat);
     void note_leaf(CatalogEntry entry, const EntryStat& stat);
 
@@ -169,7 +171,7 @@ private:
     WalkCounts& counts_;
     Emit emit_;
     std::vector<Level> levels_;
-    std::unordered_map<std::uint64_t, FirstName> first_names_;  // by inode: those with several names
+    std::unordered_map<std::uint64_t, FirstName> first_names_;  // by inode: those with names not met yet
     std::optional<OpenFile> open_file_;
     LargeFile* large_ = nullptr;  // that of the open file
     std::optional<BaseIndex> index_;

@@ -46,6 +46,8 @@ void Connection::close() { link_->close(Error(Errc::cancelled, "the connection w
 
 std::optional<LinkUse> Connection::use() const { return link_->use(); }
 
+WindowBytes Connection::window() const { return link_->window(); }
+
 const PeerIdentity& Connection::peer() const { return link_->peer(); }
 bool Connection::is_join() const { return link_->is_join(); }
 ByteVector Connection::exporter(std::string_view label) const { return derive_exporter(link_->exporter(), label); }

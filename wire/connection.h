@@ -32,6 +32,7 @@
 #include "wire/link_use.h"
 #include "wire/look_up.h"
 #include "wire/messages.h"
+#include "wire/socket_buffers.h"
 
 namespace zoneferry {
 
@@ -77,6 +78,8 @@ public:
 
     // What the kernel has counted of this connection; nullopt once it is over.
     std::optional<LinkUse> use() const;
+    // How much may be under way at once; nothing once it is over.
+    WindowBytes window() const;
 
     const PeerIdentity& peer() const;
     bool is_join() const;

@@ -49,6 +49,7 @@ void Link::start(PeerIdentity peer, bool is_join, ByteVector exporter, std::shar
     parser_ = FrameParser(is_join);
     started_at_ = heard_at_ = written_at_ = now();
     is_started_ = true;
+    if (!is_join) open_window(stream_->socket().native_handle());
     tick();
     read();
 }
@@ -114,6 +115,11 @@ void Link::reject(Error why) {
 }
 
 // The socket is closed only after is_finished_ was set under the same mutex.
+WindowBytes Link::window() {
+    const std::lock_guard lock(mutex_);
+    return is_finished_ ? WindowBytes() : window_of(stream_->socket().native_handle());
+}
+
 std::optional<LinkUse> Link::use() {
     const std::lock_guard lock(mutex_);
     if (is_finished_) return std::nullopt;

@@ -24,6 +24,7 @@
 
 #include "wire/connection.h"
 #include "wire/frame.h"
+#include "wire/socket_buffers.h"
 #include "wire/tls_peer.h"
 #include "wire/tls_stream.h"
 
@@ -59,6 +60,7 @@ public:
     std::optional<LinkUse> use();
     void reject(Error why);
     bool is_finished();
+    WindowBytes window();
 
     // Fixed once started.
     const PeerIdentity& peer() const { return peer_; }

@@ -18,6 +18,7 @@
 #include "core/base/text.h"
 #include "wire/link.h"
 #include "wire/look_up.h"
+#include "wire/socket_buffers.h"
 #include "wire/tls_peer.h"
 
 namespace zoneferry {
@@ -39,7 +40,6 @@ std::string remote_address(const Tcp::socket& socket) {
     return error ? "?" : address_text(endpoint);
 }
 
-// Buffers are left to the kernel: a size set by hand switches its tuning off and is capped lower than that goes.
 void tune(Tcp::socket& socket) {
     std::error_code ignored;
     socket.set_option(Tcp::no_delay(true), ignored);
@@ -258,6 +258,7 @@ Result<std::uint16_t> Network::Impl::listen(const std::string& address, std::uin
     listener->acceptor.open(endpoint.protocol(), error);
     if (!error) listener->acceptor.set_option(asio::socket_base::reuse_address(true), error);
     if (!error) listener->acceptor.bind(endpoint, error);
+    if (!error) prepare_listener(listener->acceptor.native_handle());
     if (!error) listener->acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (error) return system_error("listening at " + where, error.value());
     const std::uint16_t bound = listener->acceptor.local_endpoint(error).port();
@@ -292,6 +293,7 @@ void Network::Impl::welcome(const std::shared_ptr<Listener>& listener, Tcp::sock
     SSL* ssl = new_ssl(contexts.mutual, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);
     if (ssl == nullptr) return;
     tune(socket);
+    restrain_stranger(socket.native_handle());
     const std::string address = remote_address(socket);
     const std::shared_ptr<Link> link = new_link(std::move(socket), ssl);
     link->server_choice().join = contexts.join.get();

@@ -59,6 +59,32 @@ protected:
     const PassPaths paths{temp.path() + "/source", temp.path() + "/staging", temp.path() + "/catalog"};
 };
 
+// The first names of hard links are held only until the last is met: what is held at once does not grow with the tree.
+TEST_F(Passes, FirstNamesAreForgottenWhenAllAreMet) {
+    constexpr int kFarApart = 5;
+    for (const char* directory : {"a", "m", "z"}) ASSERT_TRUE(make_directories(at(directory), 0755));
+    const auto link = [&](const std::string& from, const std::string& to) {
+        ASSERT_EQ(::link(at(from).c_str(), at(to).c_str()), 0) << to;
+    };
+    for (int i = 0; i < 400; ++i) {
+        const std::string name = "m/" + std::to_string(1000 + i);
+        std::ofstream(at(name)) << i;
+        link(name, name + "b");
+        link(name, name + "c");
+    }
+    for (int i = 0; i < kFarApart; ++i) {
+        std::ofstream(at("a/far" + std::to_string(i))) << i;
+        link("a/far" + std::to_string(i), "z/far" + std::to_string(i));
+    }
+    EXPECT_EQ(pass().open_links_max, kFarApart + 1);
+    const PassSummary second = pass();
+    EXPECT_EQ(second.entries_sent, 0U);
+    EXPECT_EQ(second.open_links_max, kFarApart + 1);
+    link("m/1000", "z/late");
+    const PassSummary third = pass();
+    EXPECT_EQ(third.data_bytes_sent, 1U) << "its names are one inode again";
+}
+
 TEST_F(Passes, OnlyChangedBlocksOfALargeFileAreSent) {
     make_large("database", 8 << 20);
     pass();

@@ -1,5 +1,8 @@
 // Real mutual TLS over loopback between two Networks.
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <future>
 #include <thread>
@@ -23,6 +26,41 @@ Segment segment_of(std::uint64_t number, std::size_t bytes) {
     segment.raw_bytes = static_cast<std::uint32_t>(bytes);
     segment.payload.assign(bytes, static_cast<std::byte>(number));
     return segment;
+}
+
+// A long fat link is filled by one connection: what may be under way covers 1 Gbit/s times 100 ms, both ways, also
+// where the kernel's own limits (tcp_rmem, tcp_wmem) are smaller. Counted: what the kernel grants.
+TEST(Connection, ItsWindowCoversALongFatLink) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root: larger buffers than the kernel's limits";
+    constexpr std::size_t kBytesUnderWay = 125'000'000 / 10;
+    TwoHosts hosts;
+    const Result<ConnectionPtr> client = hosts.connect();
+    ASSERT_TRUE(client) << client.error().text();
+    const ConnectionPtr server = hosts.second_arrivals.take();
+    ASSERT_TRUE(server);
+    EXPECT_GE((*client)->window().outward, kBytesUnderWay);
+    EXPECT_GE(server->window().inward, kBytesUnderWay);
+    EXPECT_GE(server->window().outward, kBytesUnderWay);
+}
+
+TEST(Connection, AStrangerHasASmallBuffer) {
+    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    prepare_listener(listener.get());
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t bytes = sizeof address;
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), bytes), 0);
+    ASSERT_EQ(::listen(listener.get(), 1), 0);
+    ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &bytes), 0);
+    const UniqueFd caller(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(caller.get(), reinterpret_cast<sockaddr*>(&address), bytes), 0);
+    const UniqueFd stranger(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    restrain_stranger(stranger.get());
+    EXPECT_LE(window_of(stranger.get()).inward, 2 * kStrangerBufferBytes);
+    if (::geteuid() != 0) return;
+    open_window(stranger.get());
+    EXPECT_GE(window_of(stranger.get()).inward, 125'000'000U / 10) << "the listener has settled how far it can grow";
 }
 
 TEST(Connection, HelloAndAnswer) {
