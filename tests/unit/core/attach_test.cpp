@@ -187,6 +187,11 @@ TEST_F(Attach, AZoneThatWasGivenAwayStaysAway) {
             EXPECT_EQ(outcome.error().code(), Errc::not_owner) << text_of(outcome);
         }
     }
+    // Asked before anything of the tree is read.
+    ASSERT_EQ(::unlink(host.root().at("/zones/web01/SUNWdetached.xml").c_str()), 0);
+    const auto outcome = host.attach(false);
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().code(), Errc::not_owner) << text_of(outcome);
     EXPECT_EQ(host.state(), ZoneState::configured);
 }
 

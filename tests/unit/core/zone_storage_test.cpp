@@ -19,6 +19,7 @@
 #include "core/zone/lease.h"
 #include "core/zone/mount_options.h"
 #include "core/zone/owner_seal.h"
+#include "core/zone/runtime.h"
 #include "core/zone/storage.h"
 #include "tests/support/temp_directory.h"
 
@@ -437,6 +438,28 @@ TEST_F(ByHand, who_detaches_gives_it_to_who_attaches_next) {
     EXPECT_EQ(text_beside(), owned);
     ASSERT_TRUE(give_up_by_hand(two_, lock(two_), entry(two_), "host2"));
     EXPECT_TRUE(give_up_by_hand(two_, lock(two_), entry(two_), "host2"));
+}
+
+TEST_F(ByHand, a_boot_asks_whose_it_is_before_anything_else) {
+    ASSERT_TRUE(OwnerStore(one_).save(record_of(4, Ownership::released, "host2"), "/z/web01"));
+    const ZoneConfig config = *ZoneStore(one_).config(name_);
+    const auto booted = Runtime(one_).boot(lock(one_), entry(one_), config, BootOptions());
+    ASSERT_FALSE(booted);
+    EXPECT_EQ(booted.error().code(), Errc::not_owner) << booted.error().text();
+}
+
+// Both have read that it is free; the second one's word comes after the first one's.
+TEST_F(ByHand, of_two_that_attach_at_once_one_has_it) {
+    ASSERT_TRUE(give_up_by_hand(one_, lock(one_), entry(one_), "host1"));
+    const std::uint64_t free_epoch = (*OwnerStore(one_).load(name_, "/z/web01"))->epoch;
+    ASSERT_TRUE(OwnerStore(two_).claim(record_of(free_epoch + 1, Ownership::owned, "host2"), "/z/web01"));
+    const std::string owned = text_beside();
+    const Status late = OwnerStore(one_).claim(record_of(free_epoch + 1, Ownership::owned, "host1"), "/z/web01");
+    ASSERT_FALSE(late);
+    EXPECT_EQ(late.error().code(), Errc::not_owner);
+    EXPECT_EQ(text_beside(), owned);
+    EXPECT_FALSE(may_boot(one_, name_, "/z/web01"));
+    EXPECT_TRUE(may_boot(two_, name_, "/z/web01"));
 }
 
 TEST_F(ByHand, a_takeover_raises_the_epoch_and_waits_for_the_lease) {
