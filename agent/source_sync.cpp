@@ -81,6 +81,7 @@ Status SourceMove::ensure_prepared() {
     }
     staging_is_fresh_ = reply.staging_is_fresh;
     target_has_copy_ = reply.has_copy;
+    if (staging_is_fresh_ && path_exists(bulk_marker())) ZF_TRY_STATUS(remove_file(bulk_marker()));
     transports_ = session_->need("bulk-streams") ? reply.transports : std::vector<std::string>();
     session_is_prepared_ = true;
     return {};

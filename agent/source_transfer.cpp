@@ -5,6 +5,7 @@
 
 #include "agent/segment_pump.h"
 #include "agent/source_move.h"
+#include "core/base/files.h"
 #include "transfer/change_tracker.h"
 #include "transfer/sender.h"
 
@@ -64,6 +65,7 @@ Result<SourceMove::PassOutcome> SourceMove::run_pass(bool is_final) {
     options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
     options.memory_bytes = static_cast<std::size_t>(context_.settings.transfer_memory_mb) << 20U;
     options.excluded = excluded_names();
+    options.may_put_aside = !path_exists(bulk_marker());
     if (is_final) {
         options.changes = take_changes();
     } else {

@@ -72,10 +72,9 @@ Result<TreeComparison> SourceMove::compare_with_target(Reading reading) {
     ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(reading));
     ZF_TRY(const UniqueFd tree, open_directory(zone_tree()));
     std::function<bool(const std::string&)> doubts;
-    if (path_exists(bulk_marker())) doubts = has_file_attributes(tree.get());
+    if (reading.doubts_attributes) doubts = has_file_attributes(tree.get());
     ZF_TRY(TreeComparison found, adopt_comparison(digests_path(context_.root, record_.id, reading.contents),
                                                   list_path(), catalog_prefix(), {}, doubts));
-    ZF_TRY_STATUS(remove_file(bulk_marker()));
     ZF_TRY_STATUS(remove_file(list_path()));
     ZF_TRY_STATUS(fetch_block_maps(found.large));
     return found;
@@ -128,9 +127,11 @@ Status SourceMove::find_out_what_is_there(bool is_final) {
         ZF_TRY(const bool known, TreeSender::knows_target(catalog_prefix()));
         if (known) return {};
     }
+    const bool is_bulk = path_exists(bulk_marker());
     tell_phase(target_has_copy_ ? "comparing with the copy that " + record_.peer + " has kept"
-                                : "comparing with what " + record_.peer + " has received: the record of that is lost");
-    auto found = compare_with_target({.tolerate_changes = !is_final});
+                                : "comparing with what " + record_.peer + " has received" +
+                                      (is_bulk ? "" : ": the record of that is lost"));
+    auto found = compare_with_target({.tolerate_changes = !is_final, .doubts_attributes = is_bulk});
     if (!found && found.error().code() == Errc::protocol) {
         tell_note(found.error().text() + ": sending everything");
         staging_is_fresh_ = true;
