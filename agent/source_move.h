@@ -127,12 +127,13 @@ private:
     Status send_bulk_first(bool is_final);
     Status send_bulk(const BulkTransport& transport, bool is_final);
     void remove_stale_snapshot();
-    std::string bulk_marker() const;  // there while what has arrived by a transport has not been compared
+    std::string bulk_marker() const;  // there if what the target has began as a transport's tree
     // source_verify.cpp
     struct Reading {
         bool tolerate_changes = false;
         bool contents = true;
-        bool wants_list = false;  // the digests of all entries of the target
+        bool wants_list = false;         // the digests of all entries of the target
+        bool doubts_attributes = false;  // what has file attributes here counts as differing
     };
     Status digest_while_running();
     struct Difference {

@@ -88,7 +88,9 @@ Status SourceMove::ensure_prepared() {
         ZF_TRY_STATUS(forget_catalogs(CatalogPaths(catalog_prefix(tree))));  // one of them may be of an older staging
         fresh_trees_.insert(tree.number);
     }
+    if (!reply.staging_is_fresh) fresh_trees_.erase(0);  // a transport's stream may have arrived with its link cut
     target_has_copy_ = reply.has_copy;
+    if (reply.staging_is_fresh && path_exists(bulk_marker())) ZF_TRY_STATUS(remove_file(bulk_marker()));
     transports_ = session_->need("bulk-streams") ? reply.transports : std::vector<std::string>();
     session_is_prepared_ = true;
     return {};

@@ -5,6 +5,7 @@
 
 #include "agent/segment_pump.h"
 #include "agent/source_move.h"
+#include "core/base/files.h"
 #include "transfer/change_tracker.h"
 #include "transfer/sender.h"
 
@@ -81,6 +82,7 @@ Result<SourceMove::PassOutcome> SourceMove::send_tree(const MovedTree& tree, boo
     options.excluded = excluded_names(tree);
     std::string untracked_because = "a file system outside the zonepath";
     if (tree.is_zonepath()) {
+        options.may_put_aside = !path_exists(bulk_marker());
         if (is_final) {
             options.changes = take_changes();
         } else {

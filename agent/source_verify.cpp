@@ -72,12 +72,10 @@ Result<TreeComparison> SourceMove::compare_with_target(const MovedTree& tree, Re
     reading.wants_list = true;
     ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(tree, reading));
     ZF_TRY(const UniqueFd top, open_directory(context_.root.at(tree.path)));
-    const bool came_in_bulk = tree.is_zonepath() && path_exists(bulk_marker());
     std::function<bool(const std::string&)> doubts;
-    if (came_in_bulk) doubts = has_file_attributes(top.get());
+    if (reading.doubts_attributes) doubts = has_file_attributes(top.get());
     ZF_TRY(TreeComparison found, adopt_comparison(digests_path(context_.root, tree, record_.id, reading.contents),
                                                   list_path(tree), catalog_prefix(tree), {}, doubts));
-    if (came_in_bulk) ZF_TRY_STATUS(remove_file(bulk_marker()));
     ZF_TRY_STATUS(remove_file(list_path(tree)));
     ZF_TRY_STATUS(fetch_block_maps(tree, found.large));
     return found;
@@ -133,9 +131,11 @@ Status SourceMove::find_out_what_is_there(const MovedTree& tree, bool is_final) 
         ZF_TRY(const bool known, TreeSender::knows_target(catalog_prefix(tree)));
         if (known) return {};
     }
+    const bool is_bulk = tree.is_zonepath() && path_exists(bulk_marker());
     tell_phase(has_copy ? "comparing with the copy that " + record_.peer + " has kept"
-                        : "comparing with what " + record_.peer + " has received: the record of that is lost");
-    auto found = compare_with_target(tree, {.tolerate_changes = !is_final});
+                        : "comparing with what " + record_.peer + " has received" +
+                              (is_bulk ? "" : ": the record of that is lost"));
+    auto found = compare_with_target(tree, {.tolerate_changes = !is_final, .doubts_attributes = is_bulk});
     if (!found && found.error().code() == Errc::protocol) {
         tell_note(found.error().text() + ": sending everything");
         fresh_trees_.insert(tree.number);

@@ -133,7 +133,7 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
     auto walk = std::make_shared<TreeWalk>(
         std::move(tree),
         WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes, options.excluded,
-                    known ? paths.base : std::string(), std::move(plan), std::move(base_trail)},
+                    known ? paths.base : std::string(), std::move(plan), std::move(base_trail), options.may_put_aside},
         std::move(base), state.blocks, state.catalog, state.counts, emit);
     state.walker = std::jthread([&state, walk, is_background = options.in_background] {
         if (is_background) step_back();

@@ -32,6 +32,9 @@ struct SendOptions {
     std::size_t segment_bytes = kSegmentTargetBytes;  // raw, at most; the compression may want smaller ones
     std::vector<std::string> excluded;                // paths below the tree's root that are not sent: "a", "b/c"
     DevicePolicy devices = DevicePolicy::known;
+    // What was moved to a later place waits there on the target. Not where the target's tree is a subvolume: nothing
+    // can be renamed out of one; it is removed and sent again.
+    bool may_put_aside = true;
     std::shared_ptr<const ChangesSince> changes;  // visit only these, if nothing about them is in doubt
 };
 

@@ -44,6 +44,7 @@ struct WalkOptions {
     // Visit only what is in a plan (change_plan.h); the trail belongs to the base. Null: all.
     std::shared_ptr<const PlanNode> plan;
     std::shared_ptr<const PassTrail> base_trail;
+    bool may_put_aside = true;  // sender.h
 };
 
 struct WalkCounts {

@@ -11,7 +11,7 @@
 namespace zoneferry {
 
 bool TreeWalk::can_put_aside(const CatalogEntry& base) const {
-    const bool worth = base.kind == CatalogKind::directory || base.blocks;
+    const bool worth = options_.may_put_aside && (base.kind == CatalogKind::directory || base.blocks);
     return worth && stash_count_ < kStashMax && !claimed_.contains(base.position);
 }
 

@@ -182,6 +182,21 @@ TEST_F(Passes, MovedFilesAndDirectoriesAreNotSentAgain) {
     EXPECT_FALSE(path_exists(paths.staging + "/.zoneferry-moved"));
 }
 
+// As where the target's tree is a subvolume.
+TEST_F(Passes, WhatMayNotBePutAsideIsSentAgain) {
+    make_large("m-file", 1 << 20);
+    ASSERT_TRUE(make_directories(at("m-directory/below"), 0755));
+    pass();
+    ASSERT_EQ(::rename(at("m-file").c_str(), at("z-file").c_str()), 0);
+    ASSERT_EQ(::rename(at("m-directory").c_str(), at("z-directory").c_str()), 0);
+    ::usleep(60'000);
+    const auto delta = run_pass(paths, {.send = {.may_put_aside = false}});
+    ASSERT_TRUE(delta) << delta.error().text();
+    EXPECT_EQ(delta->moved, 0U);
+    EXPECT_GE(delta->data_bytes_sent, 1U << 20U);
+    EXPECT_TRUE(digests_equal(paths));
+}
+
 TEST_F(Passes, LogsThatRotateAreMoved) {
     make_large("log", 1 << 20);
     make_large("log.1", (1 << 20) + 100'000);
