@@ -24,7 +24,7 @@ Status SourceMove::send_bulk_first(bool is_final) {
     facts.is_first = record_.passes == 0 && sends_zonepath(record_) && fresh_trees_.contains(0) && !target_has_copy_;
     facts.compares_contents = record_.verify == VerifyMode::full;
     facts.offered = transports_;
-    if (facts.is_wanted && facts.is_first) facts.sending = sending_transports(zone_tree());
+    if (facts.is_wanted && facts.is_first) facts.sending = sending_transports(context_.root.at(record_.zonepath));
     const BulkTransport* transport = find_bulk_transport(choose_transport(facts));
     if (transport == nullptr) return {};
     Status sent = send_bulk(*transport, is_final);
@@ -46,7 +46,8 @@ Status SourceMove::send_bulk(const BulkTransport& transport, bool is_final) {
     tell_phase("pass " + std::to_string(record_.passes) + ": " + name + " sends a snapshot of the tree");
     remove_stale_snapshot();
     ZF_TRY(std::unique_ptr<BulkSource> source,
-           transport.send(zone_tree(), snapshot_path(context_.root, zonepath_tree(record_), record_.id)));
+           transport.send(context_.root.at(record_.zonepath),
+                          snapshot_path(context_.root, zonepath_tree(record_), record_.id)));
     PassBegin begin;
     begin.move_id = record_.id;
     begin.pass = record_.passes;
