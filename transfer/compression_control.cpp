@@ -12,6 +12,7 @@ constexpr double kGoodEnough = 0.99;           // a cheaper one that brings so m
 constexpr std::uint64_t kLookBusyUs = 20'000;  // of sending, before its rate means something
 constexpr std::uint64_t kLookIdleUs = 50'000;  // and if hardly any of so long a time was spent in sending
 constexpr std::uint64_t kIdleTimes = 4;        // ... that many times the sending
+constexpr std::uint64_t kWarmUpUs = 500'000;   // busy so long, a connection over a long link is past its slow start
 constexpr double kUnlimited = 1e12;
 constexpr double kBacklogBytes = 512.0 * 1024;
 constexpr double kMostlyLimited = 0.4;  // share of the busy time
@@ -128,6 +129,8 @@ void CompressionControl::note_link(const LinkCounters& counters) {
         measured_link_ = rate;
     } else if (waiting_bytes_ < kBacklogBytes) {
         measured_link_ = std::max(rate, measured_link_ * kCreeping);
+    } else if (counters.busy_us < kWarmUpUs) {
+        measured_link_ = std::max(rate, measured_link_);
     } else {
         blend(measured_link_, rate);
     }
@@ -145,7 +148,11 @@ void CompressionControl::choose() {
     if (is_fixed_) return;
     rates_.link_bytes_per_second =
         limit_ > 0 ? std::min(limit_, measured_link_ > 0 ? measured_link_ : limit_) : measured_link_;
-    mode_ = std::min(choose_mode(rates_, mode_), dearest_mode_);
+    const std::size_t wanted = std::min(choose_mode(rates_, mode_), dearest_mode_);
+    // A dear segment takes long: none is begun for a rate that still grows, nor before one of the mode at hand is done.
+    const bool is_known = limit_ > 0 || counted_.busy_us >= kWarmUpUs;
+    const bool is_cheap = wanted <= mode_ || wanted <= kSampleMode;
+    if (is_cheap || (is_known && rates_.latest_mode == mode_)) mode_ = wanted;
 }
 
 }  // namespace zoneferry

@@ -165,6 +165,7 @@ def main():
         for data in words.data.split(","):
             source = bench_data.ensure(ends.directory["source"], data, words.scale)
             wanted = shape_of(source)
+            run(["bash", "-c", f"tar -C {source} -cf - . | cat > /dev/null"])  # else the first peer reads a cold cache
             for link in words.links.split(","):
                 ends.shape(link)
                 names = words.peers.split(",") if words.peers else [

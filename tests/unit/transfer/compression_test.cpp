@@ -172,6 +172,52 @@ TEST(CompressionControl, ALinkThatIsNotFullIsNotTakenForEndless) {
     EXPECT_NE(control.mode(), kRawMode);
 }
 
+// A trace of 1 Gbit/s at 100 ms: each round trip brings twice as much as the one before. Dear segments, begun for what
+// the first ones seem to say, would hold up everything behind them.
+TEST(CompressionControl, ASlowStartIsNotTakenForASlowLink) {
+    CompressionControl control(2, std::nullopt);
+    LinkCounters counters;
+    double rate = kGigabit / 16;
+    for (int i = 0; i < 60; ++i) {
+        if (control.mode() != kRawMode) {
+            const CompressionMode& mode = kCompressionModes[control.mode()];
+            const auto raw_bytes = static_cast<double>(mode.segment_bytes);
+            control.note_compressed(control.mode(), mode.segment_bytes,
+                                    static_cast<std::uint64_t>(raw_bytes * mode.usual_ratio),
+                                    1.5 * raw_bytes / mode.usual_speed);
+        }
+        counters.acknowledged_bytes += static_cast<std::uint64_t>(rate * 0.05);
+        counters.busy_us += 50'000;
+        counters.waiting_bytes = 8 * kMiB;
+        control.note_link(counters);
+        if (i % 2 == 1) rate = std::min(kGigabit, rate * 2);
+        ASSERT_LE(control.mode(), kSampleMode + 1) << i;
+    }
+}
+
+TEST(CompressionControl, ADearerModeIsTakenOnlyWhenTheOneAtHandWasMeasured) {
+    CompressionControl control(2, std::nullopt);
+    LinkCounters counters;
+    const auto look = [&] {
+        counters.acknowledged_bytes += static_cast<std::uint64_t>(kGigabit / 10 * 0.6);
+        counters.busy_us += 600'000;
+        counters.waiting_bytes = 8 * kMiB;
+        control.note_link(counters);
+    };
+    look();
+    const std::size_t first = control.mode();
+    for (int i = 0; i < 10; ++i) look();
+    EXPECT_EQ(control.mode(), first);
+    for (int i = 0; i < 40; ++i) {
+        const CompressionMode& mode = kCompressionModes[control.mode()];
+        control.note_compressed(control.mode(), mode.segment_bytes,
+                                static_cast<std::uint64_t>(mode.usual_ratio * static_cast<double>(mode.segment_bytes)),
+                                static_cast<double>(mode.segment_bytes) / mode.usual_speed);
+        look();
+    }
+    EXPECT_EQ(control.mode(), kCompressionModes.size() - 1);
+}
+
 // One segment that packs in no time (a file of zeros) must not make a dear mode look cheap.
 TEST(CompressionControl, OneQuickSegmentDoesNotSpeakForAll) {
     CompressionControl control(2, std::nullopt);
