@@ -14,7 +14,7 @@
 //     change_tracking = true    # the last pass visits what changed, as the kernel tells; false: the whole tree
 //     transfer_memory_mb = 256  # for the buffers of one move, on this side
 //     extra_fs_roots = ["/data"]  # below these, trees of a zone outside its zonepath are taken; default: nowhere
-//     transport = "auto"        # btrfs sends to btrfs by itself; "stream": everything goes as records
+//     transport = "stream"      # everything goes as records; "auto": btrfs sends to btrfs by itself
 //     history_days = 365        # how long gc keeps moves that are over
 //     fence_hook = "PROGRAM"    # cuts another host off; default: /etc/zoneferry/fence if it is there (fence.h)
 //     fence_timeout_s = 60      # then it is killed and has failed
@@ -48,7 +48,7 @@ struct Settings {
     bool change_tracking = true;
     int transfer_memory_mb = 256;
     std::vector<std::string> extra_fs_roots;  // absolute
-    Transport transport = Transport::automatic;
+    Transport transport = Transport::stream;
     int history_days = 365;
     std::string fence_hook;  // absolute; empty: the default one
     int fence_timeout_s = 60;

@@ -29,6 +29,8 @@ def add_subvolumes(tree):
 
 
 class FileSystemsTest(FaultTest):
+    settings = {"transport": "auto"}
+
     @classmethod
     def make_hosts(cls, binds):
         return Hosts(["host1", "host2"], programs=os.environ["ZONEFERRY_BIN"], binds=binds, packages=("btrfs-progs",))

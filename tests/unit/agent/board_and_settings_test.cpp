@@ -108,7 +108,7 @@ TEST_F(SettingsFiles, TheFenceIsRunWithHostAndZoneAndItsWordCounts) {
 
 TEST_F(SettingsFiles, LaterFilesOverrideInTheOrderOfTheirNames) {
     put("agent.toml", "name = \"a\"\nport = 1\nretry_s = 5\n");
-    put("agent.toml.d/20-b.toml", "port = 3\n");
+    put("agent.toml.d/20-b.toml", "port = 3\ntransport = \"auto\"\n");
     put("agent.toml.d/10-a.toml", "port = 2\naddresses = [\"192.0.2.1\", \"2001:db8::1\"]\n");
     put("agent.toml.d/99-not.conf", "port = 9\n");
     const auto settings = load();
@@ -116,6 +116,7 @@ TEST_F(SettingsFiles, LaterFilesOverrideInTheOrderOfTheirNames) {
     EXPECT_EQ(settings->name, "a");
     EXPECT_EQ(settings->port, 3);
     EXPECT_EQ(settings->retry_s, 5);
+    EXPECT_EQ(settings->transport, Transport::automatic);
     EXPECT_EQ(settings->addresses, (std::vector<std::string>{"192.0.2.1", "2001:db8::1"}));
 }
 
@@ -134,6 +135,7 @@ TEST_F(SettingsFiles, MistakesAreNamedWithTheirPlace) {
     EXPECT_NE(problem("port = 65536\n").find("from 1 to 65535"), std::string::npos);
     EXPECT_NE(problem("port = 1.5\n"), "");
     EXPECT_NE(problem("retry_s = -1\n"), "");
+    EXPECT_NE(problem("transport = \"rsync\"\n").find("auto or stream"), std::string::npos);
     EXPECT_NE(problem("addresses = \"x\"\n"), "");
     EXPECT_NE(problem("addresses = [1]\n"), "");
     EXPECT_NE(problem("name = \n").find(file + ":1:"), std::string::npos);
