@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 import faults
-from faults import Watch, differences, in_pass, install_plain
+from faults import Watch, differences, in_pass, install_plain, wait_for
 from ferry import ZONES, ferry, ferry_json, write_settings, zone_states
 from hosts import Hosts
 
@@ -127,9 +127,10 @@ class BtrfsTransportTest(faults.FaultTest):
             subprocess.run(["chattr", "-R", "-i", self.storage.directory / "host1"], check=False,
                            stderr=subprocess.DEVNULL)
 
-    def test_killed_in_the_bulk(self):
-        for name, strike in (("source", lambda: self.kill(self.host1)),
-                             ("target", lambda: self.kill(self.host2))):
+    def test_broken_off_in_the_bulk(self):
+        """Either agent is killed, or the connection is reset."""
+        for name, strike in (("source", lambda: self.kill(self.host1)), ("target", lambda: self.kill(self.host2)),
+                             ("link", self.reset_link)):
             with self.subTest(name):
                 self.plain(name, 6)
                 watch = Watch(self.host1, "move", name, "host2", "--bwlimit", "4M")
@@ -137,13 +138,23 @@ class BtrfsTransportTest(faults.FaultTest):
                 self.assertIn(name, "".join(path.name for path in self.storage.places["host1"].iterdir()))
                 self.assertTrue(any(".zoneferry-snapshot" in path for path in self.storage.subvolumes(self.host1)))
                 strike()
-                watch.end_or_nothing()
+                end = watch.end_or_nothing()
+                if name == "link":
+                    self.assertEqual(end["exit_code"], 0, end)
                 self.settle()
                 self.assert_moved(name, False)
 
     def kill(self, host):
         self.agents[host.name].kill()
         self.agents[host.name].start()
+
+    def reset_link(self):
+        """The source's connection is reset at its next packet; the target hears nothing of that."""
+        rule = ("table inet cut { chain out { type filter hook output priority 0;\n"
+                "tcp dport 7743 reject with tcp reset\n}\n}\n")
+        self.host1.run(["nft", "-f", "/dev/stdin"], input=rule)
+        wait_for(lambda: "ESTAB" not in self.host1.run(["ss", "-Htn", "dport", "=", "7743"]).stdout, 20)
+        self.host1.run(["nft", "flush", "ruleset"])
 
     def test_receive_fails(self):
         fake = self.host2.path("/usr/local/sbin/btrfs")
