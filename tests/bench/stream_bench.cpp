@@ -21,6 +21,7 @@
 #include "core/base/clock.h"
 #include "core/base/digest.h"
 #include "core/base/files.h"
+#include "transfer/sender.h"
 #include "wire/network.h"
 
 namespace zoneferry {
