@@ -97,6 +97,12 @@ Status PeerSession::need(const std::string& feature) const {
         .remedy("install the newer zoneferry there too");
 }
 
+Error PeerSession::why_not_sent(const Error& error) {
+    const auto message = connection_->receive(0);
+    const auto* refusal = message ? std::get_if<Refusal>(&*message) : nullptr;
+    return refusal != nullptr ? refusal->to_error() : error;
+}
+
 Error PeerSession::unexpected(const Message& message) {
     if (const auto* refusal = std::get_if<Refusal>(&message)) return refusal->to_error();
     return Error(Errc::protocol, "the peer answered with something else than was asked for");

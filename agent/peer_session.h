@@ -47,7 +47,7 @@ public:
     }
     template <class Reply>
     Result<Reply> ask(Message request, int timeout_ms) {
-        ZF_TRY_STATUS(connection_->send(fitted(std::move(request))));
+        if (Status sent = connection_->send(fitted(std::move(request))); !sent) return why_not_sent(sent.error());
         return expect<Reply>(timeout_ms);
     }
     template <class Reply>
@@ -68,6 +68,8 @@ private:
     PeerSession(std::shared_ptr<Connection> connection, std::string address, int answer_ms)
         : connection_(std::move(connection)), address_(std::move(address)), answer_ms_(answer_ms) {}
     static Error unexpected(const Message& message);
+    // A peer that refuses before it was asked, and closes: its reason says more than that it closed.
+    Error why_not_sent(const Error& error);
     // The hello, and no more.
     static Result<PeerSession> greet(AgentContext& context, const std::string& peer, const std::string& address,
                                      int connect_timeout_ms);
