@@ -234,7 +234,8 @@ void RandomTree::add_entry(const std::string& path) {
         case 6:
             if (!others_.empty()) {
                 const std::string& to = others_[pick(others_.size())];
-                if (path_exists(to)) must(::link(to.c_str(), path.c_str()));
+                const bool is_directory = static_cast<bool>(open_directory(to));  // by now
+                if (path_exists(to) && !is_directory) must(::link(to.c_str(), path.c_str()));
             }
             return;
         case 7: must(::mknod(path.c_str(), S_IFCHR | 0600, makedev(1, 3))); break;
