@@ -32,7 +32,8 @@ Status TargetSession::on(const PassBegin& request) {
     ZF_TRY(auto staged, staged_tree(record, request.tree));
     tell(record, "receiving pass " + std::to_string(request.pass) +
                      (request.is_final ? ", the zone is halted" : ", the zone runs at " + peer_));
-    if (!request.transport.empty() && staged.first.is_zonepath()) {
+    if (!request.transport.empty()) {
+        if (!staged.first.is_zonepath()) return Error(Errc::protocol, "only a zonepath comes by a transport");
         const ReceiveOptions limits = limits_for(staged.first);
         return begin_bulk(request, record, {limits.entries_max, limits.bytes_max});
     }

@@ -226,6 +226,11 @@ TEST_F(ExtraTreesOfTwoAgents, APassMustBeOfATreeOfTheMove) {
         blocks.tree = tree;
         EXPECT_EQ(code_of(talk.ask<BlocksReply>(blocks)), Errc::protocol);
     }
+    PassBegin in_bulk;
+    in_bulk.move_id = "ab";
+    in_bulk.tree = 1;
+    in_bulk.transport = "btrfs";
+    EXPECT_EQ(code_of(talk.ask<PassReady>(in_bulk)), Errc::protocol);
     AbortRequest abort;
     abort.move_id = "ab";
     ASSERT_TRUE(talk.ask<AbortReply>(abort));
