@@ -41,7 +41,8 @@ std::uint64_t ReadAhead::entries_ahead() const {
     return ahead_.entries;
 }
 
-void ReadAhead::walk_is_at(const TreePath& path, std::uint64_t entries, std::uint64_t bytes, std::uint64_t blocks) {
+void ReadAhead::walk_is_at(const std::function<TreePath()>& path, std::uint64_t entries, std::uint64_t bytes,
+                           std::uint64_t blocks) {
     const bool waited = blocks - blocks_ >= kColdBlocks;
     blocks_ = blocks;
     const std::lock_guard lock(mutex_);
@@ -49,7 +50,7 @@ void ReadAhead::walk_is_at(const TreePath& path, std::uint64_t entries, std::uin
     ahead_.bytes -= std::min(ahead_.bytes, bytes - walked_.bytes);
     walked_ = {entries, bytes};
     if (is_resting_ && !waited) return;
-    walk_ = path;
+    walk_ = path();
     if (is_resting_) begin();
     changed_.notify_all();
 }

@@ -57,9 +57,10 @@ public:
     ReadAhead(const ReadAhead&) = delete;
     ReadAhead& operator=(const ReadAhead&) = delete;
 
-    // The walk is at this entry; entries and bytes of files that it has passed, and blocks that were read for it, since
-    // the tree's root.
-    void walk_is_at(const TreePath& path, std::uint64_t entries, std::uint64_t bytes, std::uint64_t blocks);
+    // The walk is at the entry `path` (asked for only if that matters); entries and bytes of files that it has passed,
+    // and blocks that were read for it, since the tree's root.
+    void walk_is_at(const std::function<TreePath()>& path, std::uint64_t entries, std::uint64_t bytes,
+                    std::uint64_t blocks);
     bool is_resting() const;
     std::uint64_t entries_ahead() const;  // looked at and not yet passed by the walk
 

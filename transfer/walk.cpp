@@ -108,9 +108,12 @@ Status TreeWalk::walk_children(bool has_base) {
 }
 
 void TreeWalk::look_ahead(const std::string& name) {
-    TreePath path;
-    for (std::size_t i = 1; i < levels_.size(); ++i) path.push_back(levels_[i].name);
-    path.push_back(name);
+    const auto path = [this, &name] {
+        TreePath here;
+        for (std::size_t i = 1; i < levels_.size(); ++i) here.push_back(levels_[i].name);
+        here.push_back(name);
+        return here;
+    };
     ahead_->walk_is_at(path, counts_.entries, counts_.bytes, blocks_read_by_thread());
 }
 
