@@ -34,7 +34,7 @@ class DeclaredLunTest(unittest.TestCase):
         cls.addClassCleanup(cls.hosts.close)
         cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]
         for host in cls.hosts:
-            write_settings(host, name=NAMES[host.name], fence_hook=FENCE, fence_timeout_s=1)
+            write_settings(host, name=NAMES[host.name], fence_hook=FENCE)
             host.path("/export/zones").mkdir(mode=0o755, parents=True)
             program = host.path("/usr/local/sbin/sg_persist")
             program.parent.mkdir(parents=True, exist_ok=True)
@@ -142,12 +142,14 @@ class DeclaredLunTest(unittest.TestCase):
         hook = self.host1.path(FENCE)
         hook.parent.mkdir(parents=True, exist_ok=True)
         self.refused(self.host1, words, "fencing beta")  # it is set, and not there
-        for script, why in (("exit 3", "failed with status 3"), ("exec sleep 30", "fencing beta")):
+        for script, limit_s, why in (("exit 3", 60, "failed with status 3"), ("exec sleep 300", 1, "fencing beta")):
+            write_settings(self.host1, name="alpha", fence_hook=FENCE, fence_timeout_s=limit_s)
             hook.write_text(f"#!/bin/sh\n{script}\n")
             hook.chmod(0o755)
             self.refused(self.host1, words, "fencing beta", why)
             self.assertIsNone(self.mount_options(self.host1))
         self.assertFalse(self.host1.path("/var/log/zoneferry/audit.log").exists())
+        write_settings(self.host1, name="alpha", fence_hook=FENCE)
         hook.write_text('#!/bin/sh\necho "$#" "$@" >/root/fenced\n')
         self.zoneadm(self.host1, words)
         self.assertEqual(self.host1.path("/root/fenced").read_text(), f"2 beta {ZONE}\n")
