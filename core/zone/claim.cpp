@@ -196,8 +196,6 @@ Result<bool> bring_lun(const HostRoot& root, const ZoneName& zone, LunUse use) {
         if (config.storage) ZF_TRY_STATUS(mount_lun(*lun, 0));
         return false;
     }
-    // What this host knows may be older than what lies there, but a zone that it gave away it does not boot.
-    if (use == LunUse::boot) ZF_TRY_STATUS(check_use(use, ours));
     ZF_TRY(const std::optional<OwnerRecord> beside, record_on_lun(owners, *lun, config.zonepath));
     const std::optional<OwnerRecord> record = effective_record(ours, beside);
     ZF_TRY_STATUS(check_use(use, record));

@@ -98,7 +98,7 @@ class HarnessTest(unittest.TestCase):
             self.host1.run(["sh", "-c", "exit 3"])
         sleeper = self.host1.popen(["sleep", "1000"])
         sleeper.terminate()
-        self.assertEqual(sleeper.wait(timeout=10), -signal.SIGTERM)
+        self.assertEqual(sleeper.wait(timeout=60), -signal.SIGTERM)
         self.assertNotIn("sleep\n1000", self.host1.run(["ps", "-eo", "args"]).stdout)
 
     def test_links_can_be_cut_and_healed(self):
@@ -115,7 +115,7 @@ class HarnessTest(unittest.TestCase):
         self.assertEqual(process.stdout.readline(), b"up\n")
         pid = process.inner_pid
         self.host2.crash()
-        self.assertNotEqual(process.wait(timeout=10), 0)
+        self.assertNotEqual(process.wait(timeout=60), 0)
         process.stdout.close()
         self.assertFalse(os.path.exists(f"/proc/{pid}"))
         with self.assertRaisesRegex(RuntimeError, "host2 is down"):
@@ -170,7 +170,6 @@ class AloneTest(unittest.TestCase):
         self.assertEqual((summary["went_back"], summary["failures"]), (1, 1))
 
     def test_nothing_is_left_after_close_or_a_hard_kill(self):
-        before = pathlib.Path("/proc/self/mountinfo").read_text()
         with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="zf-image-") as base:
             script = "import hosts, time; h = hosts.Hosts(['alone']); print(h['alone'].pid, flush=True); time.sleep(60)"
             environment = {**os.environ, "ZONEFERRY_TEST_DIR": base}
@@ -179,10 +178,10 @@ class AloneTest(unittest.TestCase):
             child.kill()
             child.wait()
             child.stdout.close()
-            self.assertTrue(wait_for(lambda: not os.path.exists(f"/proc/{init}")))
+            self.assertTrue(wait_for(lambda: not harness.is_alive(init)))
             harness.remove_leftovers(pathlib.Path(base))
             self.assertEqual(os.listdir(base), [])
-            self.assertEqual(pathlib.Path("/proc/self/mountinfo").read_text(), before)
+            self.assertNotIn(base, pathlib.Path("/proc/self/mountinfo").read_text())
             self.assertEqual(list(harness.cgroup2_mount().glob(f"{harness.SCRATCH_PREFIX}{child.pid}.*")), [])
 
 

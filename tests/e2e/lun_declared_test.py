@@ -11,6 +11,8 @@ import subprocess
 import unittest
 
 import faults
+from fault_points import is_stopped, wake
+from faults import Watch, wait_for
 from ferry import Agent, ferry, ferry_json, write_settings, zone_commands, zone_path, zone_states
 import hosts
 from hosts import Hosts
@@ -34,7 +36,7 @@ class DeclaredLunTest(unittest.TestCase):
         cls.addClassCleanup(cls.hosts.close)
         cls.host1, cls.host2 = cls.hosts["host1"], cls.hosts["host2"]
         for host in cls.hosts:
-            write_settings(host, name=NAMES[host.name], fence_hook=FENCE, fence_timeout_s=1)
+            write_settings(host, name=NAMES[host.name], fence_hook=FENCE)
             host.path("/export/zones").mkdir(mode=0o755, parents=True)
             program = host.path("/usr/local/sbin/sg_persist")
             program.parent.mkdir(parents=True, exist_ok=True)
@@ -142,12 +144,14 @@ class DeclaredLunTest(unittest.TestCase):
         hook = self.host1.path(FENCE)
         hook.parent.mkdir(parents=True, exist_ok=True)
         self.refused(self.host1, words, "fencing beta")  # it is set, and not there
-        for script, why in (("exit 3", "failed with status 3"), ("exec sleep 30", "fencing beta")):
+        for script, limit_s, why in (("exit 3", 60, "failed with status 3"), ("exec sleep 300", 1, "fencing beta")):
+            write_settings(self.host1, name="alpha", fence_hook=FENCE, fence_timeout_s=limit_s)
             hook.write_text(f"#!/bin/sh\n{script}\n")
             hook.chmod(0o755)
             self.refused(self.host1, words, "fencing beta", why)
             self.assertIsNone(self.mount_options(self.host1))
         self.assertFalse(self.host1.path("/var/log/zoneferry/audit.log").exists())
+        write_settings(self.host1, name="alpha", fence_hook=FENCE)
         hook.write_text('#!/bin/sh\necho "$#" "$@" >/root/fenced\n')
         self.zoneadm(self.host1, words)
         self.assertEqual(self.host1.path("/root/fenced").read_text(), f"2 beta {ZONE}\n")
@@ -169,6 +173,27 @@ class DeclaredLunTest(unittest.TestCase):
         self.refused(self.host2, "boot", "alpha")
         self.assert_mounted_only_on(self.host1)
 
+    def register_host3(self, key):
+        state = json.loads(self.reservations.read_text())
+        state["keys"]["host3"] = key
+        self.reservations.write_text(json.dumps(state))
+
+    def registered_before_the_promise(self, agent):
+        """Another host may write to the LUN when the target shall promise: it does not, though it could evict it."""
+        agent.stop()
+        agent.start(env={"ZONEFERRY_STOP_AT": "source:after:quiesced"})
+        pid = agent.process.inner_pid
+        move = Watch(self.host1, "move", ZONE, "beta")
+        self.assertTrue(wait_for(lambda: is_stopped(pid)))
+        self.register_host3(0x5afabcdef0000001)  # a host of ours, of epoch 1
+        wake(agent.process)
+        end = move.end()
+        self.assertEqual(end["exit_code"], 12, end)
+        self.assertIn("another host is still registered", end["message"])
+        agent.stop()
+        agent.start()
+        self.assert_mounted_only_on(self.host1)  # which has evicted it
+
     def test_6_a_move_hands_over_what_is_declared(self):
         state = self.host2.path("/etc/zones")
         for file in state.glob(f"{ZONE}.xml"):
@@ -182,13 +207,12 @@ class DeclaredLunTest(unittest.TestCase):
         self.assertEqual(status, 0, lines)
         self.assertNotIn("STORAGE_UNRESERVED", {line.get("code") for line in lines})
         held = self.reservations.read_text()
-        third = json.loads(held)
-        third["keys"]["host3"] = 0x123abc
-        self.reservations.write_text(json.dumps(third))
+        self.register_host3(0x123abc)
         status, lines = ferry_json(self.host1, "check", ZONE, "beta", check=False)
         self.assertEqual(status, 3, lines)
         self.assertIn("STORAGE_RESERVED", {line.get("code") for line in lines})
         self.reservations.write_text(held)
+        self.registered_before_the_promise(agents[0])
         ferry(self.host1, "move", ZONE, "beta", "--remove-source")
         self.assert_mounted_only_on(self.host2)
         self.assertIn("add storage", self.host2.run(["zonecfg", "-z", ZONE, "export"]).stdout)

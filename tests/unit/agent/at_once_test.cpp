@@ -158,6 +158,27 @@ TEST_F(AtOnce, AClonedStateDirectoryRunsNothing) {
     EXPECT_EQ(agent.error().code(), Errc::not_owner);
 }
 
+// Its agent was stopped just before the release, and the zone came back meanwhile: nothing but the owner record tells.
+TEST_F(AtOnce, AMoveThatWasStagedReleasesNothingThatHasBeenAwaySince) {
+    one.make_zone("web01", "/zones/web01");
+    const std::string uuid = "01234567-89ab-4def-8123-456789abcdef";
+    const OwnerRecord came_back{"web01", uuid, 3, Ownership::owned, "host1", "aa", 1};
+    ASSERT_TRUE(OwnerStore(one.root()).save(came_back, "/zones/web01"));
+    MoveRecord late;
+    late.id = "bb";
+    late.zone = "web01";
+    late.zone_uuid = uuid;
+    late.peer = "host2";
+    late.zonepath = "/zones/web01";
+    late.epoch = 1;
+    late.phase = Phase::staged;
+    ASSERT_TRUE(one.desk().start(late));
+    one.wait_for(late.id, MoveNews::Type::end);
+    EXPECT_EQ(one.phase(late.id), Phase::aborted);
+    EXPECT_EQ(one.owner("web01"), "owned 3 host1");
+    EXPECT_TRUE(one.may_boot_zone("web01", "/zones/web01"));
+}
+
 // Restored to before its first move to host2: its journal knows of none, so only the uuid can tell.
 TEST_F(AtOnce, AHostFromBeforeItsFirstMoveAsksToo) {
     one.make_zone("web01", "/zones/web01");

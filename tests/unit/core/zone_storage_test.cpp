@@ -2,10 +2,7 @@
 // detach, attach and takeover by hand. Two host roots that name one zonepath play two hosts.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/fs.h>
 #include <seccomp.h>
-#include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -184,44 +181,6 @@ OwnerRecord record_of(std::uint64_t epoch, Ownership state, const std::string& h
     OwnerRecord record{"web01", kUuid, epoch, state, host, "ab", 1'763'760'000'000};
     record.storage = kSharedDirectory;
     return record;
-}
-
-// A file system of its own, mounted; whatever a test did to it, it can be unmounted.
-class FrozenLun : public testing::Test {
-protected:
-    void SetUp() override {
-        if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
-        const std::string image = directory_.path() + "/image";
-        ASSERT_TRUE(make_directories(place_, 0700));
-        ASSERT_TRUE(replace_file(image, "", 0600));
-        ASSERT_EQ(::truncate(image.c_str(), 8 << 20), 0);
-        ASSERT_TRUE(run_checked({"mkfs.ext4", "-q", "-F", image}));
-        ASSERT_TRUE(run_checked({"mount", "-o", "loop", image, place_}));
-        top_ = *open_directory(place_);
-    }
-    ~FrozenLun() override {
-        (void)was_frozen();
-        top_ = {};
-        if (::geteuid() == 0) (void)run_process({"umount", place_});
-    }
-    bool was_frozen() const { return ::ioctl(top_.get(), FITHAW, 0) == 0; }
-
-    TempDirectory directory_;
-    std::string place_ = directory_.path() + "/lun";
-    UniqueFd top_;
-};
-
-TEST_F(FrozenLun, is_thawed_also_when_who_froze_it_was_killed) {
-    freeze_and_thaw(top_.get(), nullptr);
-    EXPECT_FALSE(was_frozen());
-    freeze_and_thaw(top_.get(), [] { (void)::raise(SIGKILL); });
-    EXPECT_FALSE(was_frozen());
-}
-
-TEST_F(FrozenLun, of_another_program_is_left_alone) {
-    ASSERT_EQ(::ioctl(top_.get(), FIFREEZE, 0), 0);
-    freeze_and_thaw(top_.get(), nullptr);
-    EXPECT_TRUE(was_frozen());
 }
 
 TEST(SharedRecord, is_replaced_by_its_host_or_under_a_higher_epoch) {
