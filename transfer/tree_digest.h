@@ -11,10 +11,13 @@
 #include <cstdint>
 #include <stop_token>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "core/base/digest.h"
 #include "core/base/fd.h"
+#include "transfer/pass_trail.h"
+#include "transfer/tree_sum.h"
 
 namespace zoneferry {
 
@@ -32,11 +35,23 @@ struct TreeDigest {
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;       // sizes of the files
     std::uint64_t bytes_read = 0;  // of them now; the others are known from the file of digests
+    std::uint64_t looked_at = 0;   // entries, now
+};
+
+// What is kept of a digest, so that it can be told again by what changed since.
+struct DigestTrail {
+    explicit DigestTrail(const Digest& key) : sum(key) {}
+    TreeSum sum;
+    TreeDigest result;                         // its digest is that of the sum
+    PassTrail places;                          // in the file of digests
+    std::unordered_set<std::uint64_t> linked;  // inodes of several names
+    bool has_outside_names = false;            // of some of them not all names lie in the tree
 };
 
 // Over type, mode, owner, device numbers, mtime, link target, xattrs, hard-link groups and content of every entry, in
-// the order of the walk. Not over inode numbers, ctime, atime, sizes of directories and where the holes are.
-Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options);
+// the order of the walk. Not over inode numbers, ctime, atime, sizes of directories and where the holes are. With a
+// trail, which must be a fresh one: the keyed digest.
+Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options, DigestTrail* trail = nullptr);
 
 struct TreeTotals {
     std::uint64_t bytes = 0;            // sizes of regular files, each inode once
