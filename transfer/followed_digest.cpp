@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "core/base/files.h"
@@ -18,10 +19,42 @@ namespace {
 
 Error doubtful(const std::string& why) { return Error(Errc::unsupported, why); }
 
-Error linked_doubt() { return doubtful("a file of several names changed"); }
+// Names of inodes of several names, as they are taken out or put in: the others refer to the first in the order of the
+// walk, so all must be met.
+class NameGroups {
+public:
+    // The path of the inode's first name; empty: this is the first.
+    std::string add(std::uint64_t inode, const std::string& path, std::uint64_t names) {
+        auto [found, is_first] = groups_.try_emplace(inode, Group{path, names, 0});
+        ++found->second.met;
+        return is_first ? std::string() : found->second.first;
+    }
+    bool are_whole() const {
+        return std::all_of(groups_.begin(), groups_.end(),
+                           [](const auto& group) { return group.second.met == group.second.names; });
+    }
+
+private:
+    struct Group {
+        std::string first;
+        std::uint64_t names = 0;
+        std::uint64_t met = 0;
+    };
+    std::unordered_map<std::uint64_t, Group> groups_;
+};
 
 std::string joined(const std::string& directory, const std::string& name) {
     return directory.empty() ? name : directory + "/" + name;
+}
+
+// first: of a further name the path of the first one; empty of all other entries, which have a digest.
+void toggle_entry(TreeSum& sum, const std::string& path, const std::optional<Digest>& digest,
+                  const std::string& first) {
+    if (first.empty()) {
+        sum.toggle(SumKind::entry, path, digest.value());
+    } else {
+        sum.toggle(SumKind::name, path, sha256(as_bytes(first)));
+    }
 }
 
 // The first reading: what of it is changed is taken out of the sum.
@@ -65,14 +98,19 @@ public:
         }
     }
 
+    bool has_whole_groups() const { return groups_.are_whole(); }
+
 private:
     OldEntries(std::string file, const PassTrail& places, DigestTrail& trail, CatalogCursor cursor)
         : file_(std::move(file)), places_(&places), trail_(&trail), cursor_(std::move(cursor)) {}
 
     Status drop_leaf(const std::string& path) {
         ZF_TRY(const CatalogEntry* entry, cursor_.peek());
-        if (!entry->digest || trail_->linked.contains(entry->identity.inode)) return linked_doubt();
-        trail_->sum.toggle(SumKind::entry, path, *entry->digest);
+        std::string first;
+        const auto linked = trail_->linked.find(entry->identity.inode);
+        if (linked != trail_->linked.end()) first = groups_.add(linked->first, path, linked->second);
+        if (first.empty() != entry->digest.has_value()) return doubtful("not all names of a file are known");
+        toggle_entry(trail_->sum, path, entry->digest, first);
         --trail_->result.entries;
         if (S_ISREG(entry->identity.mode)) trail_->result.bytes -= entry->identity.size;
         cursor_.take();
@@ -91,6 +129,7 @@ private:
     const PassTrail* places_;
     DigestTrail* trail_;
     CatalogCursor cursor_;
+    NameGroups groups_;
 };
 
 // Takes out of the sum what was at the places of a plan, and puts in what is there now.
@@ -107,6 +146,7 @@ public:
     Result<TreeDigest> run(int root, const PlanNode& plan) {
         ZF_TRY_STATUS(visit_directory(root, "", plan));
         ZF_TRY([[maybe_unused]] const Digest unused, contents_.finish());
+        if (!old_.has_whole_groups() || !groups_.are_whole()) return doubtful("not all names of a file are known");
         TreeDigest result = trail_.result;
         result.digest = trail_.sum.digest();
         result.bytes_read = contents_.bytes_read();
@@ -146,12 +186,13 @@ private:
             ZF_TRY(const UniqueFd fd, open_to_read(directory, name, O_DIRECTORY));
             return add_below(fd.get(), path);
         }
-        if (stat.links > 1) return linked_doubt();
         HashItem item = begin_item('e', path);
         item.note.kind = CatalogKind::leaf;
         item.note.identity = identity_of(stat);
-        ZF_TRY_STATUS(read_entry(item, directory, name, stat, {.contents = options_.contents, .for_later = false}));
+        if (stat.links > 1) item.note.from = groups_.add(stat.inode, path, stat.links);
         ++looked_at_;
+        if (!item.note.from.empty()) return contents_.add(std::move(item));
+        ZF_TRY_STATUS(read_entry(item, directory, name, stat, {.contents = options_.contents, .for_later = false}));
         return contents_.add(std::move(item));
     }
 
@@ -179,8 +220,11 @@ private:
 
     // The note's name is the whole path.
     Status put_in(const CatalogEntry& entry, const std::optional<Digest>& digest) {
-        const bool is_directory = entry.kind == CatalogKind::directory_end;
-        trail_.sum.toggle(is_directory ? SumKind::directory : SumKind::entry, entry.name, digest.value());
+        if (entry.kind == CatalogKind::directory_end) {
+            trail_.sum.toggle(SumKind::directory, entry.name, digest.value());
+        } else {
+            toggle_entry(trail_.sum, entry.name, digest, entry.from);
+        }
         ++trail_.result.entries;
         if (S_ISREG(entry.identity.mode)) trail_.result.bytes += entry.identity.size;
         return {};
@@ -193,6 +237,7 @@ private:
     OldEntries old_;
     DigestTrail& trail_;
     const DigestOptions& options_;
+    NameGroups groups_;
     std::uint64_t looked_at_ = 0;
     ContentHasher contents_;  // last: it calls into the others
 };

@@ -7,8 +7,10 @@
 // disk itself turned to others behind the first reading are not found: nor does a walk of the whole tree find them
 // (tree_digest.h).
 //
-// Any doubt means the whole tree: no tracking on this file system, too much changed, an announced file has several
-// names, another key, or anything went wrong.
+// Of a file of several names that changed all names are looked at (change_plan.h).
+//
+// Any doubt means the whole tree: no tracking on this file system, too much changed, a file has names outside the tree,
+// another key, or anything went wrong.
 #pragma once
 
 #include <memory>

@@ -191,6 +191,7 @@ public:
                 append_little_endian(item.head, linked.first);
                 ++count_;
                 item.note.kind = CatalogKind::leaf;
+                item.note.identity = identity_of(stat);
                 item.note.from = linked.path;
                 return contents_.add(std::move(item));
             }
@@ -224,7 +225,7 @@ public:
     std::uint64_t bytes() const { return bytes_; }
     void tell(DigestTrail& trail) const {
         for (const auto& [inode, linked] : linked_) {
-            trail.linked.insert(inode);
+            trail.linked.emplace(inode, linked.names);
             trail.has_outside_names = trail.has_outside_names || linked.names < linked.links;
         }
     }

@@ -2,7 +2,7 @@
 //
 // It may be computed twice: first while the zone still runs, which leaves the digest of every entry in a file of
 // digests (a catalog: D name inode, F name identity digest, E identity digest; a second name of an inode is an F
-// without either), then when nothing changes any more. The second time an entry is read only if its identity (inode,
+// without a digest), then when nothing changes any more. The second time an entry is read only if its identity (inode,
 // ctime, size, owner, mode) is not that of the first time; all entries are still looked at. So every byte was read
 // after it was last written, if the kernel's change times are true. A file of digests of another boot is not used, nor
 // what was written within a clock tick of the reading.
@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <stop_token>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/digest.h"
@@ -38,14 +38,16 @@ struct TreeDigest {
     std::uint64_t looked_at = 0;   // entries, now
 };
 
+using LinkedNames = std::unordered_map<std::uint64_t, std::uint64_t>;  // inode -> names in the tree
+
 // What is kept of a digest, so that it can be told again by what changed since.
 struct DigestTrail {
     explicit DigestTrail(const Digest& key) : sum(key) {}
     TreeSum sum;
-    TreeDigest result;                         // its digest is that of the sum
-    PassTrail places;                          // in the file of digests
-    std::unordered_set<std::uint64_t> linked;  // inodes of several names
-    bool has_outside_names = false;            // of some of them not all names lie in the tree
+    TreeDigest result;               // its digest is that of the sum
+    PassTrail places;                // in the file of digests
+    LinkedNames linked;              // of inodes of several names
+    bool has_outside_names = false;  // of some of them not all names lie in the tree
 };
 
 // Over type, mode, owner, device numbers, mtime, link target, xattrs, hard-link groups and content of every entry, in
