@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ namespace {
 // Asks until the answer is yes, for ten seconds at most.
 template <class Ask>
 bool comes_true(const Ask& ask) {
-    for (int i = 0; i < 1000 && !ask(); ++i) ::usleep(10'000);
+    for (int i = 0; i < 1000 && !ask(); ++i) (void)::poll(nullptr, 0, 10);
     return ask();
 }
 
