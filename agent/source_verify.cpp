@@ -1,6 +1,8 @@
 // What a source move compares with its target: the digests of both trees, and, where more must be known than that they
 // differ, the digests of all entries. From these the catalog is made again: after it was lost, before the first pass of
 // a rollback (the copy kept at home has most of it), and when the trees differ after the last pass.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -75,7 +77,13 @@ Result<TreeDigest> SourceMove::digest_here(const MovedTree& tree, const DigestOp
                                            bool follows) {
     const std::string directory = context_.root.at(tree.path);
     if (is_keyed && follows) return digest_.whole(directory, options, digest_key_, context_.settings.change_tracking);
-    if (is_keyed) return digest_.again(directory, options, digest_key_);
+    if (is_keyed) {
+        auto digest = digest_.again(directory, options, digest_key_);
+        if (!digest_.why_whole().empty()) {
+            spdlog::info("move {}: every entry was compared: {}", record_.id, digest_.why_whole());
+        }
+        return digest;
+    }
     ZF_TRY(UniqueFd top, open_directory(directory));
     return digest_tree(std::move(top), options);
 }

@@ -282,7 +282,11 @@ Result<TreeDigest> TargetSession::digest_staging(const VerifyRequest& request, U
     std::copy(request.key.begin(), request.key.end(), key.begin());
     const std::string directory = staging_path(context_.root, tree, request.move_id);
     if (request.follows) return digest_.whole(directory, options, key, context_.settings.change_tracking);
-    return digest_.again(directory, options, key);
+    auto digest = digest_.again(directory, options, key);
+    if (!digest_.why_whole().empty()) {
+        spdlog::info("move {}: every entry was compared: {}", request.move_id, digest_.why_whole());
+    }
+    return digest;
 }
 
 // What is listed becomes, block by block, what the source takes for granted: nothing may be written meanwhile.

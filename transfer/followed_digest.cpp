@@ -271,8 +271,7 @@ Result<TreeDigest> FollowedDigest::whole(const std::string& directory, const Dig
     ZF_TRY(UniqueFd tree, open_directory(directory));
     ZF_TRY(const TreeDigest digest, digest_tree(std::move(tree), options, &first->trail));
     if (!first->tracker) return digest;
-    why_whole_ = "a file of it has names outside the tree";
-    if (!first->trail.has_outside_names) first_ = std::move(first);
+    first_ = std::move(first);
     return digest;
 }
 

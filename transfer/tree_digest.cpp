@@ -226,7 +226,7 @@ public:
     void tell(DigestTrail& trail) const {
         for (const auto& [inode, linked] : linked_) {
             trail.linked.emplace(inode, linked.names);
-            trail.has_outside_names = trail.has_outside_names || linked.names < linked.links;
+            if (linked.names < linked.links) trail.places.note_doubtful(linked.path, false);
         }
     }
 

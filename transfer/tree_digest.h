@@ -44,10 +44,9 @@ using LinkedNames = std::unordered_map<std::uint64_t, std::uint64_t>;  // inode 
 struct DigestTrail {
     explicit DigestTrail(const Digest& key) : sum(key) {}
     TreeSum sum;
-    TreeDigest result;               // its digest is that of the sum
-    PassTrail places;                // in the file of digests
-    LinkedNames linked;              // of inodes of several names
-    bool has_outside_names = false;  // of some of them not all names lie in the tree
+    TreeDigest result;   // its digest is that of the sum
+    PassTrail places;    // in the file of digests; doubtful: files of which not all names were met
+    LinkedNames linked;  // of inodes of several names
 };
 
 // Over type, mode, owner, device numbers, mtime, link target, xattrs, hard-link groups and content of every entry, in

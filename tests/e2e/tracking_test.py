@@ -47,7 +47,7 @@ class TrackingTest(unittest.TestCase):
         move = self.last_move(self.host1, "churn01")
         self.assertEqual((move["last_pass"], move["repairs"]), ("tracked", 0))
         for count in (move["looked_at"], move["looked_at_there"]):
-            self.assertIn(count, range(1, FEW))
+            self.assertIn(count, range(1, FEW), [agent.log() for agent in self.agents.values()])
         # Back with a peer that does not know such digests: a comparison that looks at every entry finds what a pass has
         # missed, and would send it again, which is counted.
         self.agents["host1"].stop()
@@ -55,8 +55,7 @@ class TrackingTest(unittest.TestCase):
         ferry(self.host2, "move", "--remove-source", "churn01", "host1")
         move = self.last_move(self.host2, "churn01")
         self.assertEqual((move["last_pass"], move["repairs"]), ("tracked", 0))
-        self.assertGreater(move["looked_at"], FEW)
-        self.assertEqual(move["looked_at_there"], 0, "an older agent does not tell")
+        self.assertGreater(min(move["looked_at"], move["looked_at_there"]), FEW)
         self.assertEqual(zone_states(self.host1).get("churn01"), "running")
 
     def test_it_can_be_switched_off(self):
