@@ -70,6 +70,9 @@ Json history_json(const MoveRecord& record, const std::vector<JournalEntry>& eve
     }
     for (const JournalEntry& event : events) {
         if (event.kind == event_name(EventKind::pass_done) && !event.text.empty()) json["last_pass"] = event.text;
+        if (event.kind != event_name(EventKind::verified) || event.number == 0) continue;
+        json["looked_at"] = event.number;
+        json["looked_at_there"] = event.extra;
     }
     Json times = Json::object();
     for (const auto& [name, ms] : phase_times_ms(events)) times[name] = times.value(name, std::int64_t{0}) + ms;

@@ -41,6 +41,7 @@
 #include "agent/rate_window.h"
 #include "core/zone/store.h"
 #include "transfer/comparison.h"
+#include "transfer/followed_digest.h"
 #include "transfer/tree_digest.h"
 
 namespace zoneferry {
@@ -133,6 +134,7 @@ private:
         bool tolerate_changes = false;
         bool contents = true;
         bool wants_list = false;         // the digests of all entries of the target
+        bool follows = false;            // what changes from now on counts when it is asked for again
         bool doubts_attributes = false;  // what has file attributes here counts as differing
     };
     Status digest_while_running();
@@ -142,6 +144,7 @@ private:
         Digest there{};
     };
     Result<std::pair<TreeDigest, VerifyReply>> digest_both_sides(const MovedTree& tree, Reading reading);
+    Result<TreeDigest> digest_here(const MovedTree& tree, const DigestOptions& options, bool is_keyed, bool follows);
     Result<TreeComparison> compare_with_target(const MovedTree& tree, Reading reading);
     Status find_out_what_is_there(const MovedTree& tree, bool is_final);
     Status repair(const Reading& reading, const std::vector<Difference>& differences);
@@ -186,6 +189,8 @@ private:
     std::vector<PassTime> pass_times_;
     std::unique_ptr<ChangeTracker> tracker_;  // of the running pass that is under way, or was the last
     std::unique_ptr<PassTrail> trail_;        // of that pass, if it came to its end
+    FollowedDigest digest_;                   // of the zonepath
+    const Digest digest_key_ = random_digest();
     std::string untracked_because_ = "no pass ran before it";
     int failures_ = 0;
     std::int64_t failing_since_ms_ = 0;

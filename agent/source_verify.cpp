@@ -1,6 +1,8 @@
 // What a source move compares with its target: the digests of both trees, and, where more must be known than that they
 // differ, the digests of all entries. From these the catalog is made again: after it was lost, before the first pass of
 // a rollback (the copy kept at home has most of it), and when the trees differ after the last pass.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
@@ -33,7 +35,7 @@ Status SourceMove::digest_while_running() {
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     tell_phase("reading both sides once, so that little is left to compare after the halt");
     for (const MovedTree& tree : sent_trees(record_)) {
-        ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(tree, {.tolerate_changes = true}));
+        ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(tree, {.tolerate_changes = true, .follows = true}));
     }
     if (context_.clock.monotonic_ms() - began_ms < kLongMs) return {};
     ZF_TRY_STATUS(pass_and_note(false));
@@ -60,12 +62,30 @@ Result<std::pair<TreeDigest, VerifyReply>> SourceMove::digest_both_sides(const M
     request.metadata_only = !reading.contents;
     request.wants_list = reading.wants_list;
     request.tree = tree.number;
+    const bool is_keyed = tree.is_zonepath() && !reading.wants_list && session_->need("followed-digests");
+    if (is_keyed) request.key.assign(digest_key_.begin(), digest_key_.end());
+    request.follows = is_keyed && reading.follows;
     ZF_TRY_STATUS(session_->connection().send(std::move(request)));
-    ZF_TRY(UniqueFd top, open_directory(context_.root.at(tree.path)));
-    ZF_TRY(TreeDigest here, digest_tree(std::move(top), options));
+    ZF_TRY(TreeDigest here, digest_here(tree, options, is_keyed, reading.follows));
     if (reading.wants_list) ZF_TRY_STATUS(receive_digest_list(*session_, list_path(tree), tree.entries));
     ZF_TRY(VerifyReply there, session_->expect<VerifyReply>(kWorkTimeoutMs));
     return std::pair(here, there);
+}
+
+// Where both agents can, the zonepath has the keyed digest, which after the halt is told by what changed.
+Result<TreeDigest> SourceMove::digest_here(const MovedTree& tree, const DigestOptions& options, bool is_keyed,
+                                           bool follows) {
+    const std::string directory = context_.root.at(tree.path);
+    if (is_keyed && follows) return digest_.whole(directory, options, digest_key_, context_.settings.change_tracking);
+    if (is_keyed) {
+        auto digest = digest_.again(directory, options, digest_key_);
+        if (!digest_.why_whole().empty()) {
+            spdlog::info("move {}: every entry was compared: {}", record_.id, digest_.why_whole());
+        }
+        return digest;
+    }
+    ZF_TRY(UniqueFd top, open_directory(directory));
+    return digest_tree(std::move(top), options);
 }
 
 Result<TreeComparison> SourceMove::compare_with_target(const MovedTree& tree, Reading reading) {
@@ -161,16 +181,23 @@ Status SourceMove::verify() {
     tell_phase(reading.contents ? "comparing the digests of both sides"
                                 : "comparing the digests of both sides: metadata only");
     std::string digests;
+    std::uint64_t looked_at = 0;
+    std::uint64_t looked_at_there = 0;
     std::vector<Difference> differences;
     for (const MovedTree& tree : sent_trees(record_)) {
         ZF_TRY(const auto both, digest_both_sides(tree, reading));
         const auto& [here, there] = both;
         digests += (digests.empty() ? "" : " ") + to_hex(here.digest);
+        looked_at += here.looked_at;
+        looked_at_there += there.looked_at;
         if (here.digest != there.digest) differences.push_back({tree, here.digest, there.digest});
     }
     if (!differences.empty()) return repair(reading, differences);
     times_ms_.emplace_back("verify", context_.clock.monotonic_ms() - began_ms);
-    return journal(MoveEvent{.kind = EventKind::verified, .text = digests});
+    return journal(MoveEvent{.kind = EventKind::verified,
+                             .text = digests,
+                             .number = static_cast<std::int64_t>(looked_at),
+                             .extra = static_cast<std::int64_t>(looked_at_there)});
 }
 
 // Once: what was damaged on the way or on a disk is sent again. What differs twice is not sent a third time.

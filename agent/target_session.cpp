@@ -262,13 +262,31 @@ Status TargetSession::answer_verify(const VerifyRequest& request, UniqueFd stagi
     options.threads = std::max(1U, std::thread::hardware_concurrency());
     options.digests_path = digests;
     options.contents = !request.metadata_only;
-    ZF_TRY(const TreeDigest digest, digest_tree(std::move(staging), options));
+    ZF_TRY(const TreeDigest digest, digest_staging(request, std::move(staging), tree, options));
     if (request.wants_list) ZF_TRY_STATUS(send_digest_list(*connection_, options.digests_path));
     VerifyReply reply;
     reply.digest = digest.digest;
     reply.entries = digest.entries;
     reply.bytes = digest.bytes;
+    reply.looked_at = digest.looked_at;
     return connection_->send(fitted(std::move(reply)));
+}
+
+Result<TreeDigest> TargetSession::digest_staging(const VerifyRequest& request, UniqueFd staging, const MovedTree& tree,
+                                                 const DigestOptions& options) {
+    if (request.key.empty()) return digest_tree(std::move(staging), options);
+    Digest key{};
+    if (request.key.size() != key.size() || !tree.is_zonepath() || push_) {
+        return Error(Errc::protocol, "a keyed digest of that tree cannot be asked for");
+    }
+    std::copy(request.key.begin(), request.key.end(), key.begin());
+    const std::string directory = staging_path(context_.root, tree, request.move_id);
+    if (request.follows) return digest_.whole(directory, options, key, context_.settings.change_tracking);
+    auto digest = digest_.again(directory, options, key);
+    if (!digest_.why_whole().empty()) {
+        spdlog::info("move {}: every entry was compared: {}", request.move_id, digest_.why_whole());
+    }
+    return digest;
 }
 
 // What is listed becomes, block by block, what the source takes for granted: nothing may be written meanwhile.

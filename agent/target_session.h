@@ -14,6 +14,7 @@
 #include "agent/moved_tree.h"
 #include "agent/push_target.h"
 #include "transfer/bulk_receiver.h"
+#include "transfer/followed_digest.h"
 #include "transfer/intake.h"
 #include "wire/messages.h"
 
@@ -70,6 +71,8 @@ private:
     Status take_over(const std::string& move_id);
     Status answer_verify(const VerifyRequest& request, UniqueFd staging, const MovedTree& tree,
                          const std::string& digests);
+    Result<TreeDigest> digest_staging(const VerifyRequest& request, UniqueFd staging, const MovedTree& tree,
+                                      const DigestOptions& options);
     void tell(const MoveRecord& record, const std::string& message);
 
     AgentContext& context_;
@@ -84,6 +87,7 @@ private:
     std::string claimed_id_;
     std::optional<Pass> pass_;
     std::optional<PushTarget> push_;
+    FollowedDigest digest_;  // of the zonepath that is received
 };
 
 }  // namespace zoneferry

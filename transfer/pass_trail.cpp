@@ -44,4 +44,53 @@ const PassTrail::Place* PassTrail::find(std::string_view path) const {
     return behind == places_.begin() ? nullptr : &*std::prev(behind);
 }
 
+namespace {
+
+std::size_t slashes_in(std::string_view path) {
+    return static_cast<std::size_t>(std::count(path.begin(), path.end(), '/'));
+}
+
+// To the last known place that is not behind path, if that is further than where the cursor is.
+Status jump_towards(CatalogCursor& cursor, const PassTrail& trail, const std::string& catalog_path,
+                    std::string_view path) {
+    const PassTrail::Place* place = trail.find(path);
+    ZF_TRY(const CatalogEntry* entry, cursor.peek());
+    if (place == nullptr || entry->position.frame_at >= place->position.frame_at) return {};
+    ZF_TRY(CatalogReader reader, CatalogReader::open_at(catalog_path, place->position));
+    cursor.jump(std::move(reader), slashes_in(place->path) + 1);
+    return {};
+}
+
+// Until wanted says that the entry in front, in a directory of that depth, is the one.
+template <class Wanted>
+Status go_on(CatalogCursor& cursor, std::size_t depth, Wanted wanted) {
+    while (true) {
+        ZF_TRY(const CatalogEntry* entry, cursor.peek());
+        if (entry->kind == CatalogKind::complete) {
+            return Error(Errc::corrupt, "the catalog of the last pass ends early");
+        }
+        if (cursor.depth() > depth) {
+            cursor.take();
+            continue;
+        }
+        if (entry->kind == CatalogKind::directory_end || wanted(*entry)) return {};
+        ZF_TRY_STATUS(cursor.skip());
+    }
+}
+
+}  // namespace
+
+Status go_to(CatalogCursor& cursor, const PassTrail& trail, const std::string& catalog_path, const std::string& path) {
+    ZF_TRY_STATUS(jump_towards(cursor, trail, catalog_path, path));
+    const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+    return go_on(cursor, slashes_in(path) + 1, [name](const CatalogEntry& entry) { return entry.name >= name; });
+}
+
+Status go_to_end(CatalogCursor& cursor, const PassTrail& trail, const std::string& catalog_path,
+                 const std::string& directory) {
+    const std::string behind_all = (directory.empty() ? "" : directory + "/") + std::string(256, '\xff');
+    ZF_TRY_STATUS(jump_towards(cursor, trail, catalog_path, behind_all));
+    return go_on(cursor, slashes_in(behind_all) + 1, [](const CatalogEntry&) { return false; });
+}
+
 }  // namespace zoneferry

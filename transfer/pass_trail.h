@@ -51,4 +51,11 @@ private:
     std::size_t bytes_ = 0;
 };
 
+// In front of the cursor, which is in the directory of that path or was in one before it, is then the entry of the
+// path, or what comes behind its place. It goes forward only; the trail shortens the way.
+Status go_to(CatalogCursor& cursor, const PassTrail& trail, const std::string& catalog_path, const std::string& path);
+// The same for the end of that directory, which the cursor has entered.
+Status go_to_end(CatalogCursor& cursor, const PassTrail& trail, const std::string& catalog_path,
+                 const std::string& directory);
+
 }  // namespace zoneferry

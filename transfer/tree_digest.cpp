@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <unordered_map>
 #include <unordered_set>
@@ -13,6 +12,7 @@
 #include "core/base/text.h"
 #include "transfer/attributes.h"
 #include "transfer/content_hash.h"
+#include "transfer/entry_facts.h"
 #include "transfer/reading.h"
 #include "transfer/resume.h"
 
@@ -102,7 +102,7 @@ public:
         if (entry == nullptr || entry->kind != CatalogKind::leaf || entry->identity != identity) {
             return std::optional<Digest>();
         }
-        return entry->digest;
+        return entry->again ? std::optional<Digest>() : entry->digest;
     }
 
 private:
@@ -120,24 +120,79 @@ private:
     std::vector<bool> inside_;
 };
 
+// Told of every entry in its order: writes the file of digests, and what else is kept of them.
+class DigestNotes {
+public:
+    DigestNotes(std::optional<CatalogWriter> file, DigestTrail* trail) : file_(std::move(file)), trail_(trail) {
+        if (!file_ || trail_ == nullptr) return;
+        file_->set_watch([this](const CatalogEntry& entry, const CatalogPosition& position) {
+            trail_->places.note(entry, position);
+        });
+    }
+    DigestNotes(const DigestNotes&) = delete;
+    DigestNotes& operator=(const DigestNotes&) = delete;
+
+    Status note(CatalogEntry entry, const std::optional<Digest>& digest) {
+        entry.digest = digest;
+        if (trail_ != nullptr) add_to_sum(entry);
+        entry.from.clear();
+        if (!file_) return {};
+        file_->add(entry);
+        return file_->flush_if_large();
+    }
+    Status finish() {
+        if (!file_) return {};
+        file_->add({});
+        return file_->flush();
+    }
+
+private:
+    void add_to_sum(const CatalogEntry& entry) {
+        if (entry.kind == CatalogKind::directory) {
+            lengths_.push_back(path_.size());
+            if (!entry.name.empty()) path_ += (path_.empty() ? "" : "/") + entry.name;
+        } else if (entry.kind == CatalogKind::directory_end) {
+            trail_->sum.toggle(SumKind::directory, path_, *entry.digest);
+            path_.resize(lengths_.back());
+            lengths_.pop_back();
+        } else {
+            const std::string path = path_.empty() ? entry.name : path_ + "/" + entry.name;
+            const Digest& digest = entry.digest ? *entry.digest : sha256(as_bytes(entry.from));
+            trail_->sum.toggle(entry.digest ? SumKind::entry : SumKind::name, path, digest);
+        }
+    }
+
+    std::optional<CatalogWriter> file_;
+    DigestTrail* trail_;
+    std::string path_;  // of the open directory
+    std::vector<std::size_t> lengths_;
+};
+
 class Digester final : public Visitor {
 public:
-    // keeps: what is found is for later, so that a change from now on must be seen.
-    Digester(ContentHasher& contents, KnownDigests known, bool keeps, bool reads_contents)
-        : contents_(contents), known_(std::move(known)), keeps_(keeps), reads_contents_(reads_contents) {}
+    Digester(ContentHasher& contents, KnownDigests known, const EntryReading& reading)
+        : contents_(contents), known_(std::move(known)), reading_(reading) {}
 
     Status entry(int directory, const std::string& name, const EntryStat& stat) override {
-        HashItem item = begin('e', name);
+        HashItem item = begin_item('e', name);
         if (S_ISREG(stat.mode)) bytes_ += stat.size;
         if (stat.links > 1) {
             // Further names of an inode carry the number of its first: groups are the same or the digest is not. A name
             // outside the tree does not count.
-            const auto [first, is_new] = first_seen_.emplace(stat.inode, count_);
-            if (!is_new) {
-                item = begin('h', name);
-                append_little_endian(item.head, first->second);
+            auto [found, is_new] = linked_.try_emplace(stat.inode);
+            Linked& linked = found->second;
+            linked.links = stat.links;
+            ++linked.names;
+            if (is_new) {
+                linked.first = count_;
+                linked.path = path_ + name;
+            } else {
+                item = begin_item('h', name);
+                append_little_endian(item.head, linked.first);
                 ++count_;
                 item.note.kind = CatalogKind::leaf;
+                item.note.identity = identity_of(stat);
+                item.note.from = linked.path;
                 return contents_.add(std::move(item));
             }
         }
@@ -145,92 +200,49 @@ public:
         item.note.kind = CatalogKind::leaf;
         item.note.identity = identity_of(stat);
         ZF_TRY(item.known, known_.digest(name, item.note.identity));
-        if (!item.known) ZF_TRY_STATUS(read(item, directory, name, stat));
+        if (!item.known) ZF_TRY_STATUS(read_entry(item, directory, name, stat, reading_));
         return contents_.add(std::move(item));
     }
     Status enter(const std::string& name, const EntryStat& stat) override {
         ZF_TRY_STATUS(known_.enter(name));
-        HashItem item = begin('d', name);
+        lengths_.push_back(path_.size());
+        if (!name.empty()) path_ += name + "/";
+        HashItem item = begin_item('d', name);
         item.note.kind = CatalogKind::directory;
         item.note.identity.inode = stat.inode;
         return contents_.add(std::move(item));
     }
     Status leave(int directory, const EntryStat& stat) override {
         ZF_TRY_STATUS(known_.leave());
-        HashItem item = begin('l', "");
-        ZF_TRY(const OwnedXattrs xattrs, read_xattrs(directory));
-        item.facts.emplace();
-        append_entry(*item.facts, stat, xattrs);
-        item.note.kind = CatalogKind::directory_end;
-        item.note.identity = identity_of(stat);
+        path_.resize(lengths_.back());
+        lengths_.pop_back();
+        HashItem item = begin_item('l', "");
+        ZF_TRY_STATUS(read_directory(item, directory, stat));
         ++count_;
         return contents_.add(std::move(item));
     }
     std::uint64_t count() const { return count_; }
     std::uint64_t bytes() const { return bytes_; }
+    void tell(DigestTrail& trail) const {
+        for (const auto& [inode, linked] : linked_) {
+            trail.linked.emplace(inode, linked.names);
+            if (linked.names < linked.links) trail.places.note_doubtful(linked.path, false);
+        }
+    }
 
 private:
-    Status read(HashItem& item, int directory, const std::string& name, const EntryStat& stat) {
-        const std::int64_t read_at_ns = file_clock_ns();
-        bool is_settled = true;
-        OwnedXattrs xattrs;
-        if (S_ISREG(stat.mode) && reads_contents_) {
-            ZF_TRY(item.file, open_to_read(directory, name, 0));
-            ZF_TRY(const EntryStat opened, stat_entry(item.file.get(), ""));
-            if (opened.inode != stat.inode || !S_ISREG(opened.mode)) {
-                return Error(Errc::conflict, "it changed while the tree was read");
-            }
-            is_settled = !keeps_ || settle_pages(item.file.get());
-            item.size = stat.size;
-            ZF_TRY(xattrs, read_xattrs(item.file.get()));
-        } else {
-            ZF_TRY(xattrs, read_xattrs_at(directory, name));
-        }
-        item.facts.emplace();
-        append_entry(*item.facts, stat, xattrs);
-        if (S_ISLNK(stat.mode)) ZF_TRY_STATUS(append_target(*item.facts, directory, name));
-        item.note.again = is_racy(stat, read_at_ns) || !is_settled;
-        return {};
-    }
-    static HashItem begin(char kind, const std::string& name) {
-        HashItem item;
-        append_little_endian(item.head, static_cast<std::uint8_t>(kind));
-        append_little_endian(item.head, static_cast<std::uint32_t>(name.size()));
-        append_bytes(item.head, as_bytes(name));
-        item.note.name = name;
-        return item;
-    }
-    static void append_entry(ByteVector& line, const EntryStat& stat, const OwnedXattrs& xattrs) {
-        append_little_endian(line, stat.mode);
-        append_little_endian(line, stat.uid);
-        append_little_endian(line, stat.gid);
-        append_little_endian(line, stat.device_major);
-        append_little_endian(line, stat.device_minor);
-        append_little_endian(line, static_cast<std::uint64_t>(stat.mtime_seconds));
-        append_little_endian(line, stat.mtime_nanoseconds);
-        append_little_endian(line, S_ISREG(stat.mode) ? stat.size : std::uint64_t{0});
-        append_little_endian(line, static_cast<std::uint32_t>(xattrs.size()));
-        for (const auto& [name, value] : xattrs) {
-            append_little_endian(line, static_cast<std::uint32_t>(name.size()));
-            append_bytes(line, as_bytes(name));
-            append_little_endian(line, static_cast<std::uint32_t>(value.size()));
-            append_bytes(line, value);
-        }
-    }
-    static Status append_target(ByteVector& line, int directory, const std::string& name) {
-        std::array<char, kLinkTargetBytesMax + 1> target{};
-        const ssize_t got = ::readlinkat(directory, name.c_str(), target.data(), target.size());
-        if (got < 0) return system_error("read the link", errno);
-        append_little_endian(line, static_cast<std::uint32_t>(got));
-        append_bytes(line, as_bytes({target.data(), static_cast<std::size_t>(got)}));
-        return {};
-    }
-
+    struct Linked {
+        std::uint64_t first = 0;  // number of its first name, in the order of the walk
+        std::string path;         // of that
+        std::uint64_t links = 0;
+        std::uint64_t names = 0;  // met
+    };
     ContentHasher& contents_;
     KnownDigests known_;
-    bool keeps_;
-    bool reads_contents_;
-    std::unordered_map<std::uint64_t, std::uint64_t> first_seen_;
+    EntryReading reading_;
+    std::unordered_map<std::uint64_t, Linked> linked_;
+    std::string path_;  // of the open directory, with a slash at its end
+    std::vector<std::size_t> lengths_;
     std::uint64_t count_ = 0;
     std::uint64_t bytes_ = 0;
 };
@@ -270,7 +282,7 @@ private:
 
 }  // namespace
 
-Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options) {
+Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options, DigestTrail* trail) {
     const std::string fresh_path = options.digests_path + ".new";
     KnownDigests known;
     std::optional<CatalogWriter> fresh;
@@ -278,27 +290,30 @@ Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options) {
         const std::string id = new_pass_id();
         known = KnownDigests::open(options.digests_path, id.substr(0, id.find('.')));
         ZF_TRY(fresh, CatalogWriter::create(fresh_path, id));
+        if (trail != nullptr) trail->places.pass_id = id;
     }
-    const auto note = [&fresh](CatalogEntry entry, const std::optional<Digest>& digest) -> Status {
-        if (!fresh || entry.again) return {};
-        entry.digest = digest;
-        fresh->add(entry);
-        return fresh->flush_if_large();
-    };
-    ContentHasher contents(options.threads, options.tolerate_changes, note);
-    Digester digester(contents, std::move(known), fresh.has_value(), options.contents);
+    const bool writes = fresh.has_value();
+    DigestNotes notes(std::move(fresh), trail);
+    ContentHasher contents(options.threads, options.tolerate_changes,
+                           [&notes](CatalogEntry entry, const std::optional<Digest>& digest) {
+                               return notes.note(std::move(entry), digest);
+                           });
+    Digester digester(contents, std::move(known), {.contents = options.contents, .for_later = writes});
     ZF_TRY_STATUS(walk(tree.get(), "", 0, options, digester));
     TreeDigest result;
     ZF_TRY(result.digest, contents.finish());
     result.entries = digester.count();
     result.bytes = digester.bytes();
     result.bytes_read = contents.bytes_read();
-    if (!fresh) return result;
-    fresh->add({});
-    ZF_TRY_STATUS(fresh->flush());
-    if (::rename(fresh_path.c_str(), options.digests_path.c_str()) != 0) {
+    result.looked_at = result.entries;
+    ZF_TRY_STATUS(notes.finish());
+    if (writes && ::rename(fresh_path.c_str(), options.digests_path.c_str()) != 0) {
         return system_error("rename the file of digests", errno);
     }
+    if (trail == nullptr) return result;
+    digester.tell(*trail);
+    result.digest = trail->sum.digest();
+    trail->result = result;
     return result;
 }
 

@@ -139,6 +139,8 @@ void write(Checker& check, schema::VerifyRequest::Builder to, const VerifyReques
     to.setMetadataOnly(from.metadata_only);
     to.setWantsList(from.wants_list);
     to.setTree(from.tree);
+    to.setKey(check.data(from.key, sizeof(Digest), "key"));
+    to.setFollows(from.follows);
 }
 void write(Checker& check, schema::VerifyReply::Builder to, const VerifyReply& from) {
     to.setDigest(data_of(from.digest));
@@ -146,6 +148,7 @@ void write(Checker& check, schema::VerifyReply::Builder to, const VerifyReply& f
     to.setBytes(from.bytes);
     to.setListPart(check.data(from.list_part, kListPartBytesMax, "list_part"));
     to.setIsListPart(from.is_list_part);
+    to.setLookedAt(from.looked_at);
 }
 void write(Checker& check, schema::StageRequest::Builder to, const StageRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
@@ -276,6 +279,8 @@ void read(Checker& check, schema::VerifyRequest::Reader from, VerifyRequest& to)
     to.metadata_only = from.getMetadataOnly();
     to.wants_list = from.getWantsList();
     to.tree = from.getTree();
+    to.key = check.data(from.getKey(), sizeof(Digest), "key");
+    to.follows = from.getFollows();
 }
 void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
     to.digest = check.digest(from.getDigest());
@@ -283,6 +288,7 @@ void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
     to.bytes = from.getBytes();
     to.list_part = check.data(from.getListPart(), kListPartBytesMax, "list_part");
     to.is_list_part = from.getIsListPart();
+    to.looked_at = from.getLookedAt();
 }
 void read(Checker& check, schema::StageRequest::Reader from, StageRequest& to) {
     to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");

@@ -19,9 +19,10 @@ std::vector<std::string> sorted_set(std::vector<std::string> names) {
 }
 
 std::vector<std::string> features_of_this_version() {
-    std::vector<std::string> all = {"block-lists",   "bulk-streams",   "extra-trees", "kept-return",  "move-history",
-                                    "owner-claims",  "p2v-push",       "probe",       "push-digest",
-                                    "segments-zstd", "shared-storage", "tree-lists"};
+    std::vector<std::string> all = {"block-lists", "bulk-streams", "extra-trees",   "followed-digests",
+                                    "kept-return", "move-history", "owner-claims",  "p2v-push",
+                                    "probe",       "push-digest",  "segments-zstd", "shared-storage",
+                                    "tree-lists"};
     const char* wanted = std::getenv("ZONEFERRY_FEATURES");
     if (wanted == nullptr) return all;
     const std::string some = "," + std::string(wanted) + ",";

@@ -16,6 +16,7 @@ inline constexpr std::uint32_t kProtocolMax = 2;
 //   block-lists   hashes of the blocks of files that differ
 //   bulk-streams  a file system's own stream as the first pass
 //   extra-trees   file systems of the zone outside its zonepath
+//   followed-digests  a digest that is told again by what changed
 //   kept-return   rollback --discard    move-history  report --both
 //   owner-claims  who holds which zone  probe         a probe after the boot
 //   p2v-push      a machine becomes a zone

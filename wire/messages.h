@@ -162,6 +162,8 @@ struct VerifyRequest {
     bool metadata_only = false;
     bool wants_list = false;
     std::uint32_t tree = 0;
+    ByteVector key;  // 32 bytes or none
+    bool follows = false;
 };
 struct VerifyReply {
     VerifyReply() {}
@@ -170,6 +172,7 @@ struct VerifyReply {
     std::uint64_t bytes = 0;
     ByteVector list_part;  // a piece of the target's file of digests
     bool is_list_part = false;
+    std::uint64_t looked_at = 0;  // entries
 };
 
 struct BlocksOfFile {

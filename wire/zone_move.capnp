@@ -203,6 +203,8 @@ struct VerifyRequest {  # read the tree back
   metadataOnly @1 :Bool;  # feature tree-lists: sizes and times instead of contents
   wantsList @2 :Bool;  # feature tree-lists: the digest of every entry, too
   tree @3 :UInt32;  # as PassBegin's
+  key @4 :Data;  # feature followed-digests: of the keyed digest (32 bytes); empty: the digest without a key
+  follows @5 :Bool;  # it will be asked for again with this key: remember it, and what changes from now on
 }
 
 struct VerifyReply {  # its digest (32 bytes) and counts; after the parts of the list, if one was asked for
@@ -211,6 +213,7 @@ struct VerifyReply {  # its digest (32 bytes) and counts; after the parts of the
   bytes @2 :UInt64;
   listPart @3 :Data;
   isListPart @4 :Bool;  # nothing but that; more follows
+  lookedAt @5 :UInt64;  # entries, this time
 }
 
 struct BlocksOfFile {

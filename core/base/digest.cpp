@@ -88,6 +88,12 @@ ByteVector random_bytes(std::size_t count) {
     return bytes;
 }
 
+Digest random_digest() {
+    Digest digest{};
+    ZF_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(digest.data()), static_cast<int>(digest.size())) == 1);
+    return digest;
+}
+
 struct Md5::State {
     std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> context{::EVP_MD_CTX_new(), &::EVP_MD_CTX_free};
 };

@@ -59,5 +59,6 @@ Result<std::string> md5_of_file(int fd);
 
 // Random bytes from the system, for ids, nonces and secrets.
 ByteVector random_bytes(std::size_t count);
+Digest random_digest();
 
 }  // namespace zoneferry

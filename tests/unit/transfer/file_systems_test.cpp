@@ -1,6 +1,5 @@
 // The same trees on other file systems than that of the tests' directory: both sides on btrfs, both on xfs.
 #include <gtest/gtest.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +7,7 @@
 
 #include "core/base/files.h"
 #include "core/base/process.h"
+#include "tests/support/mounted_image.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/torture_tree.h"
 #include "tests/support/tree_facts.h"
@@ -20,20 +20,9 @@ class FileSystems : public ::testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "mounting an image needs root";
-        const std::string image = temp.path() + "/image";
-        ASSERT_TRUE(run_checked({"truncate", "-s", "400M", image}));
-        const Status made = run_checked({std::string("mkfs.") + GetParam(), "-q", image});
-        ASSERT_TRUE(made) << made.error().text();  // tools/install-packages brings the program
-        ASSERT_TRUE(make_directories(top, 0755));
-        const Status mounted = run_checked({"mount", "-o", "loop", image, top});
-        if (!mounted) GTEST_SKIP() << "this kernel does not mount it: " << mounted.error().text();
-        is_mounted_ = true;
+        if (const auto mounted = image_.mount(GetParam(), top); !mounted) GTEST_SKIP() << mounted.message();
         ASSERT_TRUE(make_directories(paths.source, 0755));
         ASSERT_TRUE(make_directories(paths.staging, 0700));
-    }
-    void TearDown() override {
-        if (!is_mounted_) return;
-        EXPECT_EQ(::umount2(top.c_str(), 0), 0);
     }
     void pass(bool forget = false) const {
         ::usleep(60'000);
@@ -52,7 +41,7 @@ protected:
     const PassPaths paths{top + "/source", top + "/staging", temp.path() + "/catalog"};
 
 private:
-    bool is_mounted_ = false;
+    MountedImage image_;
 };
 
 TEST_P(FileSystems, TheTortureTreeArrives) {

@@ -12,7 +12,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "core/base/process.h"
+#include "tests/support/mounted_image.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/torture_tree.h"
 #include "tests/support/tree_facts.h"
@@ -29,22 +29,11 @@ class Tracked : public ::testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "fanotify on a file system needs root";
-        const std::string image = temp.path() + "/image";
-        ASSERT_TRUE(run_checked({"truncate", "-s", "400M", image}));
-        const Status made = run_checked({std::string("mkfs.") + GetParam(), "-q", image});
-        ASSERT_TRUE(made) << made.error().text();
-        ASSERT_TRUE(make_directories(top, 0755));
-        const Status mounted = run_checked({"mount", "-o", "loop", image, top});
-        if (!mounted) GTEST_SKIP() << "this kernel does not mount it: " << mounted.error().text();
-        is_mounted_ = true;
+        if (const auto mounted = image_.mount(GetParam(), top); !mounted) GTEST_SKIP() << mounted.message();
         for (const std::string& path : {paths.source, top + "/outside"}) ASSERT_TRUE(make_directories(path, 0755));
         ASSERT_TRUE(make_directories(paths.staging, 0700));
     }
-    void TearDown() override {
-        tracker.reset();
-        if (!is_mounted_) return;
-        EXPECT_EQ(::umount2(top.c_str(), 0), 0);
-    }
+    void TearDown() override { tracker.reset(); }
 
     std::string at(const std::string& name) const { return paths.source + "/" + name; }
     std::string outside(const std::string& name) const { return top + "/outside/" + name; }
@@ -121,7 +110,7 @@ protected:
     std::function<void()> before_comparing;
 
 private:
-    bool is_mounted_ = false;
+    MountedImage image_;
 };
 
 TEST_P(Tracked, NothingChangedVisitsNothing) {

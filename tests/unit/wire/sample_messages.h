@@ -138,6 +138,8 @@ inline std::vector<Message> sample_messages() {
     verify.metadata_only = true;
     verify.wants_list = true;
     verify.tree = 2;
+    verify.key = ByteVector(32, std::byte{0x5e});
+    verify.follows = true;
     all.emplace_back(verify);
     VerifyReply verify_reply;
     verify_reply.digest.fill(std::byte{0xd1});
@@ -145,6 +147,7 @@ inline std::vector<Message> sample_messages() {
     verify_reply.bytes = 6;
     verify_reply.list_part = sample::proof();
     verify_reply.is_list_part = true;
+    verify_reply.looked_at = 4;
     all.emplace_back(verify_reply);
     BlocksRequest blocks;
     blocks.move_id = "m1";

@@ -1,0 +1,41 @@
+// A file system of a test's own, in an image: nobody else's changes are announced there. Needs root.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <string>
+
+#include "core/base/files.h"
+#include "core/base/process.h"
+
+namespace zoneferry {
+
+class MountedImage {
+public:
+    MountedImage() = default;
+    MountedImage(const MountedImage&) = delete;
+    MountedImage& operator=(const MountedImage&) = delete;
+    ~MountedImage() {
+        if (top_.empty()) return;
+        EXPECT_EQ(::umount2(top_.c_str(), 0), 0) << top_;
+    }
+
+    // The image lies beside the mount point, which is made. False, with a reason: this kernel does not mount it.
+    ::testing::AssertionResult mount(const std::string& type, const std::string& top) {
+        const std::string image = top + ".image";
+        EXPECT_TRUE(run_checked({"truncate", "-s", "400M", image}));
+        const Status made = run_checked({"mkfs." + type, "-q", image});
+        EXPECT_TRUE(made) << made.error().text();  // tools/install-packages brings the program
+        EXPECT_TRUE(make_directories(top, 0755));
+        const Status mounted = run_checked({"mount", "-o", "loop", image, top});
+        if (!mounted) return ::testing::AssertionFailure() << "not mounted: " << mounted.error().text();
+        top_ = top;
+        return ::testing::AssertionSuccess();
+    }
+
+private:
+    std::string top_;
+};
+
+}  // namespace zoneferry
