@@ -36,7 +36,7 @@ SenderPools sender_pools(std::size_t memory_bytes, unsigned processors) {
         pools = more;
     }
     const std::size_t taken = pool_bytes(pools);
-    pools.queue_bytes = taken < memory_bytes ? (memory_bytes - taken) / 2 : 0;
+    pools.queue_bytes = taken < memory_bytes ? (memory_bytes - taken) / 4 * 3 : 0;
     return pools;
 }
 
