@@ -2,6 +2,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/files.h"
+#include "core/base/lock.h"
 
 namespace zoneferry {
 namespace {
@@ -17,12 +18,15 @@ Result<std::string> read_key(const HostRoot& root) {
     return Error(Errc::corrupt, key_path(root) + " is not a key of " + std::to_string(kKeyBytes) + " bytes");
 }
 
-// An empty file is what a full disk left of an older try.
+// Under a lock: two zones that get their first records at the same moment must not make two keys, of which only the
+// later could open both. It is held until the key is durable, so no record bears the seal of a key that a power cut
+// takes.
 Result<std::string> read_or_make_key(const HostRoot& root) {
+    ZF_TRY_STATUS(make_directories(root.state_directory(), 0755));
+    ZF_TRY(const FileLock lock, FileLock::take(root.state_directory() + "/.owner-key.lock"));
     if (path_exists(key_path(root))) return read_key(root);
     const ByteVector fresh = random_bytes(kKeyBytes);
     const std::string key(reinterpret_cast<const char*>(fresh.data()), fresh.size());
-    ZF_TRY_STATUS(make_directories(root.state_directory(), 0755));
     ZF_TRY_STATUS(replace_file(key_path(root), key, 0600));
     return key;
 }

@@ -112,6 +112,12 @@ public:
         EXPECT_TRUE(move) << (move ? "" : move.error().text());
         return move ? move->move_id : "";
     }
+    // All that was told of a move, a line each: why a test waits in vain.
+    std::string heard(const std::string& move) {
+        std::string text;
+        for (const MoveNews& news : board_->wait(move, 0, 0)) text += "\n  " + news.phase + ": " + news.message;
+        return text;
+    }
     // Waits for news of that type; at the end of the move also returns.
     MoveNews wait_for(const std::string& move, MoveNews::Type type) {
         std::uint64_t seen = 0;
@@ -122,7 +128,7 @@ public:
                 if (news.type == type || news.type == MoveNews::Type::end) return news;
             }
         }
-        ADD_FAILURE() << "no such news of move " << move;
+        ADD_FAILURE() << "no such news of move " << move << heard(move);
         return {};
     }
 

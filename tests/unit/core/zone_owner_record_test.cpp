@@ -3,6 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <latch>
+#include <thread>
+
 #include "core/zone/owner_record.h"
 #include "tests/support/temp_directory.h"
 
@@ -105,6 +108,32 @@ TEST_F(OwnerStoreTest, saves_loads_and_removes_both_copies) {
     ASSERT_TRUE(store_.remove(kName, "/z/web01"));
     EXPECT_FALSE(path_exists(zonepath_copy()));
     EXPECT_FALSE(path_exists(host_copy()));
+}
+
+// The key of a host is made with the first record, and two zones may get theirs at the same moment.
+TEST_F(OwnerStoreTest, first_records_of_two_zones_have_one_key) {
+    constexpr int kRounds = 5;
+    constexpr int kZones = 4;
+    for (int round = 0; round < kRounds; ++round) {
+        const std::string place = directory_.path() + "/host" + std::to_string(round);
+        ASSERT_TRUE(make_directories(place, 0755));
+        const HostRoot fresh(place);
+        std::latch together(kZones);
+        std::vector<std::jthread> writers;
+        for (int zone = 0; zone < kZones; ++zone) {
+            writers.emplace_back([&, zone] {
+                OwnerRecord record = record_of(1, Ownership::owned);
+                record.zone = "zone" + std::to_string(zone);
+                together.arrive_and_wait();
+                EXPECT_TRUE(OwnerStore(fresh).save(record, ""));
+            });
+        }
+        writers.clear();  // joins
+        for (int zone = 0; zone < kZones; ++zone) {
+            const auto loaded = OwnerStore(fresh).load(*ZoneName::create("zone" + std::to_string(zone)), "");
+            EXPECT_TRUE(loaded) << loaded.error().text();
+        }
+    }
 }
 
 TEST_F(OwnerStoreTest, one_lost_copy_does_not_unlock_the_zone) {
