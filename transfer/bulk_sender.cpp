@@ -13,7 +13,7 @@ struct BulkSender::State {
     State(std::unique_ptr<BulkSource> from, const BulkSendOptions& options, const SenderPools& pools)
         : source(std::move(from)),
           control(pools.threads, std::nullopt, pools.dearest_mode),
-          pipeline(pools.threads, control,
+          pipeline(pools.threads, control, pools.queue_bytes,
                    [is_background = options.in_background] {
                        if (is_background) step_back();
                    }),

@@ -9,18 +9,32 @@ namespace {
 constexpr double kIncompressibleRatio = 0.97;
 constexpr double kWorthChanging = 1.05;        // a dearer mode must promise so much more
 constexpr double kGoodEnough = 0.99;           // a cheaper one that brings so much of it is taken
-constexpr std::uint64_t kLookBusyUs = 20'000;  // of sending, before its rate means something
-constexpr std::uint64_t kLookIdleUs = 50'000;  // and if hardly any of so long a time was spent in sending
-constexpr std::uint64_t kIdleTimes = 4;        // ... that many times the sending
-constexpr std::uint64_t kWarmUpUs = 500'000;   // busy so long, a connection over a long link is past its slow start
+constexpr std::uint64_t kLookBusyUs = 40'000;  // of sending, before its rate means something: counted by ticks of 4 ms
+constexpr std::uint64_t kFirstLookBytes = 512 * 1024;  // ... or so much: before, all that is under way is the handshake
+constexpr std::uint64_t kLookIdleUs = 50'000;          // and if hardly any of so long a time was spent in sending
+constexpr std::uint64_t kIdleTimes = 4;                // ... that many times the sending
+constexpr std::uint64_t kWarmUpUs = 500'000;  // busy so long, a connection over a long link is past its slow start
 constexpr double kUnlimited = 1e12;
-constexpr double kBacklogBytes = 512.0 * 1024;
+constexpr double kBacklogBytes = 3.0 * 1024 * 1024;  // more than the one segment that has just been given
+constexpr double kQueueSeconds = 1;
+constexpr double kRelationMost = 2;     // times what is usual: of two modes, by what was measured of different content
 constexpr double kMostlyLimited = 0.4;  // share of the busy time
 constexpr double kNewWeight = 0.3;      // of a new measurement
 constexpr double kFading = 0.9;         // of the sums, each segment
 constexpr double kCreeping = 1.002;     // of a link that nothing waits for, each look: a tenth in a second
 
 void blend(double& known, double measured) { known = known == 0 ? measured : known + kNewWeight * (measured - known); }
+
+// How much more or less than `from` the mode makes of the same.
+double relation_of(const MeasuredRates& rates, std::size_t mode, std::size_t from) {
+    const MeasuredRates::PerMode& own = rates.modes[mode];
+    const MeasuredRates::PerMode& other = rates.modes[from];
+    const std::size_t table = from == kRawMode ? kSampleMode : from;
+    const double usual = kCompressionModes[mode].usual_ratio / kCompressionModes[table].usual_ratio;
+    if (from == kRawMode || mode == from || own.sample == 0 || other.sample == 0) return usual;
+    const double measured = own.ratio / own.sample / (other.ratio / other.sample);
+    return std::clamp(measured, usual / kRelationMost, usual * kRelationMost);
+}
 
 double ratio_of(const MeasuredRates& rates, std::size_t mode) {
     if (mode == kRawMode) return 1;
@@ -34,8 +48,7 @@ double ratio_of(const MeasuredRates& rates, std::size_t mode) {
     const double measured = rates.modes[from].ratio;
     if (measured == 0) return kCompressionModes[mode].usual_ratio;
     if (measured >= kIncompressibleRatio) return 1;
-    if (from == kRawMode) from = kSampleMode;
-    return std::min(1.0, measured * kCompressionModes[mode].usual_ratio / kCompressionModes[from].usual_ratio);
+    return std::min(1.0, measured * relation_of(rates, mode, from));
 }
 
 // From the mode at hand, as things are now; of a dearer one what was measured before is not forgotten.
@@ -93,7 +106,10 @@ void CompressionControl::note_compressed(std::size_t mode, std::uint64_t raw_byt
     sums.raw_bytes = kFading * sums.raw_bytes + static_cast<double>(raw_bytes);
     sums.payload_bytes = kFading * sums.payload_bytes + static_cast<double>(payload_bytes);
     sums.seconds = kFading * sums.seconds + std::max(seconds, 1e-6);
-    rates_.modes[mode] = {sums.payload_bytes / sums.raw_bytes, sums.raw_bytes / sums.seconds};
+    const double sample = rates_.modes[kRawMode].ratio;
+    sums.sample_bytes = kFading * sums.sample_bytes + sample * static_cast<double>(raw_bytes);
+    rates_.modes[mode] = {sums.payload_bytes / sums.raw_bytes, sums.raw_bytes / sums.seconds,
+                          sums.sample_bytes / sums.raw_bytes};
     rates_.latest_mode = mode;
     choose();
 }
@@ -110,7 +126,9 @@ void CompressionControl::note_link(const LinkCounters& counters) {
     const std::lock_guard lock(mutex_);
     waiting_bytes_ += kNewWeight * (static_cast<double>(counters.waiting_bytes) - waiting_bytes_);
     const std::uint64_t busy_us = counters.busy_us - counted_.busy_us;
-    if (counters.busy_us < counted_.busy_us + kLookBusyUs) {
+    const bool is_first = counted_.acknowledged_bytes == 0;
+    if (counters.busy_us < counted_.busy_us + kLookBusyUs ||
+        (is_first && counters.acknowledged_bytes < kFirstLookBytes && counters.busy_us < kWarmUpUs)) {
         if (counted_.at_us == 0) counted_.at_us = counters.at_us;
         const std::uint64_t elapsed_us = counters.at_us - counted_.at_us;
         const bool is_idle = elapsed_us >= kLookIdleUs && kIdleTimes * busy_us < elapsed_us;
@@ -144,10 +162,16 @@ void CompressionControl::set_limit(std::uint64_t bytes_per_second) {
     choose();
 }
 
+std::size_t CompressionControl::bytes_worth_queueing() const {
+    const std::lock_guard lock(mutex_);
+    const bool is_known = limit_ > 0 || (counted_.busy_us >= kWarmUpUs && rates_.link_bytes_per_second < kUnlimited);
+    return is_known ? static_cast<std::size_t>(kQueueSeconds * rates_.link_bytes_per_second) : 0;
+}
+
 void CompressionControl::choose() {
-    if (is_fixed_) return;
     rates_.link_bytes_per_second =
         limit_ > 0 ? std::min(limit_, measured_link_ > 0 ? measured_link_ : limit_) : measured_link_;
+    if (is_fixed_) return;
     const std::size_t wanted = std::min(choose_mode(rates_, mode_), dearest_mode_);
     // A dear segment takes long: none is begun for a rate that still grows, nor before one of the mode at hand is done.
     const bool is_known = limit_ > 0 || counted_.busy_us >= kWarmUpUs;

@@ -7,7 +7,8 @@
 // a test both ends do) it is less, and a cheaper mode ends sooner. On a fast link the first term never binds and raw
 // wins; near 1 Gbit/s level 1 does, or -1, which leaves literals as they are and costs two thirds; below, the ratio
 // decides, and the modes of history (the segment before as a prefix) and large segments do best. What is not measured
-// is guessed from the mode at hand and the table below.
+// is guessed from the mode at hand and the table below; what was measured of other content, by what samples of both
+// promised: level -1 makes 0.38 of a Debian root and 0.60 of small configuration files, level 1 0.34 and 0.35.
 //
 // While nothing waits for the network, it could do more than it does: its rate is then only known to be no less, and
 // the last that was measured under pressure counts, creeping up. (Taking it for endless made the choice fall to raw
@@ -50,8 +51,9 @@ struct MeasuredRates {
     double link_bytes_per_second = 0;
     unsigned threads = 1;
     struct PerMode {
-        double ratio = 0;  // of the raw mode: what samples promise
-        double speed = 0;  // raw bytes per second of one thread
+        double ratio = 0;   // of the raw mode: what samples promise
+        double speed = 0;   // raw bytes per second of one thread
+        double sample = 0;  // what samples promised while it was measured
     };
     std::array<PerMode, kCompressionModes.size()> modes{};
     std::size_t latest_mode = kFirstMode;  // the last that was measured: the others are guessed from it
@@ -85,6 +87,9 @@ public:
     void note_link(const LinkCounters& counters);
     // A limit set by people is a link of that rate; 0: none.
     void set_limit(std::uint64_t bytes_per_second);
+    // What the link takes in kQueueSeconds, once it is known; else 0. More is not packed beforehand: it would be packed
+    // for a link of some time ago.
+    std::size_t bytes_worth_queueing() const;
 
 private:
     // Sums, older ones fading: a segment that packs in no time must not speak for all.
@@ -92,6 +97,7 @@ private:
         double raw_bytes = 0;
         double payload_bytes = 0;
         double seconds = 0;
+        double sample_bytes = 0;  // what samples promised
     };
     void choose();
 

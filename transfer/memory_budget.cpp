@@ -21,7 +21,8 @@ std::size_t pool_bytes(const SenderPools& pools) {
     // Being read, being sent, and the history of the next.
     const std::size_t hands = 3 * mode.segment_bytes;
     const std::size_t slots = (pools.threads + kSlotsBesideThreads) * mode.segment_bytes;
-    return kConnectionBytes + hands + slots + pools.threads * (mode.context_bytes + mode.segment_bytes);
+    const std::size_t packing = pools.threads * (mode.context_bytes + mode.segment_bytes);
+    return kConnectionBytes + hands + slots + packing + pools.queue_bytes;
 }
 
 SenderPools sender_pools(std::size_t memory_bytes, unsigned processors) {
@@ -34,6 +35,8 @@ SenderPools sender_pools(std::size_t memory_bytes, unsigned processors) {
         if (pool_bytes(more) > memory_bytes) break;
         pools = more;
     }
+    const std::size_t taken = pool_bytes(pools);
+    pools.queue_bytes = taken < memory_bytes ? (memory_bytes - taken) / 4 * 3 : 0;
     return pools;
 }
 

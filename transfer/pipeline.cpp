@@ -11,9 +11,11 @@ constexpr std::uint64_t kSampleEvery = 4;  // segments, to see what packing them
 
 }  // namespace
 
-SegmentPipeline::SegmentPipeline(unsigned threads, CompressionControl& control,
+SegmentPipeline::SegmentPipeline(unsigned threads, CompressionControl& control, std::size_t queue_bytes,
                                  const std::function<void()>& begin_thread)
-    : control_(control), slots_max_(std::clamp(threads, 1U, kCompressorThreadsMax) + kSlotsBesideThreads) {
+    : control_(control),
+      slots_max_(std::clamp(threads, 1U, kCompressorThreadsMax) + kSlotsBesideThreads),
+      queue_bytes_(queue_bytes) {
     for (std::size_t i = 0; i + kSlotsBesideThreads < slots_max_; ++i) {
         threads_.emplace_back([this, begin_thread] {
             begin_thread();
@@ -24,15 +26,26 @@ SegmentPipeline::SegmentPipeline(unsigned threads, CompressionControl& control,
 
 SegmentPipeline::~SegmentPipeline() { cancel(); }
 
+bool SegmentPipeline::has_room(std::size_t bytes) const {
+    return slots_.size() < slots_max_ || held_bytes_ + bytes <= std::min(queue_bytes_, control_.bytes_worth_queueing());
+}
+
+void SegmentPipeline::hold(Slot& slot, std::size_t bytes) {
+    held_bytes_ = held_bytes_ - slot.held_bytes + bytes;
+    slot.held_bytes = bytes;
+}
+
 bool SegmentPipeline::push(std::uint64_t number, ByteVector raw) {
     auto slot = std::make_shared<Slot>();
     slot->number = number;
     slot->mode = control_.mode();
+    const std::size_t bytes = raw.capacity();
     slot->raw = std::make_shared<ByteVector>(std::move(raw));
     const bool keeps_history = kCompressionModes[slot->mode].keeps_history;
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return cancelled_ || slots_.size() < slots_max_; });
+    changed_.wait(lock, [&] { return cancelled_ || has_room(bytes); });
     if (cancelled_) return false;
+    hold(*slot, bytes);
     if (keeps_history) slot->before = kept_;
     kept_ = keeps_history ? slot->raw : nullptr;
     slots_.push_back(slot);
@@ -58,6 +71,7 @@ Result<std::optional<TreeSegment>> SegmentPipeline::next() {
     }
     const std::shared_ptr<Slot> slot = std::move(slots_.front());
     slots_.pop_front();
+    hold(*slot, 0);
     changed_.notify_all();
     return std::make_optional(std::move(slot->segment));
 }
@@ -98,6 +112,7 @@ void SegmentPipeline::compress_all() {
         lock.unlock();
         TreeSegment segment = compress(compressor, *slot);
         lock.lock();
+        hold(*slot, segment.payload.capacity());
         slot->segment = std::move(segment);
         slot->is_done = true;
         changed_.notify_all();

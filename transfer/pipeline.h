@@ -1,6 +1,9 @@
 // Between the walk and the socket: raw segments are compressed by a small pool and come out in their order. At most
 // threads + kSlotsBesideThreads segments exist at a time, so memory is fixed and a slow link stops the walk. How a
 // segment is packed is decided when it is pushed, by the control.
+//
+// Where the link is known, what it takes in a second may be packed beforehand, within the memory for that: while it is
+// busy with what does not shrink, the processors work at what follows.
 #pragma once
 
 #include <condition_variable>
@@ -23,9 +26,10 @@ constexpr unsigned kCompressorThreadsMax = 64;
 class SegmentPipeline {
 public:
     // The control outlives the pipeline.
-    // begin_thread is called first on each of its threads.
+    // queue_bytes: of segments, beside the slots. begin_thread is called first on each of its threads.
     SegmentPipeline(
-        unsigned threads, CompressionControl& control, const std::function<void()>& begin_thread = [] {});
+        unsigned threads, CompressionControl& control, std::size_t queue_bytes = 0,
+        const std::function<void()>& begin_thread = [] {});
     ~SegmentPipeline();  // cancels
 
     // Waits for room; false once cancelled.
@@ -44,8 +48,11 @@ private:
         std::shared_ptr<ByteVector> raw;
         SharedBytes before;  // the history that it is packed with
         TreeSegment segment;
+        std::size_t held_bytes = 0;
         bool is_done = false;
     };
+    bool has_room(std::size_t bytes) const;
+    void hold(Slot& slot, std::size_t bytes);
     void compress_all();
     TreeSegment compress(SegmentCompressor& compressor, Slot& slot);
 
@@ -56,6 +63,8 @@ private:
     std::deque<std::shared_ptr<Slot>> waiting_;  // those no thread has taken yet
     SharedBytes kept_;                           // the segment pushed last, if its mode keeps history
     std::size_t slots_max_;
+    std::size_t queue_bytes_;
+    std::size_t held_bytes_ = 0;  // by the slots
     std::optional<Status> outcome_;
     bool cancelled_ = false;
     std::vector<std::jthread> threads_;  // last: they use all the above

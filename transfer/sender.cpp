@@ -31,7 +31,7 @@ struct TreeSender::State {
           catalog(std::move(writer)),
           blocks(std::move(store)),
           control(pools.threads, options.zstd_level, pools.dearest_mode),
-          pipeline(pools.threads, control, priority_of(options)),
+          pipeline(pools.threads, control, pools.queue_bytes, priority_of(options)),
           limit(options.bytes_per_second) {
         control.set_limit(options.bytes_per_second);
     }

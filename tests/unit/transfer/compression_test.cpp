@@ -82,6 +82,26 @@ TEST(CompressionChoice, WhatOnlyPackedLiteralsShrinkIsNotTakenForIncompressible)
     EXPECT_GE(settled(measured), kSampleMode);
 }
 
+// Small configuration files, of which level -1 makes much less than of a Debian root: as it was traced at 1 Gbit/s.
+TEST(CompressionChoice, WhatWasMeasuredOfAModeIsNotGuessedFromAnother) {
+    MeasuredRates measured = rates(142e6);
+    measured.modes[kRawMode].ratio = 0.38;
+    measured.modes[1] = {0.60, 176e6, 0.38};
+    measured.modes[2] = {0.35, 179e6, 0.38};
+    measured.latest_mode = 2;
+    EXPECT_EQ(choose_mode(measured, 2), 2U);
+    measured.latest_mode = 1;
+    EXPECT_EQ(choose_mode(measured, 1), 2U);
+    // Content that packs half as well: both are taken to.
+    measured.modes[2] = {0.70, 179e6, 0.76};
+    measured.latest_mode = 2;
+    EXPECT_NEAR(predicted_rate(measured, 1), 142e6, 1);
+    // Nonsense is not followed far.
+    measured.modes[1] = {0.99, 176e6, 0.01};
+    measured.modes[2] = {0.30, 179e6, 0.30};
+    EXPECT_GT(predicted_rate(measured, 1), 142e6 / 0.30 / 2.5);
+}
+
 TEST(CompressionChoice, WhatDoesNotShrinkGoesRaw) {
     for (double link = 1e5; link < 1e11; link *= 10) EXPECT_EQ(settled(rates(link, 1, 0.99)), kRawMode);
 }
@@ -195,6 +215,47 @@ TEST(CompressionControl, ASlowStartIsNotTakenForASlowLink) {
     }
 }
 
+// What is under way first is the handshake: its rate (traced: none) is no link's.
+TEST(CompressionControl, AHandshakeIsNoSlowLink) {
+    CompressionControl control(2, std::nullopt);
+    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, 0.01);
+    control.note_link({2'000, 44'000, 0, 4 * kMiB, 90'000});
+    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, 0.01);
+    EXPECT_EQ(control.mode(), kFirstMode);
+    control.note_link({600'000'000, 800'000, 0, 4 * kMiB, 900'000});
+    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, 0.01);
+    EXPECT_EQ(control.mode(), kRawMode);
+    // Yet where so little comes across in half a second, it is one.
+    CompressionControl slow(2, std::nullopt);
+    slow.note_link({200'000, 600'000, 0, 8 * kMiB, 700'000});
+    slow.note_compressed(kFirstMode, 2 * kMiB, kMiB, 0.01);
+    EXPECT_GT(slow.mode(), kFirstMode);
+}
+
+// One segment that has just been given to the connection is no queue: the link may wait for us all the same.
+TEST(CompressionControl, OneSegmentThatWaitsIsNoFullLink) {
+    CompressionControl control(2, std::nullopt);
+    for (std::uint64_t ms = 1; ms <= 60; ms += 10) {
+        EXPECT_EQ(control.mode(), kFirstMode);
+        control.note_link({1'000 * ms, 100 * ms, 0, 2 * kMiB, 1'000 * ms});
+    }
+    EXPECT_EQ(control.mode(), kRawMode);
+}
+
+TEST(CompressionControl, ASecondOfAKnownLinkIsWorthQueueing) {
+    CompressionControl control(2, 0);
+    EXPECT_EQ(control.bytes_worth_queueing(), 0U);
+    control.note_link({40'000'000, 400'000, 0, 8 * kMiB, 400'000});
+    EXPECT_EQ(control.bytes_worth_queueing(), 0U) << "a slow start";
+    control.note_link({80'000'000, 800'000, 0, 8 * kMiB, 800'000});
+    EXPECT_EQ(control.bytes_worth_queueing(), 100'000'000U);
+    control.set_limit(5'000'000);
+    EXPECT_EQ(control.bytes_worth_queueing(), 5'000'000U);
+    CompressionControl endless(2, 0);
+    for (std::uint64_t ms = 1; ms <= 60; ms += 10) endless.note_link({1'000 * ms, 100 * ms, 0, 0, 1'000 * ms});
+    EXPECT_EQ(endless.bytes_worth_queueing(), 0U) << "nothing ever waits for it";
+}
+
 TEST(CompressionControl, ADearerModeIsTakenOnlyWhenTheOneAtHandWasMeasured) {
     CompressionControl control(2, std::nullopt);
     LinkCounters counters;
@@ -305,6 +366,29 @@ TEST(SegmentPipeline, HoldsNoMoreThanItsSlots) {
         EXPECT_LE(pushed, taken + 1 + 5 + 1);
     }
     pipeline.cancel();
+}
+
+// Where the link is known, segments are packed for as long as it takes, within the memory.
+TEST(SegmentPipeline, FillsItsQueueForAKnownLink) {
+    constexpr std::size_t kSegmentBytes = 100'000;
+    for (const std::size_t queue_bytes : {std::size_t{2'000'000}, std::size_t{100'000'000}}) {
+        CompressionControl control(2, 0);
+        SegmentPipeline pipeline(2, control, queue_bytes);
+        control.note_link({5'000'000, 1'000'000, 0, 8 * kMiB, 1'000'000});  // 5 MB/s
+        const std::uint64_t most = std::min<std::size_t>(queue_bytes, 5'000'000) / kSegmentBytes;
+        std::atomic<std::uint64_t> pushed{0};
+        std::jthread walker([&] {
+            while (pipeline.push(pushed, ByteVector(kSegmentBytes))) ++pushed;
+        });
+        while (pushed < most) std::this_thread::yield();
+        for (std::uint64_t taken = 0; taken < 20; ++taken) {
+            const auto segment = pipeline.next();
+            ASSERT_TRUE(segment && *segment);
+            EXPECT_EQ((*segment)->number, taken);
+            EXPECT_LE(pushed, taken + 1 + most + 1);
+        }
+        pipeline.cancel();
+    }
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ TEST(MemoryBudget, PoolsNeverNeedMoreThanIsGiven) {
     }
     const SenderPools usual = sender_pools(kTransferMemoryBytes, 2);
     EXPECT_EQ(usual.threads, 2U);
+    EXPECT_GT(usual.queue_bytes, 64 * kMiB) << "half a second of 1 Gbit/s";
     EXPECT_EQ(usual.dearest_mode, kCompressionModes.size() - 1);
     EXPECT_GE(sender_pools(kTransferMemoryBytes, 64).threads, 4U);
 }
