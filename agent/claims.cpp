@@ -100,7 +100,7 @@ bool is_parked(AgentContext& context, const ZoneName& name) {
 Status halt_if_parked(AgentContext& context, const ZoneName& name) {
     Runtime runtime(context.root);
     ZF_TRY(const RuntimeStatus before, runtime.status(name));
-    if (before.state != ZoneState::running) return {};
+    if (!before.is_up()) return {};
     ZF_TRY(const ZoneLock lock, ZoneStore(context.root).lock(name));
     if (!is_parked(context, name)) return {};
     spdlog::warn("zone {} is parked and runs: it is halted", name.str());

@@ -74,17 +74,14 @@ Result<bool> take_back(AgentContext& context, const MoveRecord& record, const Zo
 }
 
 Status start_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
-    Runtime runtime(context.root);
-    ZF_TRY(const RuntimeStatus status, runtime.status(lock.name()));
-    if (!record.was_running || status.state == ZoneState::running) return {};
+    if (!record.was_running) return {};
     const ZoneStore store(context.root);
     ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
     ZF_TRY(const ZoneConfig config, store.config(lock.name()));
     BootOptions options;
     options.wait_ready_ms = context.settings.boot_wait_s * 1000;
-    const auto booted = runtime.boot(lock, entry, config, options);
-    if (!booted) return Error(booted.error()).during("starting " + record.zone + " again after the undo");
-    return {};
+    Status runs = Runtime(context.root).ensure_runs(lock, entry, config, options);
+    return runs ? Status() : std::move(runs).error().during("starting " + record.zone + " again after the undo");
 }
 
 Status attach_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
@@ -101,7 +98,7 @@ Status park_zone(AgentContext& context, const MoveRecord& record, const ZoneLock
                  const std::string& holder) {
     ZF_TRY_STATUS(set_owner(context, record, Ownership::parked, epoch, holder));
     Runtime runtime(context.root);
-    if (const auto status = runtime.status(lock.name()); status && status->state == ZoneState::running) {
+    if (const auto status = runtime.status(lock.name()); status && status->is_up()) {
         // On shared storage what it would write while it shuts down goes into the other host's tree.
         ZF_TRY(const std::optional<OwnerRecord> owner, OwnerStore(context.root).load(lock.name(), ""));
         const bool sees_holder = owner && !owner->storage.empty();

@@ -264,7 +264,7 @@ Status SourceMove::journal(MoveEvent event) {
 Result<bool> SourceMove::zone_runs() {
     ZF_TRY(const ZoneName name, ZoneName::create(record_.zone));
     ZF_TRY(const RuntimeStatus status, Runtime(context_.root).status(name));
-    return status.state == ZoneState::running;
+    return status.state == ZoneState::running || status.state == ZoneState::ready;
 }
 
 void SourceMove::tell_phase(const std::string& message) {

@@ -76,6 +76,8 @@ Status SourceMove::ensure_prepared() {
     ZF_TRY_STATUS(ensure_lock());
     ZF_TRY_STATUS(ensure_session());
     if (session_is_prepared_) return {};
+    // Also of a move that was prepared: a power cut can take a directory that nothing has synced.
+    ZF_TRY_STATUS(make_directories(move_directory(context_.root, record_.id), 0700));
     ZF_TRY(PrepareRequest request, prepare_request());
     if (!request.extra_trees.empty()) ZF_TRY_STATUS(session_->need("extra-trees"));
     ZF_TRY(const PrepareReply reply, session_->ask<PrepareReply>(std::move(request)));
@@ -99,7 +101,6 @@ Status SourceMove::ensure_prepared() {
 Status SourceMove::prepare() {
     ZF_TRY_STATUS(ensure_lock());
     ZF_TRY_STATUS(check_still_ours(context_, record_, lock_->name()));  // much can have happened since the check
-    ZF_TRY_STATUS(make_directories(move_directory(context_.root, record_.id), 0700));
     ZF_TRY_STATUS(ensure_prepared());
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::prepared}));
     tell_phase(record_.peer + " has reserved name, space and staging");

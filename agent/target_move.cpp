@@ -325,17 +325,13 @@ Status attach_here(AgentContext& context, const ZoneLock& lock, const MoveRecord
 }
 
 Status boot_here(AgentContext& context, const ZoneLock& lock) {
-    Runtime runtime(context.root);
-    ZF_TRY(const RuntimeStatus status, runtime.status(lock.name()));
-    if (status.state == ZoneState::running) return {};
     const ZoneStore store(context.root);
     ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
     ZF_TRY(const ZoneConfig config, store.config(lock.name()));
     BootOptions options;
     options.wait_ready_ms = context.settings.boot_wait_s * 1000;
-    const auto booted = runtime.boot(lock, entry, config, options);
-    if (!booted) return Error(booted.error()).during("booting");
-    return {};
+    Status runs = Runtime(context.root).ensure_runs(lock, entry, config, options);
+    return runs ? Status() : std::move(runs).error().during("booting");
 }
 
 }  // namespace

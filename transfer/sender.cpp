@@ -14,6 +14,16 @@
 #include "transfer/walk.h"
 
 namespace zoneferry {
+namespace {
+
+// What each thread of a pass does first.
+std::function<void()> priority_of(const SendOptions& options) {
+    return [is_background = options.in_background] {
+        if (is_background) step_back();
+    };
+}
+
+}  // namespace
 
 struct TreeSender::State {
     State(const SendOptions& options, const SenderPools& pools, CatalogWriter writer, BlockStore store)
@@ -21,10 +31,7 @@ struct TreeSender::State {
           catalog(std::move(writer)),
           blocks(std::move(store)),
           control(pools.threads, options.zstd_level, pools.dearest_mode),
-          pipeline(pools.threads, control,
-                   [is_background = options.in_background] {
-                       if (is_background) step_back();
-                   }),
+          pipeline(pools.threads, control, priority_of(options)),
           limit(options.bytes_per_second) {
         control.set_limit(options.bytes_per_second);
     }
@@ -133,10 +140,11 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
     auto walk = std::make_shared<TreeWalk>(
         std::move(tree),
         WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes, options.excluded,
-                    known ? paths.base : std::string(), std::move(plan), std::move(base_trail), options.may_put_aside},
+                    known ? paths.base : std::string(), std::move(plan), std::move(base_trail), options.may_put_aside,
+                    options.readers, priority_of(options)},
         std::move(base), state.blocks, state.catalog, state.counts, emit);
-    state.walker = std::jthread([&state, walk, is_background = options.in_background] {
-        if (is_background) step_back();
+    state.walker = std::jthread([&state, walk, begin_thread = priority_of(options)] {
+        begin_thread();
         Status done = walk->run();
         state.notes = walk->notes();
         if (state.trail) walk->note_outside_names(*state.trail);

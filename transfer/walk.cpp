@@ -14,6 +14,12 @@
 #include "transfer/segment.h"
 
 namespace zoneferry {
+namespace {
+
+constexpr std::uint64_t kLookEvery = 32;  // names
+
+}  // namespace
+
 TreeWalk::TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, BlockStore& blocks, CatalogWriter& catalog,
                    WalkCounts& counts, Emit emit)
     : options_(std::move(options)),
@@ -28,6 +34,9 @@ TreeWalk::TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, Block
         excluded_depth_ = std::max(excluded_depth_, slashes + 1);
     }
     levels_.push_back({std::move(root), {}, true, options_.plan.get(), options_.plan != nullptr});
+    if (options_.readers == 0 || options_.plan != nullptr) return;
+    ahead_.emplace(levels_.back().fd.get(),
+                   ReadAheadOptions{options_.readers, options_.clear, options_.excluded, options_.begin_reader});
 }
 
 Error TreeWalk::naming(Error error, std::string_view name) const {
@@ -87,6 +96,7 @@ Status TreeWalk::walk_children(bool has_base) {
     if (!names) return naming(std::move(names).error(), "");
     for (const std::string& name : *names) {
         if (is_excluded(name)) continue;
+        if (ahead_ && ++names_ % kLookEvery == 0) look_ahead(name);
         ZF_TRY_STATUS(visit(name, has_base));
         ZF_TRY_STATUS(catalog_.flush_if_large());
     }
@@ -95,6 +105,16 @@ Status TreeWalk::walk_children(bool has_base) {
         if (base == nullptr) return {};
         ZF_TRY_STATUS(remove(base->name, base));
     }
+}
+
+void TreeWalk::look_ahead(const std::string& name) {
+    const auto path = [this, &name] {
+        TreePath here;
+        for (std::size_t i = 1; i < levels_.size(); ++i) here.push_back(levels_[i].name);
+        here.push_back(name);
+        return here;
+    };
+    ahead_->walk_is_at(path, counts_.entries, counts_.bytes, blocks_read_by_thread());
 }
 
 bool TreeWalk::is_excluded(const std::string& name) const {

@@ -11,6 +11,8 @@
 // there, if it is a directory or a file with a block map. A rename changes the ctime, so a moved file is never trusted:
 // its blocks are read and compared; a moved directory is walked, and what lies in it is compared as anywhere else.
 //
+// Other threads may read ahead of it (read_ahead.h); it does not know what they did.
+//
 // With a plan (walk_announced.cpp) only what is in it is visited, in the same order and by the same functions; the base
 // is read only where that needs it.
 #pragma once
@@ -30,6 +32,7 @@
 #include "transfer/catalog.h"
 #include "transfer/change_plan.h"
 #include "transfer/devices.h"
+#include "transfer/read_ahead.h"
 #include "transfer/record.h"
 
 namespace zoneferry {
@@ -45,6 +48,8 @@ struct WalkOptions {
     std::shared_ptr<const PlanNode> plan;
     std::shared_ptr<const PassTrail> base_trail;
     bool may_put_aside = true;  // sender.h
+    unsigned readers = 0;       // that read ahead where the tree is not in the kernel's cache
+    std::function<void()> begin_reader = [] {};
 };
 
 struct WalkCounts {
@@ -113,6 +118,7 @@ private:
     Status walk_children(bool has_base);
     Status end_directory(const EntryStat& stat, bool has_base, bool is_moved, std::int64_t read_at_ns);
     Status visit(const std::string& name, bool has_base);
+    void look_ahead(const std::string& name);
     Status visit_directory(const std::string& name, const CatalogEntry* base);
     Status visit_other_directory(const std::string& name, const EntryStat& stat, UniqueFd fd, const CatalogEntry* base);
     Status visit_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base);
@@ -172,6 +178,8 @@ private:
     WalkCounts& counts_;
     Emit emit_;
     std::vector<Level> levels_;
+    std::optional<ReadAhead> ahead_;
+    std::uint64_t names_ = 0;                                   // visited
     std::unordered_map<std::uint64_t, FirstName> first_names_;  // by inode: those with names not met yet
     std::optional<OpenFile> open_file_;
     LargeFile* large_ = nullptr;  // that of the open file

@@ -1,6 +1,7 @@
 #include "core/zone/runtime.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@ namespace zoneferry {
 namespace {
 
 constexpr int kAnswerTimeoutMs = 5'000;
+constexpr int kSettleMs = 120'000;  // more than a start or an orderly halt takes
+constexpr int kLookAgainMs = 20;
 constexpr std::uint64_t kRecordBytesMax = 4096;
 
 // nspawn looks for it before it binds the inherited directories: a link into an inherited /usr dangles then.
@@ -143,6 +146,30 @@ Result<BootReport> Runtime::boot(const ZoneLock& lock, const ZoneEntry& entry, c
     report->total_ms = clock.monotonic_ms() - begin_ms;
     (void)remove_file(directory + "/boot");
     return report;
+}
+
+// Once its zoneadmd has brought it up or down.
+Result<RuntimeStatus> Runtime::settled_status(const ZoneName& name) const {
+    const SystemClock clock;
+    const std::int64_t deadline_ms = clock.monotonic_ms() + kSettleMs;
+    while (true) {
+        ZF_TRY(const RuntimeStatus now, status(name));
+        if (!now.supervised || now.state == ZoneState::running) return now;
+        if (clock.monotonic_ms() > deadline_ms) {
+            return Error(Errc::timed_out, "zone " + name.str() + " has been " + std::string(state_name(now.state)) +
+                                              " for " + format_duration_ms(kSettleMs))
+                .remedy("zoneadm -z " + name.str() + " halt");
+        }
+        (void)::poll(nullptr, 0, kLookAgainMs);
+    }
+}
+
+Status Runtime::ensure_runs(const ZoneLock& lock, const ZoneEntry& entry, const ZoneConfig& config,
+                            const BootOptions& options) {
+    ZF_TRY(const RuntimeStatus now, settled_status(entry.name));
+    if (now.state == ZoneState::running) return {};
+    ZF_TRY([[maybe_unused]] const BootReport report, boot(lock, entry, config, options));
+    return {};
 }
 
 Result<BootReport> Runtime::follow_boot(const UniqueFd& listener, const BootOptions& options) const {

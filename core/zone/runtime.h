@@ -26,6 +26,9 @@ struct RuntimeStatus {
     pid_t leader = 0;                        // the zone's init as seen from here; 0: none or not known
     bool ready = false;                      // its init said that it has started everything
     bool supervised = false;                 // a zoneadmd answers; false and running: it was killed, halt cleans up
+
+    // It runs, or will unless somebody halts it.
+    bool is_up() const { return supervised || state == ZoneState::running; }
 };
 
 struct BootOptions {
@@ -51,6 +54,9 @@ public:
     // forget. Errc::conflict if it is not installed or runs already. Nothing is left behind when it fails.
     Result<BootReport> boot(const ZoneLock& lock, const ZoneEntry& entry, const ZoneConfig& config,
                             const BootOptions& options = {});
+    // Boots it unless it runs. A start or a halt that outlived the program that began it is waited for first.
+    Status ensure_runs(const ZoneLock& lock, const ZoneEntry& entry, const ZoneConfig& config,
+                       const BootOptions& options = {});
     // Orderly, then by force after grace_ms. A zone that does not run is no error. On return all its processes are
     // gone.
     Status halt(const ZoneLock& lock, const ZoneName& name, int grace_ms = 10'000);
@@ -68,6 +74,7 @@ public:
     }
 
 private:
+    Result<RuntimeStatus> settled_status(const ZoneName& name) const;
     Status check_bootable(const ZoneEntry& entry, const ZoneConfig& config) const;
     Status start_zoneadmd(const ZoneName& name) const;
     Result<BootReport> follow_boot(const UniqueFd& listener, const BootOptions& options) const;

@@ -88,7 +88,18 @@ class Ends:
         self.directory[side] = place
 
     def _mount_source(self, image, megabytes):
+        self._source = image, megabytes
         self._mount(image, "source", megabytes)
+
+    def cool_source(self):
+        """The source's file system as after a start of its host: nothing of it in the cache."""
+        run(["umount", self.directory["source"]])
+        run(["sync"])
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+        self._mount(self._source[0], "source", self._source[1])
+        device = subprocess.run(["findmnt", "-no", "SOURCE", self.directory["source"]], check=True,
+                                capture_output=True, text=True).stdout.strip()
+        run(["losetup", "--direct-io=on", device])  # else a loop device reads one block after the other
 
     def fresh_target(self):
         """An empty target file system, so that every run begins alike."""

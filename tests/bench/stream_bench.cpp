@@ -4,7 +4,7 @@
 //     stream_bench keys DIRECTORY                      two hosts that trust each other: DIRECTORY/first, /second
 //     stream_bench receive DIRECTORY ADDRESS STAGING   prints "ready", takes one pass, ends
 //     stream_bench send DIRECTORY ADDRESS SOURCE CATALOG [OPTION=VALUE...]
-//         options: level=0..9 (default: adapted)  threads=N  bwlimit=BYTES_PER_SECOND
+//         options: level=0..9 (default: adapted)  threads=N  bwlimit=BYTES_PER_SECOND  readers=N
 // `send` prints one line of JSON. A second `send` with the same CATALOG is a delta pass.
 #include <chrono>
 #include <condition_variable>
@@ -103,6 +103,7 @@ Status send(const std::string& directory, const std::string& address, const std:
     options.catalog_path_prefix = catalog;
     options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
     if (words.count("threads") != 0) options.compressor_threads = static_cast<unsigned>(std::stoul(words["threads"]));
+    if (words.count("readers") != 0) options.readers = static_cast<unsigned>(std::stoul(words["readers"]));
     if (words.count("level") != 0) options.zstd_level = std::stoi(words["level"]);
     if (words.count("bwlimit") != 0) options.bytes_per_second = std::stoull(words["bwlimit"]);
     ZF_TRY(UniqueFd tree, open_directory(source));

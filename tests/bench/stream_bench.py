@@ -54,6 +54,8 @@ class Peers:
         }
         for level in ("0", "-1", "1", "3"):
             self.commands[f"ours-level{level}"] = (our_end, f"{ours} level={level}")
+        for readers in ("0", "1", "2", "8"):
+            self.commands[f"ours-readers{readers}"] = (our_end, f"{ours} readers={readers}")
         self.servers = {"rsync-ssh", "rsync-zstd1-ssh", "rsync-zstd3-ssh", "rsync-daemon"}  # they go on until ended
 
     def make_keys(self):
@@ -87,9 +89,11 @@ def wait_for_port(ends, port):
     raise RuntimeError(f"nothing listens on port {port}")
 
 
-def measure(ends, peers, name, source):
+def measure(ends, peers, name, source, cold):
     """One copy: dict of figures."""
     ends.fresh_target()
+    if cold:
+        ends.cool_source()
     target = ends.directory["target"] / "tree"
     target.mkdir(mode=0o700)
     for old in peers.keys.glob("catalog*"):
@@ -149,6 +153,8 @@ def main():
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="size of the data, 1 as in the issue")
     parser.add_argument("--quick", action="store_true", help="scale 0.1, one repetition, links none and 1G")
+    parser.add_argument("--cold", action="store_true", help="before each run, drop the source from the cache "
+                        "(useful with a source image on a disk)")
     parser.add_argument("--images", default="/dev/shm", help="where the ext4 images lie (tmpfs: no disk is measured)")
     parser.add_argument("--source-image", help="kept and used again, so that the data is made once")
     parser.add_argument("--binaries", default=REPOSITORY / "build/release/tests/bench")
@@ -165,14 +171,16 @@ def main():
         for data in words.data.split(","):
             source = bench_data.ensure(ends.directory["source"], data, words.scale)
             wanted = shape_of(source)
-            run(["bash", "-c", f"tar -C {source} -cf - . | cat > /dev/null"])  # else the first peer reads a cold cache
+            if not words.cold:
+                # Else the first peer reads a cold cache.
+                run(["bash", "-c", f"tar -C {source} -cf - . | cat > /dev/null"])
             for link in words.links.split(","):
                 ends.shape(link)
                 names = words.peers.split(",") if words.peers else [
                     name for name in peers.commands
                     if not name.startswith("ours-") and (name != "tar-tar" or link == "none")]
                 for name in names:
-                    runs = [measure(ends, peers, name, source) for _ in range(words.repeat)]
+                    runs = [measure(ends, peers, name, source, words.cold) for _ in range(words.repeat)]
                     if shape_of(ends.directory["target"] / "tree") != wanted:
                         raise RuntimeError(f"{name}: the copy of {data} is not like its source")
                     figures = {key: statistics.median(one[key] for one in runs) for key in runs[0]}

@@ -108,6 +108,22 @@ TEST_F(TwoAgents, AMoveGoesOnAfterTheSourcesAgentCameBack) {
     EXPECT_FALSE(one.may_boot_zone("web01", "/zones/web01"));
 }
 
+// As after a power cut: a directory that nothing has synced may be gone, though the journal knows of later things.
+TEST_F(TwoAgents, AMoveGoesOnWithoutWhatTheSourceKeptOfIt) {
+    one.make_zone("web01", "/zones/web01", 24'000'000);
+    const std::string id = one.started("web01", "host2", 8'000'000);
+    ASSERT_FALSE(id.empty());
+    one.wait_for(id, MoveNews::Type::progress);
+    one.stop();
+    const std::string kept = one.root().state_directory() + "/moves/" + id;
+    ASSERT_TRUE(path_exists(kept));
+    ASSERT_TRUE(remove_tree(kept));
+    one.restart();
+    const MoveNews end = one.wait_for(id, MoveNews::Type::end);
+    EXPECT_EQ(end.exit_code, 0) << end.message;
+    EXPECT_TRUE(two.may_boot_zone("web01", "/zones/web01"));
+}
+
 TEST_F(TwoAgents, WhatIsOnTheTargetAlreadyIsNotTouched) {
     one.make_zone("web01", "/zones/web01");
     two.make_zone("web01", "/zones/other");

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "core/zone/control.h"
 #include "core/zone/network.h"
@@ -186,6 +187,49 @@ TEST_F(ZonepathTest, boot_asks_the_owner_record_first) {
     EXPECT_NE(owned.error().code(), Errc::not_owner);
     EXPECT_EQ(runtime.boot(*lock, {name, ZoneState::configured, "/z/web01", ""}, config_of()).error().code(),
               Errc::conflict);
+}
+
+// What is left when an agent is killed while it boots or halts a zone: a zoneadmd that goes on. It says what it is told
+// to, one answer a question, and ends.
+class LeftZoneadmd {
+public:
+    LeftZoneadmd(const std::string& directory, std::vector<std::string> answers)
+        : listener_(listen_at(directory, "control").value()), thread_([this, answers = std::move(answers)] {
+              for (const std::string& answer : answers) {
+                  const auto client = accept_root(listener_.get(), 10'000);
+                  if (!client || !receive_message(client->get(), 10'000)) return;
+                  (void)send_message(client->get(), answer);
+              }
+              listener_.reset();
+          }) {}
+
+private:
+    UniqueFd listener_;
+    std::jthread thread_;
+};
+
+TEST_F(ZonepathTest, a_start_that_outlived_its_agent_is_waited_for) {
+    const HostRoot root(directory_.path());
+    const ZoneName name = *ZoneName::create("web01");
+    const auto lock = ZoneStore(root).lock(name);
+    ASSERT_TRUE(lock);
+    const ZoneEntry entry{name, ZoneState::installed, "/z/web01", ""};
+    Runtime runtime(root, "/nonexistent/zoneadmd");
+    ASSERT_TRUE(make_directories(runtime.run_directory(name), 0700));
+    {
+        const LeftZoneadmd starts(runtime.run_directory(name), {"ready 0 0", "ready 0 0", "running 4711 0"});
+        EXPECT_TRUE(runtime.ensure_runs(*lock, entry, config_of())) << "nothing was there to boot it with";
+    }
+    const LeftZoneadmd ends(runtime.run_directory(name), {"ready 0 0", "shutting_down 4711 1"});
+    const Status booted = runtime.ensure_runs(*lock, entry, config_of());
+    ASSERT_FALSE(booted) << "it is down, and was not booted";
+    EXPECT_NE(booted.error().code(), Errc::conflict) << booted.error().text();
+}
+
+TEST(RuntimeStatus, a_zone_that_starts_is_up) {
+    EXPECT_FALSE(RuntimeStatus{}.is_up());
+    EXPECT_TRUE((RuntimeStatus{.state = ZoneState::ready, .supervised = true}.is_up()));
+    EXPECT_TRUE((RuntimeStatus{.state = ZoneState::running}.is_up())) << "its zoneadmd was killed";
 }
 
 TEST(SupervisorRecord, round_trip_and_damage) {
