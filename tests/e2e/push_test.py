@@ -77,7 +77,9 @@ class PushTest(FaultTest):
                 end = self.broken_in_a_pass(self.host1.cut_link, *words)
                 self.assertEqual(end["exit_code"], 9, end)
                 self.host1.heal_link()
-                faults.wait_for(lambda: ferry.ferry(self.host1, "version", "host2", check=False).returncode == 0)
+                reached = faults.wait_for(lambda: ferry.ferry(self.host1, "version", "--peer", "host2", check=False)
+                                          .returncode == 0)
+                self.assertTrue(reached)
                 if words:
                     break
                 self.assert_goes_on(whole)
