@@ -134,14 +134,6 @@ void write(Checker&, schema::PassEnd::Builder to, const PassEnd& from) {
     to.setSegments(from.segments);
 }
 void write(Checker&, schema::PassDone::Builder to, const PassDone& from) { to.setPass(from.pass); }
-void write(Checker& check, schema::VerifyRequest::Builder to, const VerifyRequest& from) {
-    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
-    to.setMetadataOnly(from.metadata_only);
-    to.setWantsList(from.wants_list);
-    to.setTree(from.tree);
-    to.setKey(check.data(from.key, sizeof(Digest), "key"));
-    to.setFollows(from.follows);
-}
 void write(Checker& check, schema::VerifyReply::Builder to, const VerifyReply& from) {
     to.setDigest(data_of(from.digest));
     to.setEntries(from.entries);
@@ -274,14 +266,6 @@ void read(Checker&, schema::PassEnd::Reader from, PassEnd& to) {
     to.segments = from.getSegments();
 }
 void read(Checker&, schema::PassDone::Reader from, PassDone& to) { to.pass = from.getPass(); }
-void read(Checker& check, schema::VerifyRequest::Reader from, VerifyRequest& to) {
-    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
-    to.metadata_only = from.getMetadataOnly();
-    to.wants_list = from.getWantsList();
-    to.tree = from.getTree();
-    to.key = check.data(from.getKey(), sizeof(Digest), "key");
-    to.follows = from.getFollows();
-}
 void read(Checker& check, schema::VerifyReply::Reader from, VerifyReply& to) {
     to.digest = check.digest(from.getDigest());
     to.entries = from.getEntries();

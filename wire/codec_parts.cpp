@@ -236,6 +236,24 @@ void read(Checker& check, schema::PrepareReply::Reader from, PrepareReply& to) {
     to.has_copy = from.getHasCopy();
     read_names(check, from.getTransports(), to.transports);
 }
+void write(Checker& check, schema::VerifyRequest::Builder to, const VerifyRequest& from) {
+    to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
+    to.setMetadataOnly(from.metadata_only);
+    to.setWantsList(from.wants_list);
+    to.setTree(from.tree);
+    to.setKey(check.data(from.key, sizeof(Digest), "key"));
+    to.setFollows(from.follows);
+}
+
+void read(Checker& check, schema::VerifyRequest::Reader from, VerifyRequest& to) {
+    to.move_id = check.text(from.getMoveId(), kWireNameBytesMax, "move_id");
+    to.metadata_only = from.getMetadataOnly();
+    to.wants_list = from.getWantsList();
+    to.tree = from.getTree();
+    to.key = check.data(from.getKey(), sizeof(Digest), "key");
+    to.follows = from.getFollows();
+}
+
 void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from) {
     to.setMoveId(check.text(from.move_id, kWireNameBytesMax, "move_id"));
     to.setKey(check.data(from.key, kBlockKeyBytesMax, "key"));

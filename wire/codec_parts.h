@@ -122,6 +122,8 @@ void write(Checker& check, schema::HistoryReply::Builder to, const HistoryReply&
 void read(Checker& check, schema::HistoryReply::Reader from, HistoryReply& to);
 void write(Checker& check, schema::PrepareReply::Builder to, const PrepareReply& from);
 void read(Checker& check, schema::PrepareReply::Reader from, PrepareReply& to);
+void write(Checker& check, schema::VerifyRequest::Builder to, const VerifyRequest& from);
+void read(Checker& check, schema::VerifyRequest::Reader from, VerifyRequest& to);
 void write(Checker& check, schema::BlocksRequest::Builder to, const BlocksRequest& from);
 void read(Checker& check, schema::BlocksRequest::Reader from, BlocksRequest& to);
 void write(Checker& check, schema::BlocksReply::Builder to, const BlocksReply& from);
