@@ -213,15 +213,17 @@ Status ChangeTracker::State::add_names(const FileHandle& handle, const DirtySet:
 Status ChangeTracker::State::add_file(const FileHandle& object, Changes& found) {
     ZF_TRY(const UniqueFd fd, open_handle(root.get(), object, 0));
     if (!fd) return {};
-    ZF_TRY(const struct stat status, stat_fd(fd.get()));
+    ZF_TRY(struct stat status, stat_fd(fd.get()));
     if (status.st_nlink == 0) return {};
     if (!S_ISDIR(status.st_mode)) {
         found.files.push_back({status.st_ino, status.st_nlink});
         return {};
     }
     ZF_TRY(const std::optional<std::string> path, path_below(fd.get()));
-    if (!path) return doubtful("a directory was moved out of the zone");
-    return {};
+    if (path) return {};
+    // Others may remove theirs, elsewhere on this file system, while we ask.
+    ZF_TRY(status, stat_fd(fd.get()));
+    return status.st_nlink == 0 ? Status() : doubtful("a directory was moved out of the zone");
 }
 
 ChangeTracker::ChangeTracker() = default;
