@@ -7,8 +7,8 @@
 #include <mutex>
 #include <thread>
 
-#include "agent/finish.h"
 #include "agent/guarded.h"
+#include "agent/move/finish.h"
 #include "agent/peer_session.h"
 #include "core/base/digest.h"
 #include "core/base/text.h"

@@ -13,7 +13,7 @@
 
 #include <string_view>
 
-#include "agent/move_plan.h"
+#include "agent/move/move_plan.h"
 
 namespace zoneferry {
 

@@ -4,9 +4,9 @@
 #include <map>
 #include <set>
 
-#include "agent/move_plan.h"
-#include "agent/moved_tree.h"
-#include "agent/push_staging.h"
+#include "agent/move/move_plan.h"
+#include "agent/move/moved_tree.h"
+#include "agent/push/push_staging.h"
 #include "core/base/files.h"
 #include "core/zone/store.h"
 

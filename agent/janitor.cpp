@@ -3,11 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include "agent/claims.h"
-#include "agent/finish.h"
 #include "agent/guarded.h"
-#include "agent/moved_tree.h"
+#include "agent/move/finish.h"
+#include "agent/move/moved_tree.h"
+#include "agent/move/target_move.h"
 #include "agent/peer_session.h"
-#include "agent/target_move.h"
 #include "core/base/files.h"
 
 namespace zoneferry {

@@ -20,8 +20,8 @@
 #include <string>
 #include <vector>
 
-#include "agent/move_plan.h"
-#include "agent/move_record.h"
+#include "agent/move/move_plan.h"
+#include "agent/move/move_record.h"
 #include "core/base/clock.h"
 #include "core/base/result.h"
 

@@ -3,9 +3,9 @@
 #include <chrono>
 #include <utility>
 
-#include "agent/finish.h"
 #include "agent/guarded.h"
-#include "agent/target_move.h"
+#include "agent/move/finish.h"
+#include "agent/move/target_move.h"
 #include "core/base/files.h"
 
 namespace zoneferry {

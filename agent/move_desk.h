@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "agent/context.h"
-#include "agent/source_move.h"
+#include "agent/move/source_move.h"
 
 namespace zoneferry {
 

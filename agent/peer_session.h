@@ -5,7 +5,7 @@
 #include <string>
 
 #include "agent/context.h"
-#include "agent/outgoing.h"
+#include "agent/move/outgoing.h"
 #include "wire/messages.h"
 #include "wire/network.h"
 

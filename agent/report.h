@@ -18,8 +18,8 @@
 
 #include "agent/finding_json.h"
 #include "agent/journal.h"
+#include "agent/move/start_move.h"
 #include "agent/move_board.h"
-#include "agent/start_move.h"
 
 namespace zoneferry {
 

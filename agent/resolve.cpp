@@ -4,10 +4,10 @@
 
 #include <utility>
 
-#include "agent/finish.h"
 #include "agent/guarded.h"
+#include "agent/move/finish.h"
+#include "agent/move/target_move.h"
 #include "agent/peer_session.h"
-#include "agent/target_move.h"
 #include "core/base/text.h"
 
 namespace zoneferry {

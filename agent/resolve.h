@@ -17,8 +17,8 @@
 #include <string>
 
 #include "agent/context.h"
+#include "agent/move/move_plan.h"
 #include "agent/move_desk.h"
-#include "agent/move_plan.h"
 
 namespace zoneferry {
 

@@ -79,7 +79,7 @@ struct CheckRequest {
     std::uint64_t tree_entries = 0;
     bool force = false;     // -F: packages are not compared
     std::string return_of;  // a rollback: the id of the move that brought the zone here; else empty
-    std::string storage;    // what the tree lies on (agent/storage_proof.h); empty: nothing is to be shared
+    std::string storage;    // what the tree lies on (agent/move/storage_proof.h); empty: nothing is to be shared
     std::string long_link;  // a symbolic link of more bytes than every file system takes; empty: none
     std::vector<ExtraTree> extra_trees;  // what could be sent beside the zonepath
     bool use_kept_copy = false;          // nothing travels: the copy that return_of left behind is taken
@@ -126,7 +126,7 @@ struct PassBegin {
     std::string move_id;
     std::uint32_t pass = 0;  // counts up over the whole move, also over reconnects
     bool is_final = false;   // the zone is halted
-    std::uint32_t tree = 0;  // agent/moved_tree.h; 0: the zonepath
+    std::uint32_t tree = 0;  // agent/move/moved_tree.h; 0: the zonepath
     std::string transport;   // segments are pieces of this one's stream; empty: records
 };
 struct PassReady {

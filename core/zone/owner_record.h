@@ -13,7 +13,7 @@
 //   move_id=7d0c...
 //   since_unix_ms=1763760000000
 //   storage=directory          how other hosts reach the tree: empty, "directory", or a LUN (core/zone/storage.h)
-//   nonce=9f86d081...          of the hand-over that is under way, see agent/shared_move.h
+//   nonce=9f86d081...          of the hand-over that is under way, see agent/move/shared_move.h
 //   seal=KEY:MAC               core/zone/owner_seal.h; empty: none
 //   end
 //

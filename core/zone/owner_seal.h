@@ -5,7 +5,7 @@
 //
 // What it proves: a record that bears this host's seal was written by this host, as it is. A record beside a tree that
 // bears another host's seal, or none, can be read by anybody who writes there: it never gives a right, it only takes
-// one away (effective_record()), unless the other agent has told over TLS what stands in it (agent/shared_move.h).
+// one away (effective_record()), unless the other agent has told over TLS what stands in it (agent/move/shared_move.h).
 // A copy in this host's own directory must have this host's seal; only one of version 1 has none.
 #pragma once
 

@@ -3,7 +3,7 @@
 //
 //   directory   both hosts have the zonepath on one mounted file system now: NFS, CephFS, GFS2, virtiofs, a cluster
 //               file system. Nothing that can be read proves it (paths, UUIDs and sizes of two of them may be equal),
-//               only a number that one host writes and the other one reads does: agent/storage_proof.h.
+//               only a number that one host writes and the other one reads does: agent/move/storage_proof.h.
 //   LUN         a file system on a block device that both hosts see and one may mount: iSCSI, FC, NVMe-oF, a volume.
 //
 // The text of a LUN, as it stands in an owner record and travels; words without blanks, "-" for an empty one:

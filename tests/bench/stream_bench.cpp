@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "agent/segment_pump.h"
+#include "agent/move/segment_pump.h"
 #include "certs/trust_store.h"
 #include "core/base/clock.h"
 #include "core/base/digest.h"

@@ -20,7 +20,7 @@ def text_of(name):
 def codes_in_code():
     """{(code, side, severity)} as the programs emit them; attach and packages: side target."""
     found = set()
-    for side, part in zip(("target", "source"), text_of("agent/preflight.cpp").split("judge_source(")):
+    for side, part in zip(("target", "source"), text_of("agent/move/preflight.cpp").split("judge_source(")):
         for severity, code in re.findall(r'\.(block|warn|info)\(\s*"([A-Z_]+)"', part):
             found.add((code, side, severity))
     attach = text_of("core/attach/attach.cpp") + text_of("core/packages/update_plan_text.cpp")
@@ -34,11 +34,11 @@ def codes_in_code():
     found |= {(code, "source", severity)
               for severity, code in re.findall(r'\badd\(\s*Severity::(\w+),\s*"([A-Z0-9_]+)"', scan)}
     found |= {("P2V_SOFTWARE", "source", severity) for severity in re.findall(r'Software\{"[^"]+", Severity::(\w+)', scan)}
-    for line in re.findall(r"finding\.code = ([^;]*);", text_of("agent/start_move.cpp")):
+    for line in re.findall(r"finding\.code = ([^;]*);", text_of("agent/move/start_move.cpp")):
         found |= {(code, "target", "block") for code in re.findall(r'"([A-Z_]+)"', line)}
-    proof = text_of("agent/storage_proof.cpp")
+    proof = text_of("agent/move/storage_proof.cpp")
     for sides, part in zip((("target",), ("source",), ("source", "target")),
-                           re.split("^void judge_source_place|^}  // namespace$", text_of("agent/extra_check.cpp"),
+                           re.split("^void judge_source_place|^}  // namespace$", text_of("agent/move/extra_check.cpp"),
                                     flags=re.M)):
         made = re.findall(r'finding_of\(place, "([A-Z_]+)", Severity::(\w+)', part)
         made += [(code, "block") for code in re.findall(r'\bblock\(\s*"([A-Z_]+)"', part)]
@@ -71,8 +71,8 @@ class DocsTest(unittest.TestCase):
     def test_no_other_file_makes_findings(self):
         makers = {path.relative_to(ROOT).as_posix() for room in ("core", "agent")
                   for path in (ROOT / room).rglob("*.cpp") if "Finding finding;" in path.read_text(encoding="utf8")}
-        self.assertEqual(makers, {"agent/extra_check.cpp", "agent/preflight.cpp", "agent/start_move.cpp",
-                                  "agent/storage_proof.cpp",
+        self.assertEqual(makers, {"agent/move/extra_check.cpp", "agent/move/preflight.cpp", "agent/move/start_move.cpp",
+                                  "agent/move/storage_proof.cpp",
                                   "core/attach/attach.cpp",
                                   "core/packages/compare.cpp", "core/packages/update_plan_text.cpp",
                                   "core/p2v/image_check.cpp"})

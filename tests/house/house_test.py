@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOMS = ("core", "transfer", "certs", "wire", "agent")
 README_PLACES = ("core", "core/base", "core/zone", "core/packages", "core/attach", "core/adjust", "core/image",
                  "core/update", "core/p2v", "transfer", "wire", "certs",
-                 "agent", "tests", "tests/support", "packaging", "docs")
+                 "agent", "agent/move", "agent/push", "agent/verbs", "agent/programs", "tests", "tests/support", "packaging", "docs")
 LINE_MOST = 120
 FILE_LINES_MOST = 500
 
@@ -38,7 +38,7 @@ LIBRARIES = (
     (r"archive(_entry)?\.h", ("core/image/archive_",)),
     (r"zstd\.h", ("transfer/",)),
     (r"(blkid|libmount)/", ("core/zone/storage_devices.cpp",)),
-    (r"histedit\.h", ("agent/zonecfg_terminal.cpp",)),
+    (r"histedit\.h", ("agent/programs/zonecfg_terminal.cpp",)),
     (r"seccomp\.h", ("core/attach/scratch_filter.cpp",)),
     (r"openssl/", ("core/base/", "certs/", "wire/")),
 )
@@ -96,6 +96,9 @@ class HouseTest(unittest.TestCase):
                 for number, is_ours, included in includes_of(path):
                     if is_ours and not included.startswith(allowed):
                         yield f"{name}:{number}: may not include {included}"
+                    if name.startswith(("agent/move/", "agent/push/")) and included.startswith(("agent/verbs/",
+                                                                                             "agent/programs/")):
+                        yield f"{name}:{number}: a move knows no words of the command line, as {included}"
         self.expect_none(problems())
 
     def test_libraries_stay_in_their_rooms(self):

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/move_plan.h"
+#include "agent/move/move_plan.h"
 #include "core/zone/owner_record.h"
 
 namespace zoneferry {
@@ -162,7 +162,8 @@ void print_owners() {
 int main() {
     using namespace zoneferry;
     std::printf(
-        "/* Made by dump_table from agent/move_plan.cpp and core/zone/owner_record.cpp: not written by hand. */\n");
+        "/* Made by dump_table from agent/move/move_plan.cpp and core/zone/owner_record.cpp: not written by hand. "
+        "*/\n");
     std::printf("#define P_none 255\n");
     for (const Phase phase : phases()) {
         std::printf("#define P_%s %d\n", macro_name(phase_name(phase)).c_str(), static_cast<int>(phase));

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <functional>
 
-#include "agent/move_plan.h"
+#include "agent/move/move_plan.h"
 #include "core/base/digest.h"
 #include "tests/sim/world.h"
 

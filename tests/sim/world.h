@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/move_record.h"
+#include "agent/move/move_record.h"
 #include "core/zone/owner_record.h"
 #include "wire/codec.h"
 

@@ -42,7 +42,7 @@ struct DpkgPackage {
     std::string conflicts;
     std::string provides;
     std::string installed_size;  // in KiB
-    std::string conffiles;  // lines " PATH MD5 [obsolete]"
+    std::string conffiles;       // lines " PATH MD5 [obsolete]"
     bool essential = false;
     bool held = false;                // want = hold
     bool reinstall_required = false;  // flag = reinstreq

@@ -1,5 +1,5 @@
 // What the user sees, word for word.
-#include "agent/cli_render.h"
+#include "agent/verbs/cli_render.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "agent/control_server.h"
+#include "agent/verbs/control_server.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "agent/downtime.h"
+#include "agent/move/downtime.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
 // What travels beside the zonepath: the table of trees, the judgement of their places, and a peer that lies about them.
 #include <algorithm>
 
-#include "agent/extra_check.h"
-#include "agent/moved_tree.h"
+#include "agent/move/extra_check.h"
+#include "agent/move/moved_tree.h"
 #include "core/base/process.h"
 #include "tests/unit/agent/two_agents.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-#include "agent/move_plan.h"
+#include "agent/move/move_plan.h"
 
 namespace zoneferry {
 namespace {

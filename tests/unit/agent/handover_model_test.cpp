@@ -16,7 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "agent/move_plan.h"
+#include "agent/move/move_plan.h"
 #include "core/zone/owner_record.h"
 
 namespace zoneferry {

@@ -1,6 +1,6 @@
 // A peer that is trusted and lies; and people who do two things at once. Each test fails without its guard.
 #include "agent/janitor.h"
-#include "agent/preflight_view.h"
+#include "agent/move/preflight_view.h"
 #include "tests/unit/agent/two_agents.h"
 
 namespace zoneferry {

@@ -1,5 +1,5 @@
 // The table of a move, exhaustively: every phase, every event, both roles.
-#include "agent/move_plan.h"
+#include "agent/move/move_plan.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "agent/outgoing.h"
+#include "agent/move/outgoing.h"
 
 #include <gtest/gtest.h>
 

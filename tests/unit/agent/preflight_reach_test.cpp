@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "agent/preflight.h"
+#include "agent/move/preflight.h"
 
 namespace zoneferry {
 namespace {

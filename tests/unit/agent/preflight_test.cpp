@@ -1,6 +1,6 @@
 // Each finding exactly when its fact is there; all of them at once; none when all is well.
-#include "agent/preflight.h"
-#include "agent/storage_proof.h"
+#include "agent/move/preflight.h"
+#include "agent/move/storage_proof.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "agent/preflight_view.h"
+#include "agent/move/preflight_view.h"
 #include "core/base/files.h"
 #include "tests/support/temp_directory.h"
 

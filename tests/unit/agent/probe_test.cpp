@@ -1,4 +1,4 @@
-#include "agent/probe.h"
+#include "agent/move/probe.h"
 
 #include <gtest/gtest.h>
 

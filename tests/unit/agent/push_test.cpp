@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
-#include "agent/push_staging.h"
-#include "agent/push_verify.h"
+#include "agent/push/push_staging.h"
+#include "agent/push/push_verify.h"
 #include "tests/unit/agent/two_agents.h"
 #include "transfer/reading.h"
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "agent/shared_move.h"
-#include "agent/storage_proof.h"
+#include "agent/move/shared_move.h"
+#include "agent/move/storage_proof.h"
 #include "core/zone/storage.h"
 
 namespace zoneferry {

@@ -1,8 +1,8 @@
 // Two agents that see one zonepath (a bind mount): the proof both ways, and what a target asks of the tree before it
 // promises and before it takes over. Each guard has a line here that fails without it; docs/shared-storage.md has the
 // table.
-#include "agent/storage_proof.h"
-#include "agent/shared_move.h"
+#include "agent/move/storage_proof.h"
+#include "agent/move/shared_move.h"
 #include "core/base/process.h"
 #include "core/zone/storage.h"
 #include "tests/unit/agent/two_agents.h"

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "agent/zoneadm_install_words.h"
+#include "agent/programs/zoneadm_install_words.h"
 #include "core/base/text.h"
 
 namespace zoneferry {
