@@ -16,8 +16,10 @@
 namespace zoneferry {
 namespace {
 
-constexpr std::uint64_t kDenseBytesMax = 64 * 1024;
-constexpr std::uint64_t kBlockBytes = 4096;     // where blocks are of another size, some files are asked needlessly
+constexpr std::uint64_t kBlockBytes = 4096;  // where blocks are of another size, some files are asked needlessly
+// So few blocks lie in at most four extents with a hole between, which have room in ext4's inode: what a file of more
+// has allocated may be a block of its extents and not of its data.
+constexpr std::uint64_t kDenseBytesMax = 5 * kBlockBytes;
 constexpr std::size_t kReadBytes = 128 * 1024;  // the place it is read to stays in the processor's cache
 static_assert(kReadBytes <= kDataBytesMax);
 constexpr std::uint64_t kWindowBytes = 256 * 1024;  // read and hashed while it is in the processor's cache

@@ -259,10 +259,13 @@ Status RecordWriter::data(const DataRecord& record) {
     return {};
 }
 
-// Behind the file's present end there is nothing to fill: growing makes a hole.
+// Behind the file's present end there is nothing to fill: growing makes a hole. The block that the file ends in is
+// zeroed by a hole up to that end, and given back by one that reaches further.
 Status RecordWriter::hole(const HoleRecord& record) {
+    constexpr std::uint64_t kBlockBytesMost = 64 * 1024;
+    const std::uint64_t further = record.offset + record.length == file_size_ ? kBlockBytesMost : 0;
     if (::fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(record.offset),
-                    static_cast<off_t>(record.length)) == 0) {
+                    static_cast<off_t>(record.length + further)) == 0) {
         return {};
     }
     if (errno != EOPNOTSUPP) return naming(system_error("make a hole", errno), file_name_);

@@ -111,6 +111,32 @@ TEST_F(Passes, OnlyChangedBlocksOfALargeFileAreSent) {
     EXPECT_LE(pass().data_bytes_sent, 16'384U);
 }
 
+TEST_F(Passes, AHoleUpToTheEndOfALargeFileTakesTheLastBlock) {
+    constexpr off_t kBytes = 186 * 4096 - 250;
+    make_large("database", kBytes);
+    pass();
+    ASSERT_EQ(::truncate(at("database").c_str(), 180 * 4096), 0);
+    ASSERT_EQ(::truncate(at("database").c_str(), kBytes), 0);
+    EXPECT_EQ(pass().patched, 1U);
+}
+
+// Six blocks apart, then those between: the extents need a block of their own, and the file has as many as if it had
+// no hole.
+TEST_F(Passes, AHoleIsKeptInAFileWithABlockOfExtents) {
+    const UniqueFd fd(::open(at("pieces").c_str(), O_RDWR | O_CREAT, 0644));
+    const std::string block(4096, 'x');
+    for (const off_t first : {0, 1}) {
+        for (off_t number = first; number <= (first == 0 ? 10 : 7); number += 2) {
+            ASSERT_EQ(::pwrite(fd.get(), block.data(), block.size(), number * 4096), 4096);
+        }
+        ASSERT_EQ(::fsync(fd.get()), 0);
+    }
+    struct stat info {};
+    ASSERT_EQ(::fstat(fd.get(), &info), 0);
+    if (info.st_blocks != 11 * 8) GTEST_SKIP() << "this file system has no such block";
+    pass();
+}
+
 // A store into a page that is dirty already sets no ctime; the pass must have cleaned the page before it read it.
 TEST_F(Passes, AStoreThroughAMappingIsSeenAlsoInADirtyPage) {
     for (const char* name : {"small", "large"}) {
