@@ -19,7 +19,7 @@ PREFIX = "zf-bench."
 ADDRESS = {"source": "10.98.0.1", "target": "10.98.0.2"}
 # Mbit/s and milliseconds each way. Without delay tbf does it; with delay our own delay_link (many kernels lack netem).
 LINKS = {"none": None, "1G": (1000, 0), "100M": (100, 0), "1G+20ms": (1000, 10), "1G+100ms": (1000, 50)}
-MKFS = ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-i", "16384"]
+MKFS = ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-i"]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,7 +34,7 @@ def _alive(pid):
 class Ends:
     """with Ends(images) as ends: ends.start("source", [...]); ends.directory["target"]; ends.shape("1G")"""
 
-    def __init__(self, images, target_mb, binaries, source_image=None, source_mb=8192):
+    def __init__(self, images, target_mb, binaries, source_image=None, source_mb=8192, bytes_per_inode=16384):
         self._delay_link = pathlib.Path(binaries) / "delay_link"
         self._delay = None
         self._device = "link0"
@@ -49,6 +49,7 @@ class Ends:
         self._namespaces = []
         self._target_image = self.scratch / "target.img"
         self._target_mb = target_mb
+        self._bytes_per_inode = bytes_per_inode
         try:
             self._make_network()
             for side in ADDRESS:
@@ -81,7 +82,7 @@ class Ends:
         if not image.exists():
             with open(image, "wb") as file:
                 file.truncate(megabytes << 20)
-            run([*MKFS, image])
+            run([*MKFS, str(self._bytes_per_inode), image])
         place = self.scratch / side
         place.mkdir(exist_ok=True)
         run(["mount", "-o", "loop", image, place])

@@ -5,11 +5,17 @@
 //     stream_bench receive DIRECTORY ADDRESS STAGING   prints "ready", takes one pass, ends
 //     stream_bench send DIRECTORY ADDRESS SOURCE CATALOG [OPTION=VALUE...]
 //         options: level=0..9 (default: adapted)  threads=N  bwlimit=BYTES_PER_SECOND  readers=N
-// `send` prints one line of JSON. A second `send` with the same CATALOG is a delta pass.
+//     stream_bench follow DIRECTORY ADDRESS SOURCE CATALOG
+//         for each line that it reads one pass: after "walk" everything is walked, and what changes from then on is
+//         followed; after "last" only that is visited
+// Each pass prints one line of JSON. A second one with the same CATALOG is a delta pass.
+#include <sys/resource.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <map>
 #include <mutex>
 #include <string>
@@ -21,6 +27,7 @@
 #include "core/base/clock.h"
 #include "core/base/digest.h"
 #include "core/base/files.h"
+#include "transfer/change_tracker.h"
 #include "transfer/sender.h"
 #include "wire/network.h"
 
@@ -92,31 +99,75 @@ Status receive(const std::string& directory, const std::string& address, const s
     return *outcome;
 }
 
-Status send(const std::string& directory, const std::string& address, const std::string& source,
-            const std::string& catalog, std::map<std::string, std::string> words) {
-    ZF_TRY(const TrustStore trust, TrustStore::open(directory + "/first"));
+long peak_kib() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+struct Ends {
+    std::string keys;
+    std::string address;
+    std::string source;
+    std::string catalog;
+};
+
+SendOptions options_for(const Ends& ends) {
+    SendOptions options;
+    options.catalog_path_prefix = ends.catalog;
+    options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
+    return options;
+}
+
+Status send_pass(const Ends& ends, SendOptions options, std::unique_ptr<PassTrail>* trail) {
+    ZF_TRY(const TrustStore trust, TrustStore::open(ends.keys + "/first"));
     ZF_TRY(const TlsContext context, trust.client_context());
     Network network;
-    ZF_TRY(const auto connection, network.connect(address, kPort, context, "host2", kTimeoutMs));
+    ZF_TRY(const auto connection, network.connect(ends.address, kPort, context, "host2", kTimeoutMs));
     const auto begin = std::chrono::steady_clock::now();
-    SendOptions options;
-    options.catalog_path_prefix = catalog;
-    options.compressor_threads = std::max(1U, std::thread::hardware_concurrency());
-    if (words.count("threads") != 0) options.compressor_threads = static_cast<unsigned>(std::stoul(words["threads"]));
-    if (words.count("readers") != 0) options.readers = static_cast<unsigned>(std::stoul(words["readers"]));
-    if (words.count("level") != 0) options.zstd_level = std::stoi(words["level"]);
-    if (words.count("bwlimit") != 0) options.bytes_per_second = std::stoull(words["bwlimit"]);
-    ZF_TRY(UniqueFd tree, open_directory(source));
+    ZF_TRY(UniqueFd tree, open_directory(ends.source));
     ZF_TRY(const auto sender, TreeSender::start(std::move(tree), std::move(options)));
     ZF_TRY_STATUS(send_segments(
         *connection, *sender, 0, [] { return Status(); }, [] {}));
     ZF_TRY(const PassSummary summary, sender->finish());
+    if (trail != nullptr) *trail = sender->take_trail();
     connection->close();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    std::printf("{\"seconds\": %.3f, \"entries\": %llu, \"data_bytes\": %llu, \"payload_bytes\": %llu}\n", took.count(),
-                static_cast<unsigned long long>(summary.entries),
-                static_cast<unsigned long long>(summary.data_bytes_sent),
-                static_cast<unsigned long long>(summary.payload_bytes));
+    std::printf(
+        "{\"seconds\": %.3f, \"entries\": %llu, \"data_bytes\": %llu, \"payload_bytes\": %llu, \"walked_because\": "
+        "\"%s\", \"peak_kib\": %ld}\n",
+        took.count(), static_cast<unsigned long long>(summary.entries),
+        static_cast<unsigned long long>(summary.data_bytes_sent),
+        static_cast<unsigned long long>(summary.payload_bytes), summary.walked_because.c_str(), peak_kib());
+    std::fflush(stdout);
+    return {};
+}
+
+Status send(const Ends& ends, std::map<std::string, std::string> words) {
+    SendOptions options = options_for(ends);
+    if (words.count("threads") != 0) options.compressor_threads = static_cast<unsigned>(std::stoul(words["threads"]));
+    if (words.count("readers") != 0) options.readers = static_cast<unsigned>(std::stoul(words["readers"]));
+    if (words.count("level") != 0) options.zstd_level = std::stoi(words["level"]);
+    if (words.count("bwlimit") != 0) options.bytes_per_second = std::stoull(words["bwlimit"]);
+    return send_pass(ends, std::move(options), nullptr);
+}
+
+Status follow(const Ends& ends) {
+    std::unique_ptr<ChangeTracker> tracker;
+    std::unique_ptr<PassTrail> trail;
+    for (std::string word; std::getline(std::cin, word);) {
+        SendOptions options = options_for(ends);
+        if (word == "last" && tracker && trail) {
+            ZF_TRY(Changes changes, tracker->finish());
+            options.changes = std::make_shared<ChangesSince>(ChangesSince{std::move(*trail), std::move(changes)});
+        }
+        tracker.reset();
+        trail.reset();
+        if (word == "walk") {
+            ZF_TRY(tracker, ChangeTracker::start(ends.source));
+        }
+        ZF_TRY_STATUS(send_pass(ends, std::move(options), &trail));
+    }
     return {};
 }
 
@@ -129,8 +180,9 @@ Status run(const std::vector<std::string>& words) {
             const std::size_t sign = words[i].find('=');
             options[words[i].substr(0, sign)] = sign == std::string::npos ? "" : words[i].substr(sign + 1);
         }
-        return send(words[1], words[2], words[3], words[4], std::move(options));
+        return send({words[1], words[2], words[3], words[4]}, std::move(options));
     }
+    if (words.size() == 5 && words[0] == "follow") return follow({words[1], words[2], words[3], words[4]});
     return Error(Errc::usage, "see the head of stream_bench.cpp");
 }
 
