@@ -17,6 +17,7 @@ constexpr std::uint64_t kWarmUpUs = 500'000;  // busy so long, a connection over
 constexpr double kUnlimited = 1e12;
 constexpr double kBacklogBytes = 3.0 * 1024 * 1024;  // more than the one segment that has just been given
 constexpr double kQueueSeconds = 1;
+constexpr double kHeadroom = 1.6;       // times the link: what packing takes of the processors, sending does not have
 constexpr double kRelationMost = 2;     // times what is usual: of two modes, by what was measured of different content
 constexpr double kMostlyLimited = 0.4;  // share of the busy time
 constexpr double kNewWeight = 0.3;      // of a new measurement
@@ -70,14 +71,15 @@ double predicted_rate(const MeasuredRates& rates, std::size_t mode) {
 
 std::size_t choose_mode(const MeasuredRates& rates, std::size_t present) {
     if (rates.link_bytes_per_second == 0) return present;
+    const auto promised = [&](std::size_t mode) {
+        const bool has_room = rates.threads * speed_of(rates, mode) >= kHeadroom * rates.link_bytes_per_second;
+        return mode == kRawMode || has_room ? predicted_rate(rates, mode) : 0;
+    };
     double best = 0;
-    for (std::size_t mode = 0; mode < kCompressionModes.size(); ++mode)
-        best = std::max(best, predicted_rate(rates, mode));
+    for (std::size_t mode = 0; mode < kCompressionModes.size(); ++mode) best = std::max(best, promised(mode));
     std::size_t wanted = 0;
-    while (predicted_rate(rates, wanted) < kGoodEnough * best) ++wanted;
-    if (wanted > present && predicted_rate(rates, wanted) < kWorthChanging * predicted_rate(rates, present)) {
-        return present;
-    }
+    while (promised(wanted) < kGoodEnough * best) ++wanted;
+    if (wanted > present && promised(wanted) < kWorthChanging * promised(present)) return present;
     // Upwards one step at a time: each is measured before the next is judged.
     return std::min(wanted, present + 1);
 }
