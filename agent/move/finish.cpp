@@ -73,14 +73,18 @@ Result<bool> take_back(AgentContext& context, const MoveRecord& record, const Zo
     return true;
 }
 
-Status start_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
-    if (!record.was_running) return {};
+Status ensure_zone_runs(AgentContext& context, const ZoneLock& lock) {
     const ZoneStore store(context.root);
     ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
     ZF_TRY(const ZoneConfig config, store.config(lock.name()));
     BootOptions options;
     options.wait_ready_ms = context.settings.boot_wait_s * 1000;
-    Status runs = Runtime(context.root).ensure_runs(lock, entry, config, options);
+    return Runtime(context.root).ensure_runs(lock, entry, config, options);
+}
+
+Status start_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock) {
+    if (!record.was_running) return {};
+    Status runs = ensure_zone_runs(context, lock);
     return runs ? Status() : std::move(runs).error().during("starting " + record.zone + " again after the undo");
 }
 

@@ -19,6 +19,8 @@ Status check_still_ours(AgentContext& context, const MoveRecord& record, const Z
 // Undo on the source before the release, first half: owned again. False, and nothing done, when the right to run the
 // zone is not this move's to take back: a later move has it.
 Result<bool> take_back(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
+// The zone runs when this is done, whoever began to start it.
+Status ensure_zone_runs(AgentContext& context, const ZoneLock& lock);
 // Second half: booted again if it ran.
 Status start_again(AgentContext& context, const MoveRecord& record, const ZoneLock& lock);
 

@@ -324,16 +324,6 @@ Status attach_here(AgentContext& context, const ZoneLock& lock, const MoveRecord
     return {};
 }
 
-Status boot_here(AgentContext& context, const ZoneLock& lock) {
-    const ZoneStore store(context.root);
-    ZF_TRY(const ZoneEntry entry, store.find(lock.name()));
-    ZF_TRY(const ZoneConfig config, store.config(lock.name()));
-    BootOptions options;
-    options.wait_ready_ms = context.settings.boot_wait_s * 1000;
-    Status runs = Runtime(context.root).ensure_runs(lock, entry, config, options);
-    return runs ? Status() : std::move(runs).error().during("booting");
-}
-
 }  // namespace
 
 Result<Activated> activate_move(AgentContext& context, const MoveRecord& record) {
@@ -356,9 +346,9 @@ Result<Activated> activate_move(AgentContext& context, const MoveRecord& record)
     done.attach_ms = static_cast<std::uint32_t>(attached_ms - began_ms);
     if (!attached) done.problem = attached.error().text();
     if (attached && record.was_running) {
-        Status booted = boot_here(context, lock);
+        Status booted = ensure_zone_runs(context, lock);
         done.running = booted.has_value();
-        if (!booted) done.problem = booted.error().text();
+        if (!booted) done.problem = std::move(booted).error().during("booting").text();
         done.boot_ms = static_cast<std::uint32_t>(context.clock.monotonic_ms() - attached_ms);
     }
     ZF_TRY([[maybe_unused]] const MoveRecord after,
