@@ -12,8 +12,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "tests/support/mounted_image.h"
-#include "tests/support/temp_directory.h"
+#include "tests/support/changing_tree.h"
 #include "tests/support/torture_tree.h"
 #include "tests/support/tree_facts.h"
 #include "tests/support/tree_pass.h"
@@ -25,25 +24,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-class Tracked : public ::testing::TestWithParam<const char*> {
+class Tracked : public ChangingTree {
 protected:
     void SetUp() override {
-        if (::geteuid() != 0) GTEST_SKIP() << "fanotify on a file system needs root";
-        if (const auto mounted = image_.mount(GetParam(), top); !mounted) GTEST_SKIP() << mounted.message();
-        for (const std::string& path : {paths.source, top + "/outside"}) ASSERT_TRUE(make_directories(path, 0755));
+        ChangingTree::SetUp();
+        if (IsSkipped() || HasFatalFailure()) return;
         ASSERT_TRUE(make_directories(paths.staging, 0700));
-    }
-    void TearDown() override { tracker.reset(); }
-
-    std::string at(const std::string& name) const { return paths.source + "/" + name; }
-    std::string outside(const std::string& name) const { return top + "/outside/" + name; }
-    static void settle() { ::usleep(60'000); }
-    void write(const std::string& name, const std::string& content) const { std::ofstream(at(name)) << content; }
-    void move(const std::string& from, const std::string& to) const {
-        ASSERT_EQ(::rename(from.c_str(), to.c_str()), 0) << from << " to " << to;
-    }
-    void link(const std::string& from, const std::string& to) const {
-        ASSERT_EQ(::link(from.c_str(), to.c_str()), 0) << from << " to " << to;
     }
 
     // The complete pass: from its beginning on changes are followed.
@@ -94,23 +80,12 @@ protected:
         if (!names || names->empty()) return;
         (void)::rename((from + "/" + names->front()).c_str(), (to + "/" + names->front()).c_str());
     }
-    void make_tree() const {
-        for (const char* name : {"a", "a/b", "a/b/c", "d", "empty", "z"}) ASSERT_TRUE(make_directories(at(name), 0755));
-        for (const char* name : {"a/one", "a/b/two", "a/b/c/three", "d/four", "z/five"}) write(name, name);
-        for (int i = 0; i < 2'000; ++i) write("d/many" + std::to_string(i), "x");  // some 130 KiB of catalog
-    }
-
-    TempDirectory temp;
-    const std::string top = temp.path() + "/top";
-    const PassPaths paths{top + "/tree", top + "/staging", temp.path() + "/catalog"};
+    const PassPaths paths{tree, top + "/staging", temp.path() + "/catalog"};
     std::unique_ptr<ChangeTracker> tracker;
     std::unique_ptr<PassTrail> trail;
     std::uint64_t sent_at_first = 0;
     std::string doubt;
     std::function<void()> before_comparing;
-
-private:
-    MountedImage image_;
 };
 
 TEST_P(Tracked, NothingChangedVisitsNothing) {
@@ -124,21 +99,7 @@ TEST_P(Tracked, NothingChangedVisitsNothing) {
 TEST_P(Tracked, EveryKindOfChangeIsSeen) {
     make_tree();
     begin();
-    write("a/one", "another");
-    write("d/many1500", "y");
-    write("new", "new");
-    ASSERT_EQ(::unlink(at("a/b/two").c_str()), 0);
-    ASSERT_EQ(::chmod(at("a/b/c/three").c_str(), 0600), 0);
-    ASSERT_EQ(::chmod(at("empty").c_str(), 0700), 0);
-    ASSERT_EQ(::setxattr(at("z").c_str(), "user.note", "1", 1, 0), 0);
-    ASSERT_EQ(::lchown(at("z/five").c_str(), 12, 34), 0);
-    ASSERT_EQ(::truncate(at("d/many7").c_str(), 100), 0);
-    const timespec times[2] = {{0, UTIME_OMIT}, {1'000'000, 5}};
-    ASSERT_EQ(::utimensat(AT_FDCWD, at("d/many8").c_str(), times, 0), 0);
-    ASSERT_EQ(::symlink("nowhere", at("d/link").c_str()), 0);
-    ASSERT_EQ(::mkfifo(at("d/pipe").c_str(), 0600), 0);
-    ASSERT_TRUE(make_directories(at("deep/er/and/deeper"), 0750));
-    write("deep/er/and/deeper/file", "deep");
+    change_in_every_way();
     const auto done = finish_tracked();
     EXPECT_LT(done.entries, 40U);
 }
@@ -315,10 +276,10 @@ TEST_P(Tracked, AnotherPassInBetweenMakesItWalk) {
 // Cut anywhere, its successor walks and the trees are the same.
 TEST_P(Tracked, InterruptedItIsWalked) {
     for (std::uint64_t cut_at = 0; cut_at < 3; ++cut_at) {
-        RandomTree tree(paths.source, 50 + cut_at);
-        tree.build(40);
+        RandomTree changing(paths.source, 50 + cut_at);
+        changing.build(40);
         begin();
-        tree.mutate(30);
+        changing.mutate(30);
         auto changes = tracker->finish();
         ASSERT_TRUE(changes) << changes.error().text();
         PassOptions options;
@@ -340,14 +301,14 @@ TEST_P(Tracked, RandomChanges) {
     std::uint64_t tracked = 0;
     for (std::uint64_t seed = 0; seed < count && !HasFailure(); ++seed) {
         SCOPED_TRACE("seed " + std::to_string(seed));
-        RandomTree tree(paths.source, seed);
+        RandomTree inside(paths.source, seed);
         RandomTree elsewhere(top + "/outside", seed + 1'000'000);
         std::mt19937_64 random(seed);
-        tree.build(20);
+        inside.build(20);
         elsewhere.build(2);
         begin();
         for (int round = 0; round < 3; ++round) {
-            tree.mutate(4);
+            inside.mutate(4);
             elsewhere.mutate(1);
             move_one(random() % 3);
         }
