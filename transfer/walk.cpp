@@ -277,10 +277,9 @@ bool TreeWalk::is_unchanged(const EntryStat& stat, const CatalogEntry* base) con
 Status TreeWalk::visit_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base) {
     if (!is_unchanged(stat, base)) return send_leaf(name, stat, base);
     note_first_name(name, stat, base->blocks, base->target_inode);
-    CatalogEntry entry = *base;
+    base_.present().segment = kNotSent;
+    note_leaf(base_.present(), stat);
     base_.take();
-    entry.segment = kNotSent;
-    note_leaf(std::move(entry), stat);
     return {};
 }
 
@@ -376,11 +375,11 @@ Status TreeWalk::remove(const std::string& name, const CatalogEntry* base) {
 
 void TreeWalk::note_sent(CatalogEntry entry, const EntryStat& stat) {
     entry.segment = number_;
-    note_leaf(std::move(entry), stat);
+    note_leaf(entry, stat);
     ++counts_.entries_sent;
 }
 
-void TreeWalk::note_leaf(CatalogEntry entry, const EntryStat& stat) {
+void TreeWalk::note_leaf(const CatalogEntry& entry, const EntryStat& stat) {
     catalog_.add(entry);
     ++counts_.entries;
     if (S_ISREG(stat.mode)) counts_.bytes += stat.size;

@@ -143,7 +143,7 @@ private:
                                   std::uint64_t target_inode);
     void forget_if_complete(const EntryStat& stat);
     void note_sent(CatalogEntry entry, const EntryStat& stat);
-    void note_leaf(CatalogEntry entry, const EntryStat& stat);
+    void note_leaf(const CatalogEntry& entry, const EntryStat& stat);
 
     // walk_announced.cpp
     const PlanNode* planned(const std::string& name) const;
