@@ -234,8 +234,10 @@ TEST_F(HostileStream, LinksOnlyToEarlierEntriesInside) {
     refused({LinkRecord{{}, "x"}}, "depth");
     // Linking a symlink links the symlink itself.
     EXPECT_TRUE(receive({SymlinkRecord{plain_metadata(), "../outside/canary", "s"}, LinkRecord{{"s"}, "t"}}));
+    ASSERT_TRUE(replace_file(staging("mine"), "the host's", 0600));
     const auto preserved = receive({LinkRecord{{"mine"}, "x"}}, {.preserved = {"mine"}});
-    EXPECT_FALSE(preserved);
+    ASSERT_FALSE(preserved);
+    EXPECT_THAT(preserved.error().text(), HasSubstr("host's own"));
 }
 
 TEST_F(HostileStream, Metadata) {
