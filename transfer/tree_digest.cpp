@@ -134,6 +134,8 @@ public:
 
     Status note(CatalogEntry entry, const std::optional<Digest>& digest) {
         entry.digest = digest;
+        if (entry.kind != CatalogKind::directory) ++entries_;
+        if (entry.kind == CatalogKind::leaf && S_ISREG(entry.identity.mode)) bytes_ += entry.identity.size;
         if (trail_ != nullptr) add_to_sum(entry);
         entry.from.clear();
         if (!file_) return {};
@@ -145,6 +147,9 @@ public:
         file_->add({});
         return file_->flush();
     }
+    // Of what was read to its end: what vanished or changed meanwhile is none of it.
+    std::uint64_t entries() const { return entries_; }
+    std::uint64_t bytes() const { return bytes_; }
 
 private:
     void add_to_sum(const CatalogEntry& entry) {
@@ -166,6 +171,8 @@ private:
     DigestTrail* trail_;
     std::string path_;  // of the open directory
     std::vector<std::size_t> lengths_;
+    std::uint64_t entries_ = 0;
+    std::uint64_t bytes_ = 0;
 };
 
 class Digester final : public Visitor {
@@ -175,7 +182,6 @@ public:
 
     Status entry(int directory, const std::string& name, const EntryStat& stat) override {
         HashItem item = begin_item('e', name);
-        if (S_ISREG(stat.mode)) bytes_ += stat.size;
         if (stat.links > 1) {
             // Further names of an inode carry the number of its first: groups are the same or the digest is not. A name
             // outside the tree does not count.
@@ -221,8 +227,6 @@ public:
         ++count_;
         return contents_.add(std::move(item));
     }
-    std::uint64_t count() const { return count_; }
-    std::uint64_t bytes() const { return bytes_; }
     void tell(DigestTrail& trail) const {
         for (const auto& [inode, linked] : linked_) {
             trail.linked.emplace(inode, linked.names);
@@ -244,7 +248,6 @@ private:
     std::string path_;  // of the open directory, with a slash at its end
     std::vector<std::size_t> lengths_;
     std::uint64_t count_ = 0;
-    std::uint64_t bytes_ = 0;
 };
 
 class Measurer final : public Visitor {
@@ -302,8 +305,8 @@ Result<TreeDigest> digest_tree(UniqueFd tree, const DigestOptions& options, Dige
     ZF_TRY_STATUS(walk(tree.get(), "", 0, options, digester));
     TreeDigest result;
     ZF_TRY(result.digest, contents.finish());
-    result.entries = digester.count();
-    result.bytes = digester.bytes();
+    result.entries = notes.entries();
+    result.bytes = notes.bytes();
     result.bytes_read = contents.bytes_read();
     result.looked_at = result.entries;
     ZF_TRY_STATUS(notes.finish());

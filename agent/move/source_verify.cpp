@@ -31,11 +31,12 @@ std::uint64_t count_of(const TreeComparison& found) { return found.differing + f
 // is read again. What the zone changed meanwhile is sent now, not while it is down.
 Status SourceMove::digest_while_running() {
     constexpr std::int64_t kLongMs = 1'000;
-    if (record_.verify != VerifyMode::full) return {};
+    if (record_.verify == VerifyMode::off) return {};
+    const Reading reading{.tolerate_changes = true, .contents = record_.verify == VerifyMode::full, .follows = true};
     const std::int64_t began_ms = context_.clock.monotonic_ms();
     tell_phase("reading both sides once, so that little is left to compare after the halt");
     for (const MovedTree& tree : sent_trees(record_)) {
-        ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(tree, {.tolerate_changes = true, .follows = true}));
+        ZF_TRY([[maybe_unused]] const auto both, digest_both_sides(tree, reading));
     }
     if (context_.clock.monotonic_ms() - began_ms < kLongMs) return {};
     ZF_TRY_STATUS(pass_and_note(false));

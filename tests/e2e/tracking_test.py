@@ -74,12 +74,17 @@ class TrackingTest(unittest.TestCase):
             self.assertIn(count, range(1, 100), logs)
         self.assertEqual(move["repairs"], 0)
         # Back, and somebody writes into what has arrived: announced, too.
-        ferry(self.host2, "move", "--no-switch", "calm01", "host1", check=False)
+        ferry(self.host2, "move", "--no-switch", "--remove-source", "calm01", "host1", check=False)
         staging = next(self.disks[0].glob(".zoneferry-incoming-*"))
         (staging / "root/etc/motd").write_text("not what was sent")
         ferry(self.host2, "switch", "calm01")
         self.assertEqual(self.last_move(self.host2, "calm01")["repairs"], 1)
         self.assertEqual((self.disks[0] / "calm01/root/etc/motd").read_text(), "written meanwhile")
+        ferry(self.host1, "move", "--no-switch", "--verify", "meta", "calm01", "host2", check=False)
+        ferry(self.host1, "switch", "calm01")
+        move = self.last_move(self.host1, "calm01")
+        for count in (move["looked_at"], move["looked_at_there"]):
+            self.assertIn(count, range(1, 100), [agent.log() for agent in self.agents.values()])
 
     def test_it_can_be_switched_off(self):
         self.addCleanup(self.restart)

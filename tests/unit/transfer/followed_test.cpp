@@ -2,17 +2,22 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include "tests/support/changing_tree.h"
 #include "tests/support/torture_tree.h"
 #include "transfer/followed_digest.h"
+#include "transfer/record.h"
 
 namespace zoneferry {
 namespace {
@@ -199,12 +204,93 @@ TEST_P(Followed, DoubtsMeanTheWholeTree) {
 
 TEST_P(Followed, ExcludedNamesStayOut) {
     make_tree();
-    options.excluded = {"a/b", "secret"};
+    options.excluded = {"a/b", "secret", "new/secret"};
     begin();
     write("secret", "s");
     write("a/b/two", "changed");
-    const TreeDigest again = finish_by_changes();
-    EXPECT_EQ(again.entries, first.entries);
+    EXPECT_EQ(finish_by_changes().entries, first.entries);
+    begin();
+    ASSERT_EQ(::mkdir(at("new").c_str(), 0755), 0);
+    write("new/secret", "s");
+    EXPECT_EQ(finish_by_changes().entries, first.entries + 1);
+}
+
+TEST_P(Followed, OfSomethingElseItIsWhole) {
+    make_tree();
+    const auto again_of = [&](const std::string& directory, const DigestOptions& other) {
+        begin();
+        const auto digest = followed.again(directory, other, some_key());
+        EXPECT_TRUE(digest) << digest.error().text();
+        EXPECT_THAT(followed.why_whole(), HasSubstr("something else"));
+        DigestOptions plain = other;
+        plain.digests_path.clear();
+        FollowedDigest whole;
+        EXPECT_EQ(digest->digest, whole.whole(directory, plain, some_key(), false)->digest);
+    };
+    again_of(at("a"), options);
+    DigestOptions other = options;
+    other.digests_path += "2";
+    again_of(tree, other);
+    other = options;
+    other.excluded = {"a"};
+    again_of(tree, other);
+}
+
+TEST_P(Followed, ItCanBeStopped) {
+    make_tree();
+    begin();
+    write("a/one", "changed");
+    std::stop_source stop;
+    stop.request_stop();
+    options.stop = stop.get_token();
+    const auto stopped = followed.again(tree, options, some_key());
+    ASSERT_FALSE(stopped);
+    EXPECT_EQ(stopped.error().code(), Errc::cancelled);
+}
+
+TEST_P(Followed, WhatLiesTooDeepIsRefusedAsByAWalk) {
+    make_tree();
+    begin();
+    std::string path = tree;
+    for (std::size_t depth = 0; depth < kDepthMax + 2; ++depth) {
+        path += "/d";
+        ASSERT_TRUE(::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) << path.size();
+    }
+    EXPECT_FALSE(followed.again(tree, options, some_key()));
+    EXPECT_NE(followed.why_whole(), "");
+}
+
+// A second name that is made between the readings of both places: the first was read as a file of its own.
+TEST_P(Followed, ANameThatIsMadeWhileTheTreeIsRead) {
+    make_tree();
+    for (int round = 0; round < 5; ++round) {
+        const UniqueFd opened(::inotify_init1(IN_CLOEXEC));
+        ASSERT_GE(::inotify_add_watch(opened.get(), at("a/one").c_str(), IN_OPEN), 0);
+        std::jthread linker([&] {
+            std::array<char, 4096> event{};
+            EXPECT_GT(::read(opened.get(), event.data(), event.size()), 0);
+            link(at("a/one"), at("z/later"));
+        });
+        begin();
+        linker.join();
+        finish();
+        ASSERT_EQ(::unlink(at("z/later").c_str()), 0);
+    }
+}
+
+TEST_P(Followed, RandomChangesWhileTheTreeIsRead) {
+    for (std::uint64_t seed = 0; seed < 40 && !HasFailure(); ++seed) {
+        SCOPED_TRACE("seed " + std::to_string(seed));
+        RandomTree random(tree, seed);
+        random.build(40);
+        std::jthread changer([&] { random.mutate(20); });
+        begin();
+        changer.join();
+        random.mutate(2);
+        finish();
+        ASSERT_TRUE(remove_tree(tree));
+        ASSERT_TRUE(make_directories(tree, 0755));
+    }
 }
 
 // What is in the places of the sum is its: swapped contents, names and groups of names give another.

@@ -234,8 +234,10 @@ TEST_F(HostileStream, LinksOnlyToEarlierEntriesInside) {
     refused({LinkRecord{{}, "x"}}, "depth");
     // Linking a symlink links the symlink itself.
     EXPECT_TRUE(receive({SymlinkRecord{plain_metadata(), "../outside/canary", "s"}, LinkRecord{{"s"}, "t"}}));
+    ASSERT_TRUE(replace_file(staging("mine"), "the host's", 0600));
     const auto preserved = receive({LinkRecord{{"mine"}, "x"}}, {.preserved = {"mine"}});
-    EXPECT_FALSE(preserved);
+    ASSERT_FALSE(preserved);
+    EXPECT_THAT(preserved.error().text(), HasSubstr("host's own"));
 }
 
 TEST_F(HostileStream, Metadata) {
@@ -276,7 +278,15 @@ TEST_F(HostileStream, DevicesByPolicy) {
 TEST_F(HostileStream, LimitsOnCountsAndDepth) {
     static const ByteVector some(10, std::byte{1});
     EXPECT_TRUE(receive({file("a"), FileEndRecord{}}, {.entries_max = 1}));
-    EXPECT_FALSE(receive({file("a"), FileEndRecord{}, file("b")}, {.entries_max = 1}));
+    const SymlinkRecord symlink{plain_metadata(), "x", "b"};
+    const SpecialRecord fifo{S_IFIFO, 0, 0, plain_metadata(), "b"};
+    const std::vector<Record> second{file("b"), EnterRecord{{}, "b"}, LinkRecord{{"a"}, "b"}, symlink, fifo};
+    for (const Record& record : second) {
+        EXPECT_TRUE(receive({file("a"), FileEndRecord{}, record}, {.entries_max = 2})) << record.index();
+        const Status done = receive({file("a"), FileEndRecord{}, record}, {.entries_max = 1});
+        ASSERT_FALSE(done) << record.index();
+        EXPECT_THAT(done.error().text(), HasSubstr("too many entries"));
+    }
     EXPECT_TRUE(receive({file("a", 10), DataRecord{0, some}}, {.bytes_max = 10}));
     EXPECT_FALSE(receive({file("a", 10), DataRecord{0, some}}, {.bytes_max = 9}));
     refused(std::vector<Record>(kDepthMax + 1, EnterRecord{{}, "d"}), "too deep");
@@ -324,6 +334,28 @@ TEST_F(HostileStream, ABombOfZerosIsNotUnpacked) {
     segment.raw_bytes = kSegmentRawBytesMax;
     segment.payload = packed;
     EXPECT_FALSE(receive(segment));
+}
+
+TEST_F(HostileStream, BeginsInAVersionThatIsKnownAndIsOverOnceRefused) {
+    const auto segment_of = [](ByteVector raw) {
+        TreeSegment segment;
+        segment.raw_bytes = static_cast<std::uint32_t>(raw.size());
+        segment.payload = std::move(raw);
+        return segment;
+    };
+    EXPECT_FALSE(receive(segment_of(encode({EndRecord{0}}, false))));
+    EXPECT_FALSE(receive(segment_of(encode({file("a"), FileEndRecord{}}, false))));
+    const Status newer = receive(segment_of(encode({BeginRecord{kStreamVersion + 1}}, false)));
+    ASSERT_FALSE(newer);
+    EXPECT_EQ(newer.error().code(), Errc::unsupported);
+    auto receiver = TreeReceiver::start(*open_directory(temp.path() + "/staging"), {});
+    ASSERT_TRUE(receiver);
+    EXPECT_FALSE((*receiver)->accept(segment_of(encode({file("b"), FileEndRecord{}, file("a")}))));
+    TreeSegment good = segment_of(encode({file("c"), FileEndRecord{}}, false));
+    for (const std::uint64_t number : {0U, 1U}) {
+        good.number = number;
+        EXPECT_FALSE((*receiver)->accept(good)) << number;
+    }
 }
 
 TEST_F(HostileStream, EndMustBeReached) {

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <fstream>
 #include <thread>
@@ -14,6 +16,7 @@
 #include "core/base/files.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/tree_pass.h"
+#include "transfer/page_cache.h"
 #include "transfer/read_ahead.h"
 
 namespace zoneferry {
@@ -160,6 +163,43 @@ TEST_F(ReadAheadOf, AWarmTreeIsLeftToTheWalk) {
     EXPECT_TRUE(comes([&] { return ahead.is_resting(); }));
     ahead.walk_is_at(place({"d", "2"}), 64, 64, kColdBlocks + 1);
     EXPECT_TRUE(ahead.is_resting());
+}
+
+TEST_F(ReadAheadOf, WhatIsMountedAndWhatLiesTooDeepIsNotGoneInto) {
+    if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
+    std::string deep = "deep";
+    for (std::size_t i = 0; i < kAheadDepthMax + 5; ++i) deep += "/d";
+    ASSERT_TRUE(make_directories(at(deep), 0755));
+    ASSERT_TRUE(make_directories(at("mounted"), 0755));
+    ASSERT_EQ(::mount("none", at("mounted").c_str(), "tmpfs", 0, ""), 0);
+    add("mounted/1");
+    add("mounted/2");
+    std::atomic<unsigned> begun = 0;
+    {
+        ReadAhead ahead(root.get(), {3, true, {}, [&begun] { ++begun; }});
+        ahead.walk_is_at(place({"deep"}), 0, 0, kColdBlocks);
+        constexpr std::uint64_t kAll =
+            2 + kAheadDepthMax;  // the place where something is mounted, and as deep as it goes
+        EXPECT_TRUE(comes([&] { return ahead.entries_ahead() == kAll && begun == 3; }));
+        for (int i = 0; i < 2'000; ++i) {
+            EXPECT_EQ(ahead.entries_ahead(), kAll);
+            std::this_thread::yield();
+        }
+    }
+    EXPECT_EQ(::umount2(at("mounted").c_str(), 0), 0);
+}
+
+TEST_F(ReadAheadOf, LargeFilesAreLeftToTheWalk) {
+    add("d/1");
+    add("d/2");
+    ASSERT_EQ(::truncate(at("d/1").c_str(), static_cast<off_t>(kCacheFileBytesMin)), 0);
+    for (const char* name : {"d/1", "d/2"}) {
+        if (!cool(name)) GTEST_SKIP() << "this file system does not drop what it is told to";
+    }
+    ReadAhead ahead(root.get(), {1, true, {}});
+    ahead.walk_is_at(place({"d"}), 0, 0, kColdBlocks);
+    EXPECT_TRUE(comes([&] { return is_cached("d/2"); }));
+    EXPECT_FALSE(is_cached("d/1"));
 }
 
 // The whole pass, with what the readers bring and without.
