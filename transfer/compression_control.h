@@ -25,6 +25,8 @@ namespace zoneferry {
 
 struct CompressionMode {
     int level;                  // of zstd; 0: raw
+    int hash_log;               // 0: as the level has it
+    int long_min_match;         // for a segment that short matches do not pay in (segment.h); 0: never
     bool keeps_history;         // segments are packed with the one before them as prefix, and long-distance matching
     std::size_t segment_bytes;  // raw
     double usual_ratio;         // measured on a Debian root
@@ -35,13 +37,13 @@ struct CompressionMode {
 constexpr std::size_t kMiB = std::size_t{1} << 20U;
 // From the cheapest to the dearest.
 constexpr std::array<CompressionMode, 7> kCompressionModes{{
-    {0, false, 2 * kMiB, 1.0, 8e9, kMiB},
-    {-1, false, 2 * kMiB, 0.380, 450e6, 2 * kMiB},
-    {1, false, 2 * kMiB, 0.338, 340e6, 2 * kMiB},
-    {3, false, 4 * kMiB, 0.295, 185e6, 3 * kMiB},
-    {3, true, 7 * kMiB, 0.266, 112e6, 4 * kMiB},
-    {6, true, 7 * kMiB, 0.250, 45e6, 7 * kMiB},
-    {9, true, 7 * kMiB, 0.238, 33e6, 16 * kMiB},
+    {0, 0, 0, false, 2 * kMiB, 1.0, 8e9, kMiB},
+    {-1, 15, 0, false, 2 * kMiB, 0.349, 430e6, 2 * kMiB},
+    {1, 16, 0, false, 4 * kMiB, 0.303, 300e6, 2 * kMiB},
+    {3, 0, 7, false, 7 * kMiB, 0.290, 185e6, 3 * kMiB},
+    {3, 0, 7, true, 7 * kMiB, 0.266, 112e6, 4 * kMiB},
+    {6, 0, 6, true, 7 * kMiB, 0.250, 45e6, 7 * kMiB},
+    {9, 0, 6, true, 7 * kMiB, 0.238, 33e6, 16 * kMiB},
 }};
 constexpr std::size_t kRawMode = 0;
 constexpr std::size_t kFirstMode = 1;   // until the link is known
