@@ -1,11 +1,10 @@
 // What sets of parameters of zstd make of a tree's segments, and how fast: for the table in compression_control.h.
 //
 //     mode_bench SOURCE SCRATCH SHARE SET...
-//         SHARE: of the segments, in runs of 8 spread over the tree; SCRATCH: a directory for the catalog
+//         SHARE: of the tree, in runs of 28 MiB spread over it; SCRATCH: a directory for the catalog
 //         SET: level[,name=value...]: segment (MiB), window (log), min, hash, chain, search (logs), strategy (1..9),
 //              target, long (1), longmin, longrate, longhash, literals (1 packed, 2 not), prefix (segments before)
-// One thread, one line for each set: megabytes of each second, and the ratio.
-#define ZSTD_STATIC_LINKING_ONLY
+// One thread. A line for each set: megabytes a second (of processor time), the ratio, the memory of the context.
 #include <zstd.h>
 
 #include <chrono>
@@ -94,25 +93,6 @@ struct Set {
     double raw = 0;
 };
 
-std::size_t sampled(const Set& set, int min, ConstBytes raw) {
-    static ByteVector sample;
-    static ByteVector out(8U << 20U);
-    static ZSTD_CCtx* const context = ZSTD_createCCtx();
-    sample.clear();
-    const auto number = [&](const char* name, int usual) {
-        return static_cast<std::size_t>(set.words.count(name) != 0 ? set.words.at(name) : usual);
-    };
-    const auto pieces = static_cast<std::size_t>(set.words.count("pieces") != 0 ? set.words.at("pieces") : 4);
-    for (std::size_t piece = 0; piece < pieces; ++piece) {
-        const ConstBytes from = raw.subspan(raw.size() / pieces * piece);
-        append_bytes(sample, from.first(std::min<std::size_t>(from.size(), number("sample", 64) * 1024 / pieces)));
-    }
-    ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
-    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, set.words.at("level"));
-    if (min != 0) ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, min);
-    return ZSTD_compress2(context, out.data(), out.size(), sample.data(), sample.size());
-}
-
 // Packs [from, from + run) of the stream in segments, once: seconds and bytes.
 std::pair<double, std::size_t> pack(Set& set, ConstBytes all, std::size_t at, std::size_t run, ByteVector& out) {
     const auto number = [&](const char* name, int usual) {
@@ -125,12 +105,6 @@ std::pair<double, std::size_t> pack(Set& set, ConstBytes all, std::size_t at, st
     for (std::size_t from = at; from < end; from += bytes) {
         const std::size_t size = std::min(bytes, end - from);
         set_parameters(set.context, set.words);
-        if (const auto either = set.words.find("either"); either != set.words.end()) {
-            const ConstBytes raw = all.subspan(from, size);
-            if (sampled(set, either->second, raw) < sampled(set, 0, raw)) {
-                ZSTD_CCtx_setParameter(set.context, ZSTD_c_minMatch, either->second);
-            }
-        }
         const std::size_t history = std::min(from, number("prefix", 0) * bytes);
         if (history != 0) ZSTD_CCtx_refPrefix(set.context, all.data() + from - history, history);
         packed += std::min(size, ZSTD_compress2(set.context, out.data(), out.size(), all.data() + from, size));
