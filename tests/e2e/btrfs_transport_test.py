@@ -153,7 +153,7 @@ class BtrfsTransportTest(faults.FaultTest):
         rule = ("table inet cut { chain out { type filter hook output priority 0;\n"
                 "tcp dport 7743 reject with tcp reset\n}\n}\n")
         self.host1.run(["nft", "-f", "/dev/stdin"], input=rule)
-        wait_for(lambda: "ESTAB" not in self.host1.run(["ss", "-Htn", "dport", "=", "7743"]).stdout, 20)
+        self.assertTrue(wait_for(lambda: "ESTAB" not in self.host1.run(["ss", "-Htn", "dport", "=", "7743"]).stdout))
         self.host1.run(["nft", "flush", "ruleset"])
 
     def test_receive_fails(self):

@@ -126,7 +126,7 @@ class FaultTableTest(FaultTest):
         home, away, process = sweep.move()
         agent = self.agents[case.victim.name].process
         pid = agent.inner_pid
-        self.assertTrue(wait_for(lambda: is_stopped(pid) or process.poll() is not None, 30, 0.005))
+        self.assertTrue(wait_for(lambda: is_stopped(pid) or process.poll() is not None, every_s=0.005))
         struck = is_stopped(pid)
         fault.strike(case)
         if fault.goes_on:

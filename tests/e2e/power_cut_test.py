@@ -240,7 +240,7 @@ class TornWritesTest(DiskTest):
         pid = agent.inner_pid
         points.arm(STOP_KILL, number, classes=SYNC)
         home, away, process = sweep.move()
-        wait_for(lambda: is_stopped(pid) or process.poll() is not None, 30, 0.005)
+        self.assertTrue(wait_for(lambda: is_stopped(pid) or process.poll() is not None, every_s=0.005))
         call, torn = points.fired(), []
         before = self.disks[struck.name].copy(".before")
         wake(agent)

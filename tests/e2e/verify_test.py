@@ -62,7 +62,7 @@ class VerifyTest(FaultTest):
             for each in (self.agents["host1"].process.pid, pid):
                 if is_stopped(each):
                     os.kill(each, signal.SIGCONT)
-        wait_for(lambda: process.poll() is not None or wake(), 60, 0.05)
+        self.assertTrue(wait_for(lambda: process.poll() is not None or wake()), "it does not end")
         wake()
         output, _ = process.communicate(timeout=60)
         self.restart(self.host1)

@@ -180,7 +180,8 @@ class Sweep:
             host.heal_link()
             host.run(["nft", "flush", "ruleset"])
             self.restart(host)
-        wait_for(lambda: self.holder() is not None and self.test.is_quiet(0), 60, 0.1)
+        well = wait_for(lambda: self.holder() is not None and self.test.is_quiet(0), 60, 0.1)
+        self.test.assertTrue(well, "the hosts do not recover from the case before")
 
     def holder(self):
         """The one host whose records let it run the zone; None when there is none or more."""
@@ -267,7 +268,7 @@ class Sweep:
             points.arm()
         home, away, process = self.move()
         process.communicate(timeout=120)
-        wait_for(lambda: self.holder() is away, 20)
+        self.test.assertTrue(wait_for(lambda: self.holder() is away), "an undisturbed move does not arrive")
         counts = {"source": self.points[home.name].count(), "target": self.points[away.name].count()}
         self.finish(home, away, process, "none", reuse=True)
         return counts

@@ -71,6 +71,14 @@ TEST(PeerRuns, ANewOneFromElsewhereIsLookedAfterOnce) {
 class Clone : public TwoAgents {
 protected:
     static void ask(TestHost& host) { ask_peers_for_claims(host.context(), host.desk(), 5'000); }
+    // A busy machine may not answer a look within its second: then the next one does.
+    static bool learns_that_it_may_not_boot(TestHost& host) {
+        for (int tries = 0; tries < 60; ++tries) {
+            ask(host);
+            if (!host.may_boot_zone("web01", "/zones/web01")) return true;
+        }
+        return false;
+    }
 };
 
 TEST_F(Clone, OfAHostBootsNothingAndBothAreTold) {
@@ -83,12 +91,10 @@ TEST_F(Clone, OfAHostBootsNothingAndBothAreTold) {
     EXPECT_TRUE(one.may_boot_zone("web01", "/zones/web01"));
     copy.start();
     ASSERT_TRUE(copy.may_boot_zone("web01", "/zones/web01")) << "the copy is not like the host";
-    ask(copy);
-    ASSERT_FALSE(copy.may_boot_zone("web01", "/zones/web01"));
+    ASSERT_TRUE(learns_that_it_may_not_boot(copy));
     const Status refused = may_boot(copy.root(), *ZoneName::create("web01"), "/zones/web01");
     EXPECT_NE(refused.error().text().find("host1 is there twice"), std::string::npos) << refused.error().text();
-    ask(one);
-    EXPECT_FALSE(one.may_boot_zone("web01", "/zones/web01")) << "who is the copy?";
+    EXPECT_TRUE(learns_that_it_may_not_boot(one)) << "who is the copy?";
 
     const auto refusal = session(one, "host2").ask<OwnersReply>(OwnersRequest());
     ASSERT_FALSE(refusal);
