@@ -3,7 +3,7 @@
 //     mode_bench SOURCE SCRATCH SHARE SET...
 //         SHARE: of the tree, in runs of 28 MiB spread over it; SCRATCH: a directory for the catalog
 //         SET: level[,name=value...]: segment (MiB), window (log), min, hash, chain, search (logs), strategy (1..9),
-//              target, long (1), longmin, longrate, longhash, literals (1 packed, 2 not), prefix (segments before)
+//              target, long (1), longmin, longrate, longhash, prefix (segments before)
 // One thread. A line for each set: megabytes a second (of processor time), the ratio, the memory of the context.
 #include <zstd.h>
 
@@ -14,6 +14,8 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/base/files.h"
 #include "transfer/sender.h"
@@ -66,7 +68,6 @@ void set_parameters(ZSTD_CCtx* context, const Words& words) {
         {"longmin", ZSTD_c_ldmMinMatch},
         {"longrate", ZSTD_c_ldmHashRateLog},
         {"longhash", ZSTD_c_ldmHashLog},
-        {"literals", ZSTD_c_literalCompressionMode},
     };
     ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
     for (const auto& [name, value] : words) {
