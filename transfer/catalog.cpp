@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
 #include <vector>
 
 #include "core/base/digest.h"
@@ -35,7 +38,11 @@ bool has_identity(CatalogKind kind) {
 template <class T>
 bool take_number(ConstBytes& from, T& into) {
     if (from.size() < sizeof(T)) return false;
-    into = load_little_endian<T>(from);
+    if constexpr (std::endian::native == std::endian::little) {
+        std::memcpy(&into, from.data(), sizeof(T));
+    } else {
+        into = load_little_endian<T>(from);
+    }
     from = from.subspan(sizeof(T));
     return true;
 }
@@ -79,6 +86,36 @@ std::uint16_t fields_of(const CatalogEntry& entry) {
     return static_cast<std::uint16_t>(fields);
 }
 
+// What every entry begins with, put together before it is appended: a catalog has as many as the tree.
+class FixedPart {
+public:
+    template <class T>
+    void put(T value) {
+        store_little_endian(value, bytes_.data() + size_);
+        size_ += sizeof(T);
+    }
+    void put_name(std::string_view name) {
+        put(static_cast<std::uint8_t>(name.size()));
+        const std::size_t length = static_cast<std::uint8_t>(name.size());
+        std::memcpy(bytes_.data() + size_, name.data(), length);
+        size_ += length;
+    }
+    void put_identity(const Identity& identity) {
+        put(identity.mode);
+        put(identity.uid);
+        put(identity.gid);
+        put(identity.inode);
+        put(identity.size);
+        put(static_cast<std::uint64_t>(identity.ctime_seconds));
+        put(identity.ctime_nanoseconds);
+    }
+    ConstBytes bytes() const { return ConstBytes(bytes_).first(size_); }
+
+private:
+    std::array<std::byte, 384> bytes_;  // kind, fields, a name of 255, an identity of 40, three numbers
+    std::size_t size_ = 0;
+};
+
 void append_ref(ByteVector& out, const BlockRef& ref) {
     append_little_endian(out, ref.at);
     append_little_endian(out, ref.count);
@@ -100,13 +137,13 @@ bool take_text(ConstBytes& from, std::string& into) {
     return true;
 }
 
-std::optional<CatalogEntry> take_entry(ConstBytes& from) {
-    CatalogEntry entry;
+bool take_entry(ConstBytes& from, CatalogEntry& entry) {
+    entry = {};
     std::uint8_t kind = 0;
     std::uint16_t fields = 0;
-    if (!take_number(from, kind) || !take_number(from, fields)) return std::nullopt;
+    if (!take_number(from, kind) || !take_number(from, fields)) return false;
     entry.kind = static_cast<CatalogKind>(kind);
-    if (std::string_view("DEFPTZ").find(static_cast<char>(kind)) == std::string_view::npos) return std::nullopt;
+    if (std::string_view("DEFPTZ").find(static_cast<char>(kind)) == std::string_view::npos) return false;
     bool whole = true;
     const auto field = [&](unsigned which, auto take) {
         if (whole && (fields & which) != 0) whole = take();
@@ -129,8 +166,7 @@ std::optional<CatalogEntry> take_entry(ConstBytes& from) {
     entry.again = (fields & kAgain) != 0;
     entry.moved = (fields & kMoved) != 0;
     entry.sparse = (fields & kSparse) != 0;
-    if (!whole) return std::nullopt;
-    return entry;
+    return whole;
 }
 
 bool read_some(int fd, MutableBytes into) {
@@ -162,25 +198,16 @@ Result<CatalogWriter> CatalogWriter::create(const std::string& path, const std::
 
 void CatalogWriter::add(const CatalogEntry& entry) {
     if (watch_) watch_(entry, {frame_at_, frames_, body_.size()});
-    append_little_endian(body_, static_cast<std::uint8_t>(entry.kind));
-    append_little_endian(body_, fields_of(entry));
-    if (has_name(entry.kind)) {
-        append_little_endian(body_, static_cast<std::uint8_t>(entry.name.size()));
-        append_bytes(body_, as_bytes(entry.name));
-    }
-    if (entry.kind == CatalogKind::directory) append_little_endian(body_, entry.identity.inode);
-    if (has_identity(entry.kind)) {
-        append_little_endian(body_, entry.identity.mode);
-        append_little_endian(body_, entry.identity.uid);
-        append_little_endian(body_, entry.identity.gid);
-        append_little_endian(body_, entry.identity.inode);
-        append_little_endian(body_, entry.identity.size);
-        append_little_endian(body_, static_cast<std::uint64_t>(entry.identity.ctime_seconds));
-        append_little_endian(body_, entry.identity.ctime_nanoseconds);
-    }
-    if (entry.segment != kNotSent) append_little_endian(body_, entry.segment);
-    if (entry.offset != 0) append_little_endian(body_, entry.offset);
-    if (entry.target_inode != 0) append_little_endian(body_, entry.target_inode);
+    FixedPart fixed;
+    fixed.put(static_cast<std::uint8_t>(entry.kind));
+    fixed.put(fields_of(entry));
+    if (has_name(entry.kind)) fixed.put_name(entry.name);
+    if (entry.kind == CatalogKind::directory) fixed.put(entry.identity.inode);
+    if (has_identity(entry.kind)) fixed.put_identity(entry.identity);
+    if (entry.segment != kNotSent) fixed.put(entry.segment);
+    if (entry.offset != 0) fixed.put(entry.offset);
+    if (entry.target_inode != 0) fixed.put(entry.target_inode);
+    append_bytes(body_, fixed.bytes());
     if (entry.blocks) append_ref(body_, entry.blocks);
     if (entry.patched) append_ref(body_, entry.patched);
     if (!entry.from.empty()) {
@@ -252,18 +279,23 @@ bool CatalogReader::read_frame() {
 }
 
 Result<std::optional<CatalogEntry>> CatalogReader::next() {
-    if (complete_) return std::optional<CatalogEntry>();
+    CatalogEntry entry;
+    ZF_TRY(const bool is_there, read(entry));
+    return is_there ? std::optional(std::move(entry)) : std::nullopt;
+}
+
+Result<bool> CatalogReader::read(CatalogEntry& into) {
+    if (complete_) return false;
     if (position_ >= body_.size() && !read_frame()) {
         body_.clear();
-        return std::optional<CatalogEntry>();
+        return false;
     }
     ConstBytes rest = ConstBytes(body_).subspan(position_);
-    auto entry = take_entry(rest);
-    if (!entry) return Error(Errc::corrupt, "the catalog of the last pass is damaged");
-    entry->position = {frame_at_, frames_ - 1, position_};
+    if (!take_entry(rest, into)) return Error(Errc::corrupt, "the catalog of the last pass is damaged");
+    into.position = {frame_at_, frames_ - 1, position_};
     position_ = body_.size() - rest.size();
-    complete_ = entry->kind == CatalogKind::complete;
-    return entry;
+    complete_ = into.kind == CatalogKind::complete;
+    return true;
 }
 
 bool is_sound_catalog(const std::string& path) {
@@ -271,11 +303,11 @@ bool is_sound_catalog(const std::string& path) {
     if (!reader) return false;
     std::vector<std::string> last;
     bool root_seen = false;
+    CatalogEntry one;
     while (true) {
-        auto entry = reader->next();
-        if (!entry) return false;
-        if (!entry->has_value()) return reader->is_complete();
-        const CatalogEntry& one = **entry;
+        const auto is_there = reader->read(one);
+        if (!is_there) return false;
+        if (!*is_there) return reader->is_complete();
         if (one.kind == CatalogKind::complete) return root_seen && last.empty();
         if (one.kind == CatalogKind::directory_end) {
             if (last.empty()) return false;
@@ -294,47 +326,46 @@ bool is_sound_catalog(const std::string& path) {
     }
 }
 
-Result<CatalogEntry> CatalogCursor::read() {
-    if (ahead_) {
-        CatalogEntry entry = *std::move(ahead_);
-        ahead_.reset();
-        return entry;
+Status CatalogCursor::read(CatalogEntry& into) {
+    if (has_ahead_) {
+        into = std::move(ahead_);
+        has_ahead_ = false;
+        return {};
     }
     while (reader_) {
-        ZF_TRY(std::optional<CatalogEntry> entry, reader_->next());
-        if (!entry) break;
-        if (entry->kind == CatalogKind::removed) continue;
-        return *std::move(entry);
+        ZF_TRY(const bool is_there, reader_->read(into));
+        if (!is_there) break;
+        if (into.kind != CatalogKind::removed) return {};
     }
-    return CatalogEntry{};  // kind complete, again and again
+    into = {};  // kind complete, again and again
+    return {};
 }
 
 Result<const CatalogEntry*> CatalogCursor::peek() {
-    if (!present_) {
-        ZF_TRY(CatalogEntry entry, read());
-        while (entry.kind == CatalogKind::partial) {
-            ZF_TRY(CatalogEntry after, read());
-            if (after.name != entry.name) {
-                ahead_ = std::move(after);
-                break;
-            }
-            entry = std::move(after);
+    if (has_present_) return &present_;
+    ZF_TRY_STATUS(read(present_));
+    while (present_.kind == CatalogKind::partial) {
+        ZF_TRY_STATUS(read(ahead_));
+        if (ahead_.name != present_.name) {
+            has_ahead_ = true;
+            break;
         }
-        present_ = std::move(entry);
+        std::swap(present_, ahead_);
     }
-    return &*present_;
+    has_present_ = true;
+    return &present_;
 }
 
 void CatalogCursor::take() {
-    if (present_ && present_->kind == CatalogKind::directory) ++depth_;
-    if (present_ && present_->kind == CatalogKind::directory_end && depth_ > 0) --depth_;
-    present_.reset();
+    if (has_present_ && present_.kind == CatalogKind::directory) ++depth_;
+    if (has_present_ && present_.kind == CatalogKind::directory_end && depth_ > 0) --depth_;
+    has_present_ = false;
 }
 
 void CatalogCursor::jump(CatalogReader reader, std::size_t depth) {
     reader_ = std::move(reader);
-    present_.reset();
-    ahead_.reset();
+    has_present_ = false;
+    has_ahead_ = false;
     depth_ = depth;
 }
 

@@ -112,6 +112,8 @@ public:
     const std::string& pass_id() const { return pass_id_; }
     // nullopt: the end; a damaged or half-written frame counts as the end (is_complete() tells).
     Result<std::optional<CatalogEntry>> next();
+    // The same into an entry that is there; false: the end.
+    Result<bool> read(CatalogEntry& into);
     bool is_complete() const { return complete_; }
 
 private:
@@ -139,6 +141,8 @@ public:
     // Tombstones are skipped, as is a partial that its whole follows.
     Result<const CatalogEntry*> peek();
     void take();
+    // The entry that peek() showed, for a caller that writes it elsewhere with a little changed and takes it then.
+    CatalogEntry& present() { return present_; }
     // Takes the entry in front, with all below it if it is a directory.
     Status skip();
     // How many directories were entered and not left; the root is one.
@@ -147,10 +151,12 @@ public:
     void jump(CatalogReader reader, std::size_t depth);
 
 private:
-    Result<CatalogEntry> read();
+    Status read(CatalogEntry& into);
     std::optional<CatalogReader> reader_;
-    std::optional<CatalogEntry> present_;
-    std::optional<CatalogEntry> ahead_;
+    CatalogEntry present_;
+    CatalogEntry ahead_;
+    bool has_present_ = false;
+    bool has_ahead_ = false;
     std::size_t depth_ = 0;
 };
 

@@ -141,7 +141,7 @@ Result<std::unique_ptr<TreeSender>> TreeSender::start(UniqueFd tree, SendOptions
         std::move(tree),
         WalkOptions{!known, options.tolerate_changes, options.devices, segment_bytes, options.excluded,
                     known ? paths.base : std::string(), std::move(plan), std::move(base_trail), options.may_put_aside,
-                    options.readers, priority_of(options)},
+                    options.readers, options.stat_threads, priority_of(options)},
         std::move(base), state.blocks, state.catalog, state.counts, emit);
     state.walker = std::jthread([&state, walk, begin_thread = priority_of(options)] {
         begin_thread();

@@ -18,6 +18,7 @@
 #include "transfer/memory_budget.h"
 #include "transfer/read_ahead.h"
 #include "transfer/segment_source.h"
+#include "transfer/stat_ahead.h"
 
 namespace zoneferry {
 
@@ -28,6 +29,7 @@ struct SendOptions {
     std::uint64_t bytes_per_second = 0;  // of payload; 0: no limit
     unsigned compressor_threads = 1;     // at most: as many as fit in the memory
     unsigned readers = kReadersDefault;  // that read ahead of the walk in a cold cache; 0: none
+    unsigned stat_threads = stat_threads_default();   // beside the walk of a pass that has a base (stat_ahead.h)
     std::size_t memory_bytes = kTransferMemoryBytes;  // for the pools of this side (memory_budget.h)
     bool in_background = false;     // reads and compresses at low priority: what runs on the source goes first
     std::optional<int> zstd_level;  // 0: no compression; none: adapted to link and processors

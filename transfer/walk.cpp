@@ -33,10 +33,13 @@ TreeWalk::TreeWalk(UniqueFd root, WalkOptions options, CatalogCursor base, Block
         const auto slashes = static_cast<std::size_t>(std::count(path.begin(), path.end(), '/'));
         excluded_depth_ = std::max(excluded_depth_, slashes + 1);
     }
-    levels_.push_back({std::move(root), {}, true, options_.plan.get(), options_.plan != nullptr});
-    if (options_.readers == 0 || options_.plan != nullptr) return;
+    levels_.push_back({std::move(root), {}, true, options_.plan.get(), options_.plan != nullptr, {}});
+    if (options_.plan != nullptr) return;
+    if (options_.stat_threads != 0 && !options_.clear)
+        stat_ahead_.emplace(options_.stat_threads, options_.begin_thread);
+    if (options_.readers == 0) return;
     ahead_.emplace(levels_.back().fd.get(),
-                   ReadAheadOptions{options_.readers, options_.clear, options_.excluded, options_.begin_reader});
+                   ReadAheadOptions{options_.readers, options_.clear, options_.excluded, options_.begin_thread});
 }
 
 Error TreeWalk::naming(Error error, std::string_view name) const {
@@ -72,7 +75,7 @@ Status TreeWalk::walk_directory(const EntryStat& stat, bool has_base, const Sour
     const bool is_here = from != nullptr && from->kind == Origin::Kind::here;
     if (!is_here) {
         Level& level = levels_.back();
-        Level entered{std::move(level.fd), begin.name, true, level.plan, level.sparse};
+        Level entered{std::move(level.fd), begin.name, true, level.plan, level.sparse, {}};
         levels_.pop_back();
         ZF_TRY_STATUS(enter_all());
         ZF_TRY_STATUS(put(EnterRecord{from == nullptr ? Origin{} : origin_of(*from), begin.name}));
@@ -92,12 +95,23 @@ Status TreeWalk::walk_directory(const EntryStat& stat, bool has_base, const Sour
 }
 
 Status TreeWalk::walk_children(bool has_base) {
-    auto names = list_directory_fd(levels_.back().fd.get());
-    if (!names) return naming(std::move(names).error(), "");
-    for (const std::string& name : *names) {
-        if (is_excluded(name)) continue;
-        if (ahead_ && ++names_ % kLookEvery == 0) look_ahead(name);
-        ZF_TRY_STATUS(visit(name, has_base));
+    const int fd = levels_.back().fd.get();
+    const std::size_t depth = levels_.size();
+    AheadListing listing = std::move(levels_.back().seen);
+    if (listing.inode == 0) {
+        auto names = list_directory_fd(fd);
+        if (!names) return naming(std::move(names).error(), "");
+        listing.names = *std::move(names);
+        if (depth <= excluded_depth_)
+            std::erase_if(listing.names, [this](const auto& name) { return is_excluded(name); });
+    }
+    std::optional<DirectoryAhead> ahead;
+    const bool looks_into = depth + 1 > excluded_depth_ && depth <= kLookIntoDepthMax;
+    if (stat_ahead_ && has_base) ahead.emplace(*stat_ahead_, fd, std::move(listing), looks_into);
+    const std::vector<std::string>& names = ahead ? ahead->names() : listing.names;
+    for (std::size_t index = 0; index < names.size(); ++index) {
+        if (ahead_ && ++names_ % kLookEvery == 0) look_ahead(names[index]);
+        ZF_TRY_STATUS(visit(names[index], has_base, {ahead ? &*ahead : nullptr, index}));
         ZF_TRY_STATUS(catalog_.flush_if_large());
     }
     while (true) {
@@ -175,7 +189,7 @@ Status TreeWalk::leave_directory(CatalogEntry& entry, const EntryStat& stat, std
     return {};
 }
 
-Status TreeWalk::visit(const std::string& name, bool has_base) {
+Status TreeWalk::visit(const std::string& name, bool has_base, const Seen& seen) {
     const CatalogEntry* base = nullptr;
     while (true) {
         ZF_TRY(base, base_entry(has_base));
@@ -183,6 +197,9 @@ Status TreeWalk::visit(const std::string& name, bool has_base) {
         ZF_TRY_STATUS(remove(base->name, base));
     }
     if (base != nullptr && base->name != name) base = nullptr;
+    const EntryStat* before = seen.ahead == nullptr ? nullptr : seen.ahead->stat(seen.index);
+    const bool is_leaf = before != nullptr && !S_ISDIR(before->mode) && !before->is_mount_point;
+    if (is_leaf && is_unchanged(*before, base)) return visit_leaf(name, *before, base);
     auto stat = stat_entry(levels_.back().fd.get(), name);
     if (!stat) {
         if (!is_gone(stat.error())) return naming(std::move(stat).error(), name);
@@ -194,11 +211,11 @@ Status TreeWalk::visit(const std::string& name, bool has_base) {
                           .remedy("unmount it, or configure it as an fs of the zone"),
                       name);
     }
-    if (S_ISDIR(stat->mode)) return visit_directory(name, base);
+    if (S_ISDIR(stat->mode)) return visit_directory(name, base, seen);
     return visit_leaf(name, *stat, base);
 }
 
-Status TreeWalk::visit_directory(const std::string& name, const CatalogEntry* base) {
+Status TreeWalk::visit_directory(const std::string& name, const CatalogEntry* base, const Seen& seen) {
     if (levels_.size() > kDepthMax) return naming(Error(Errc::unsupported, "the directory lies too deep"), name);
     auto fd = open_to_read(levels_.back().fd.get(), name, O_DIRECTORY);
     if (!fd) {
@@ -213,7 +230,9 @@ Status TreeWalk::visit_directory(const std::string& name, const CatalogEntry* ba
     base_.take();
     const PlanNode* plan = planned(name);
     const bool sparse = levels_.back().sparse && !plan->is_deep;
-    levels_.push_back({*std::move(fd), name, false, plan, sparse});
+    AheadListing listing = seen.ahead == nullptr ? AheadListing() : seen.ahead->listing(seen.index);
+    if (listing.inode != stat->inode) listing = {};
+    levels_.push_back({*std::move(fd), name, false, plan, sparse, std::move(listing)});
     const Source here{.kind = Origin::Kind::here};
     ZF_TRY_STATUS(walk_directory(*stat, true, &here));
     levels_.pop_back();
@@ -238,7 +257,7 @@ Status TreeWalk::visit_other_directory(const std::string& name, const EntryStat&
     } else {
         base_ = CatalogCursor();
     }
-    levels_.push_back({std::move(fd), name, false, plan, false});
+    levels_.push_back({std::move(fd), name, false, plan, false, {}});
     Status done = walk_directory(stat, from.has_value(), from ? &*from : nullptr);
     levels_.pop_back();
     base_ = std::move(base_here);
@@ -258,10 +277,9 @@ bool TreeWalk::is_unchanged(const EntryStat& stat, const CatalogEntry* base) con
 Status TreeWalk::visit_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base) {
     if (!is_unchanged(stat, base)) return send_leaf(name, stat, base);
     note_first_name(name, stat, base->blocks, base->target_inode);
-    CatalogEntry entry = *base;
+    base_.present().segment = kNotSent;
+    note_leaf(base_.present(), stat);
     base_.take();
-    entry.segment = kNotSent;
-    note_leaf(std::move(entry), stat);
     return {};
 }
 
@@ -357,11 +375,11 @@ Status TreeWalk::remove(const std::string& name, const CatalogEntry* base) {
 
 void TreeWalk::note_sent(CatalogEntry entry, const EntryStat& stat) {
     entry.segment = number_;
-    note_leaf(std::move(entry), stat);
+    note_leaf(entry, stat);
     ++counts_.entries_sent;
 }
 
-void TreeWalk::note_leaf(CatalogEntry entry, const EntryStat& stat) {
+void TreeWalk::note_leaf(const CatalogEntry& entry, const EntryStat& stat) {
     catalog_.add(entry);
     ++counts_.entries;
     if (S_ISREG(stat.mode)) counts_.bytes += stat.size;

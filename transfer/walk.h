@@ -11,7 +11,8 @@
 // there, if it is a directory or a file with a block map. A rename changes the ctime, so a moved file is never trusted:
 // its blocks are read and compared; a moved directory is walked, and what lies in it is compared as anywhere else.
 //
-// Other threads may read ahead of it (read_ahead.h); it does not know what they did.
+// Other threads may read ahead of it (read_ahead.h); it does not know what they did. Others look at entries ahead of it
+// (stat_ahead.h): what they saw to be as in the base it takes for unchanged, the rest it looks at itself.
 //
 // With a plan (walk_announced.cpp) only what is in it is visited, in the same order and by the same functions; the base
 // is read only where that needs it.
@@ -34,6 +35,7 @@
 #include "transfer/devices.h"
 #include "transfer/read_ahead.h"
 #include "transfer/record.h"
+#include "transfer/stat_ahead.h"
 
 namespace zoneferry {
 
@@ -49,7 +51,8 @@ struct WalkOptions {
     std::shared_ptr<const PassTrail> base_trail;
     bool may_put_aside = true;  // sender.h
     unsigned readers = 0;       // that read ahead where the tree is not in the kernel's cache
-    std::function<void()> begin_reader = [] {};
+    unsigned stat_threads = 0;  // that look at entries ahead of a walk that has a base
+    std::function<void()> begin_thread = [] {};
 };
 
 struct WalkCounts {
@@ -87,6 +90,7 @@ private:
         bool entered = false;  // the stream is inside it
         const PlanNode* plan = nullptr;
         bool sparse = false;  // only what is in the plan is visited
+        AheadListing seen{};  // ahead of the walk; until its children are walked
     };
     struct OpenFile {
         CatalogEntry entry;  // as far as it is known while it is sent
@@ -113,13 +117,18 @@ private:
         std::uint64_t trusted_bytes = 0;  // blocks before it need not be read if the identity is the same
     };
     struct LargeFile;
+    // Where to ask what was seen of an entry ahead of the walk.
+    struct Seen {
+        DirectoryAhead* ahead = nullptr;
+        std::size_t index = 0;
+    };
 
     Status walk_directory(const EntryStat& stat, bool has_base, const Source* from);
     Status walk_children(bool has_base);
     Status end_directory(const EntryStat& stat, bool has_base, bool is_moved, std::int64_t read_at_ns);
-    Status visit(const std::string& name, bool has_base);
+    Status visit(const std::string& name, bool has_base, const Seen& seen);
     void look_ahead(const std::string& name);
-    Status visit_directory(const std::string& name, const CatalogEntry* base);
+    Status visit_directory(const std::string& name, const CatalogEntry* base, const Seen& seen);
     Status visit_other_directory(const std::string& name, const EntryStat& stat, UniqueFd fd, const CatalogEntry* base);
     Status visit_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base);
     Status send_leaf(const std::string& name, const EntryStat& stat, const CatalogEntry* base);
@@ -134,7 +143,7 @@ private:
                                   std::uint64_t target_inode);
     void forget_if_complete(const EntryStat& stat);
     void note_sent(CatalogEntry entry, const EntryStat& stat);
-    void note_leaf(CatalogEntry entry, const EntryStat& stat);
+    void note_leaf(const CatalogEntry& entry, const EntryStat& stat);
 
     // walk_announced.cpp
     const PlanNode* planned(const std::string& name) const;
@@ -179,6 +188,7 @@ private:
     Emit emit_;
     std::vector<Level> levels_;
     std::optional<ReadAhead> ahead_;
+    std::optional<StatAhead> stat_ahead_;
     std::uint64_t names_ = 0;                                   // visited
     std::unordered_map<std::uint64_t, FirstName> first_names_;  // by inode: those with names not met yet
     std::optional<OpenFile> open_file_;

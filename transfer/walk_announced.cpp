@@ -17,7 +17,7 @@ Status TreeWalk::walk_announced() {
     for (const auto& [name, child] : levels_.back().plan->children) {
         if (is_excluded(name)) continue;
         ZF_TRY_STATUS(base_to(name));
-        ZF_TRY_STATUS(visit(name, true));
+        ZF_TRY_STATUS(visit(name, true, {}));
         ZF_TRY_STATUS(catalog_.flush_if_large());
     }
     return {};

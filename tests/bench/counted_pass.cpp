@@ -1,6 +1,7 @@
 // Passes of the stream in one process, for counting what they cost: see counted_work_test.py.
-// Usage: counted_pass SOURCE SCRATCH PASSES. Prints a line per pass: entries sent, segments, allocations (calls of
-// operator new), all of both sides. SCRATCH is an empty directory.
+// Usage: counted_pass SOURCE SCRATCH PASSES [STAT_THREADS]. Prints a line per pass: entries sent, segments, allocations
+// (calls of operator new), all of both sides. SCRATCH is an empty directory. STAT_THREADS (stat_ahead.h) is 0 where
+// work is counted: what threads say to each other depends on the moment.
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
@@ -36,12 +37,13 @@ extern "C" long __wrap_syscall(long number, long a, long b, long c, long d, long
 namespace zoneferry {
 namespace {
 
-int run(const std::string& source, const std::string& scratch, int passes) {
+int run(const std::string& source, const std::string& scratch, int passes, unsigned stat_threads) {
     const PassPaths paths{source, scratch + "/staging", scratch + "/catalog"};
     if (!make_directories(paths.staging, 0700)) return 1;
     PassOptions options;
     options.send.zstd_level = 0;  // the work of the library is not ours to count
     options.send.segment_bytes = 1 << 20;
+    options.send.stat_threads = stat_threads;
     for (int pass = 0; pass < passes; ++pass) {
         const std::uint64_t before = allocations;
         const auto done = run_pass(paths, options);
@@ -57,6 +59,8 @@ int run(const std::string& source, const std::string& scratch, int passes) {
 }  // namespace zoneferry
 
 int main(int argc, char** argv) {
-    if (argc != 4) return std::fprintf(stderr, "usage: counted_pass SOURCE SCRATCH PASSES\n"), 2;
-    return zoneferry::run(argv[1], argv[2], std::atoi(argv[3]));
+    if (argc != 4 && argc != 5) {
+        return std::fprintf(stderr, "usage: counted_pass SOURCE SCRATCH PASSES [STAT_THREADS]\n"), 2;
+    }
+    return zoneferry::run(argv[1], argv[2], std::atoi(argv[3]), argc == 5 ? std::atoi(argv[4]) : 0);
 }
