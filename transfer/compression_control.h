@@ -5,7 +5,7 @@
 // link: bytes per second that the network took while something was under way; ratio: packed to raw; speed: raw bytes
 // per second that one compressor makes, by the clock on the wall: where others share its processor (on the two cores of
 // a test both ends do) it is less, and a cheaper mode ends sooner. On a fast link the first term never binds and raw
-// wins; near 1 Gbit/s level 1 does, or -1, which leaves literals as they are and costs two thirds; below, the ratio
+// wins; near 1 Gbit/s level 1 does, or -1, which leaves literals as they are and costs three quarters; below, the ratio
 // decides, and the modes of history (the segment before as a prefix) and large segments do best. A mode that the
 // processors make hardly faster than the link takes is none: TLS and the disks need them, too. What is not measured
 // is guessed from the mode at hand and the table below; what was measured of other content, by what samples of both
@@ -25,6 +25,8 @@ namespace zoneferry {
 
 struct CompressionMode {
     int level;                  // of zstd; 0: raw
+    int hash_log;               // 0: as the level has it
+    int long_min_match;         // for a segment that short matches do not pay in (segment.h); 0: never
     bool keeps_history;         // segments are packed with the one before them as prefix, and long-distance matching
     std::size_t segment_bytes;  // raw
     double usual_ratio;         // measured on a Debian root
@@ -35,13 +37,13 @@ struct CompressionMode {
 constexpr std::size_t kMiB = std::size_t{1} << 20U;
 // From the cheapest to the dearest.
 constexpr std::array<CompressionMode, 7> kCompressionModes{{
-    {0, false, 2 * kMiB, 1.0, 8e9, kMiB},
-    {-1, false, 2 * kMiB, 0.380, 450e6, 2 * kMiB},
-    {1, false, 2 * kMiB, 0.338, 340e6, 2 * kMiB},
-    {3, false, 4 * kMiB, 0.295, 185e6, 3 * kMiB},
-    {3, true, 7 * kMiB, 0.266, 112e6, 4 * kMiB},
-    {6, true, 7 * kMiB, 0.250, 45e6, 7 * kMiB},
-    {9, true, 7 * kMiB, 0.238, 33e6, 16 * kMiB},
+    {0, 0, 0, false, 2 * kMiB, 1.0, 8e9, kMiB},
+    {-1, 15, 0, false, 2 * kMiB, 0.353, 415e6, 2 * kMiB},
+    {1, 15, 0, false, 2 * kMiB, 0.324, 326e6, 2 * kMiB},
+    {3, 0, 7, false, 6 * kMiB, 0.285, 195e6, 3 * kMiB},
+    {3, 0, 7, true, 7 * kMiB, 0.266, 112e6, 4 * kMiB},
+    {6, 0, 6, true, 7 * kMiB, 0.250, 45e6, 7 * kMiB},
+    {9, 0, 6, true, 7 * kMiB, 0.238, 33e6, 16 * kMiB},
 }};
 constexpr std::size_t kRawMode = 0;
 constexpr std::size_t kFirstMode = 1;   // until the link is known

@@ -12,7 +12,7 @@
 namespace zoneferry {
 
 constexpr std::size_t kTransferMemoryBytes = std::size_t{256} << 20U;    // of each side, if nothing is configured
-constexpr std::size_t kTransferMemoryBytesMin = std::size_t{64} << 20U;  // one thread, and segments of 4 MiB
+constexpr std::size_t kTransferMemoryBytesMin = std::size_t{64} << 20U;  // one thread, and segments of 6 MiB
 
 struct SenderPools {
     unsigned threads = 1;          // that pack

@@ -13,6 +13,10 @@ namespace {
 constexpr std::size_t kSamplePieces = 4;
 constexpr std::size_t kSamplePieceBytes = 16 * 1024;
 constexpr double kNotWorthPacking = 0.97;
+constexpr int kWindowLog = 23;  // of a segment by itself: all of it. The levels' own are for larger inputs or smaller.
+constexpr std::size_t kPieceBytes = 128 * 1024;  // of less the difference does not show
+constexpr int kPieceLevel = 3;                   // the first that takes matches of five bytes
+constexpr int kPieceLongMinMatch = 7;
 // Where the processor is what is scarce, the checksum of a frame (a twelfth of its cost) is left to TLS and the
 // digests.
 constexpr int kLevelWithChecksum = 3;
@@ -35,8 +39,11 @@ struct SegmentCompressor::State {
     Context context{ZSTD_createCCtx(), &ZSTD_freeCCtx};
     Context sampler{ZSTD_createCCtx(), &ZSTD_freeCCtx};
     std::array<std::byte, kSamplePieces * kSamplePieceBytes> sample{};
-    ByteVector sample_packed{ByteVector(ZSTD_compressBound(kSamplePieces * kSamplePieceBytes))};
+    ByteVector sample_packed{ByteVector(ZSTD_compressBound(kPieceBytes))};
     ByteVector packed;
+
+    std::size_t packed_piece(ConstBytes piece, int min_match);
+    void set_mode(const CompressionMode& mode, bool has_short_matches);
     bool was_poor = false;  // the segment before did not shrink: the next is sampled before it is packed
 };
 
@@ -60,6 +67,33 @@ double SegmentCompressor::sample_ratio(ConstBytes raw) {
     return ZSTD_isError(got) != 0 || filled == 0 ? 1 : static_cast<double>(got) / static_cast<double>(filled);
 }
 
+std::size_t SegmentCompressor::State::packed_piece(ConstBytes piece, int min_match) {
+    ZSTD_CCtx_reset(sampler.get(), ZSTD_reset_session_and_parameters);
+    ZSTD_CCtx_setParameter(sampler.get(), ZSTD_c_compressionLevel, kPieceLevel);
+    ZSTD_CCtx_setParameter(sampler.get(), ZSTD_c_minMatch, min_match);
+    return ZSTD_compress2(sampler.get(), sample_packed.data(), sample_packed.size(), piece.data(), piece.size());
+}
+
+bool SegmentCompressor::short_matches_pay(ConstBytes raw) {
+    const std::size_t bytes = std::min(raw.size(), kPieceBytes);
+    const ConstBytes piece = raw.subspan((raw.size() - bytes) / 2, bytes);
+    return state_->packed_piece(piece, 0) <= state_->packed_piece(piece, kPieceLongMinMatch);
+}
+
+void SegmentCompressor::State::set_mode(const CompressionMode& mode, bool has_short_matches) {
+    const auto set = [&](ZSTD_cParameter name, int value) {
+        ZF_CHECK(ZSTD_isError(ZSTD_CCtx_setParameter(context.get(), name, value)) == 0);
+    };
+    ZSTD_CCtx_reset(context.get(), ZSTD_reset_session_and_parameters);
+    set(ZSTD_c_compressionLevel, mode.level);
+    set(ZSTD_c_checksumFlag, mode.level >= kLevelWithChecksum ? 1 : 0);
+    set(ZSTD_c_contentSizeFlag, 1);
+    set(ZSTD_c_hashLog, mode.hash_log);
+    set(ZSTD_c_minMatch, has_short_matches ? 0 : mode.long_min_match);
+    set(ZSTD_c_windowLog, mode.keeps_history ? kWindowLogMax : kWindowLog);
+    if (mode.keeps_history) set(ZSTD_c_enableLongDistanceMatching, 1);
+}
+
 std::size_t SegmentCompressor::context_bytes() const {
     return ZSTD_sizeof_CCtx(state_->context.get()) + ZSTD_sizeof_CCtx(state_->sampler.get()) + sizeof(State) +
            state_->sample_packed.capacity();
@@ -72,15 +106,8 @@ TreeSegment SegmentCompressor::compress(std::uint64_t number, const CompressionM
     segment.raw_bytes = static_cast<std::uint32_t>(raw->size());
     if (mode.level != 0 && raw->size() > 64 && (before || !state_->was_poor || sample_ratio(*raw) < kNotWorthPacking)) {
         ZSTD_CCtx* const context = state_->context.get();
-        ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
-        ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, mode.level);
-        ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, mode.level >= kLevelWithChecksum ? 1 : 0);
-        ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, 1);
-        if (mode.keeps_history) {
-            ZSTD_CCtx_setParameter(context, ZSTD_c_enableLongDistanceMatching, 1);
-            ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, kWindowLogMax);
-            if (before) ZSTD_CCtx_refPrefix(context, before->data(), before->size());
-        }
+        state_->set_mode(mode, mode.long_min_match == 0 || short_matches_pay(*raw));
+        if (before) ZSTD_CCtx_refPrefix(context, before->data(), before->size());
         // Room for 1/32 less than raw only: what does not fit is not worth the other side's time.
         state_->packed.resize(raw->size());
         const std::size_t got =

@@ -3,6 +3,9 @@
 //
 // On a slow link segments share history: one that is `kept` is remembered on both sides as raw bytes, and the next
 // may have been packed with it as a prefix (`follows`). Otherwise a segment is self-contained.
+//
+// Short matches do not pay in everything: of text with digits or keys in it they cost more than the literals that they
+// spare. Modes that look for short ones pack a piece of the segment with them and without, and do as made it smaller.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +56,8 @@ public:
                          const SharedBytes& before);
     // What a sample of it would be packed to, as a share of its size.
     double sample_ratio(ConstBytes raw);
+    // Whether packing it with short matches, too, makes it smaller: judged by a piece of it.
+    bool short_matches_pay(ConstBytes raw);
     std::size_t context_bytes() const;  // what it holds now, without its output
 
 private:

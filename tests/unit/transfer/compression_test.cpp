@@ -1,11 +1,15 @@
 // The choice of compression as a function of measured rates, and segments that share history.
 #include <gtest/gtest.h>
+#include <zstd.h>
 
+#include <array>
 #include <atomic>
 #include <cmath>
+#include <random>
 #include <thread>
 
 #include "core/base/digest.h"
+#include "core/base/text.h"
 #include "transfer/compression_control.h"
 #include "transfer/pipeline.h"
 #include "transfer/segment.h"
@@ -33,7 +37,7 @@ std::size_t settled(const MeasuredRates& measured, std::size_t mode = kFirstMode
 
 TEST(CompressionChoice, RawOnAFastLinkAndHistoryOnASlowOne) {
     EXPECT_EQ(settled(rates(kFast)), kRawMode);
-    EXPECT_EQ(kCompressionModes[settled(rates(kGigabit * 2))].level, 1);
+    EXPECT_EQ(kCompressionModes[settled(rates(kGigabit * 1.5))].level, 1);
     EXPECT_EQ(kCompressionModes[settled(rates(kGigabit * 3))].level, -1);
     EXPECT_FALSE(kCompressionModes[settled(rates(kGigabit))].keeps_history);
     EXPECT_NE(settled(rates(kGigabit)), kRawMode);
@@ -342,6 +346,74 @@ TEST(SegmentHistory, AnyOrderOfModesComesBack) {
                 ++number;
             }
         }
+    }
+}
+
+// Records as programs have them: one of some hundred words of five bytes, and a number.
+ByteVector records_with(std::uint32_t seed, std::size_t bytes) {
+    std::mt19937 random(seed);
+    std::array<std::uint64_t, 300> kinds{};
+    for (std::uint64_t& kind : kinds) kind = random() * std::uint64_t{0x9e3779b97f4a7c15};
+    ByteVector made;
+    while (made.size() < bytes) {
+        const std::uint64_t kind = kinds.at(random() % kinds.size());
+        const auto* const begin = reinterpret_cast<const std::byte*>(&kind);
+        append_bytes(made, ConstBytes(begin, 5));
+        made.push_back(static_cast<std::byte>(random()));
+    }
+    made.resize(bytes);
+    return made;
+}
+
+// As of configuration: few words, and a key of its own for each entry.
+ByteVector keys_with(std::uint32_t seed, std::size_t bytes) {
+    std::mt19937 random(seed);
+    std::array<std::byte, 48> key{};
+    ByteVector made;
+    while (made.size() < bytes) {
+        for (std::byte& byte : key) byte = static_cast<std::byte>(random());
+        append_bytes(made, as_bytes("[the entry is]\nkey = " + to_hex(key) + "\n"));
+    }
+    made.resize(bytes);
+    return made;
+}
+
+std::size_t packed_bytes(const ByteVector& raw, const CompressionMode& mode) {
+    return SegmentCompressor().compress(0, mode, std::make_shared<ByteVector>(raw), nullptr).payload.size();
+}
+
+TEST(ShortMatches, AreLeftOutOnlyWhereThatMakesLess) {
+    SegmentCompressor compressor;
+    for (const std::size_t bytes : {std::size_t{100'000}, kMiB}) {
+        const ByteVector keys = keys_with(7, bytes);
+        const ByteVector records = records_with(7, bytes);
+        EXPECT_FALSE(compressor.short_matches_pay(keys)) << bytes;
+        EXPECT_TRUE(compressor.short_matches_pay(records)) << bytes;
+        for (const CompressionMode& mode : kCompressionModes) {
+            if (mode.long_min_match == 0) continue;
+            CompressionMode with = mode;
+            with.long_min_match = 0;
+            EXPECT_LT(packed_bytes(keys, mode), 0.99 * static_cast<double>(packed_bytes(keys, with))) << mode.level;
+            EXPECT_EQ(packed_bytes(records, mode), packed_bytes(records, with)) << mode.level;
+        }
+    }
+    EXPECT_TRUE(compressor.short_matches_pay(ByteVector(70))) << "no difference: as the level has it";
+}
+
+// A peer of any version opens what does not follow another segment: one frame of 16 MiB window at most.
+TEST(ShortMatches, FramesAreOrdinaryOnes) {
+    std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> plain{ZSTD_createDCtx(), &ZSTD_freeDCtx};
+    ASSERT_EQ(ZSTD_isError(ZSTD_DCtx_setParameter(plain.get(), ZSTD_d_windowLogMax, 24)), 0U);
+    for (const CompressionMode& mode : kCompressionModes) {
+        if (mode.level == 0) continue;
+        const ByteVector raw = keys_with(1, mode.segment_bytes);
+        const TreeSegment segment = SegmentCompressor().compress(0, mode, std::make_shared<ByteVector>(raw), nullptr);
+        ASSERT_TRUE(is_packed(segment.encoding));
+        ByteVector back(raw.size());
+        ZSTD_inBuffer in{segment.payload.data(), segment.payload.size(), 0};
+        ZSTD_outBuffer out{back.data(), back.size(), 0};
+        EXPECT_EQ(ZSTD_decompressStream(plain.get(), &out, &in), 0U) << mode.level;
+        EXPECT_EQ(back, raw) << mode.level;
     }
 }
 
