@@ -111,9 +111,8 @@ private:
             entry.digest.reset();
             out_.add(entry);
         } else {
-            add_doubtful(here.name, here.digest ? here.identity
-                                                : Identity{});  // also a second name: of what, only the pass finds out
-            if (are_leaves && !same_digest(here, there)) note_large(path, here, there);
+            add_doubtful(here.name, here.identity);  // also a second name: of what, only the pass finds out
+            if (!same_digest(here, there)) note_large(path, here, there);
         }
         ZF_TRY_STATUS(here_.skip());
         return there_.skip();

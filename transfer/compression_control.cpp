@@ -6,21 +6,25 @@
 namespace zoneferry {
 namespace {
 
+constexpr double kShortestS = 1e-6;  // that packing a segment can take
 constexpr double kIncompressibleRatio = 0.97;
 constexpr double kWorthChanging = 1.05;        // a dearer mode must promise so much more
+constexpr double kWorthMoreBytes = 1.2;        // and a cheaper one that makes more bytes, but for raw
 constexpr double kGoodEnough = 0.99;           // a cheaper one that brings so much of it is taken
 constexpr std::uint64_t kLookBusyUs = 40'000;  // of sending, before its rate means something: counted by ticks of 4 ms
 constexpr std::uint64_t kFirstLookBytes = 512 * 1024;  // ... or so much: before, all that is under way is the handshake
 constexpr std::uint64_t kLookIdleUs = 50'000;          // and if hardly any of so long a time was spent in sending
+constexpr std::uint64_t kLookIdleFullUs = 250'000;     // ... over a link that was full before: anything may be late
 constexpr std::uint64_t kIdleTimes = 4;                // ... that many times the sending
 constexpr std::uint64_t kWarmUpUs = 500'000;  // busy so long, a connection over a long link is past its slow start
 constexpr double kUnlimited = 1e12;
 constexpr double kBacklogBytes = 3.0 * 1024 * 1024;  // more than the one segment that has just been given
 constexpr double kQueueSeconds = 1;
-constexpr double kHeadroom = 1.6;       // times the link: what packing takes of the processors, sending does not have
+constexpr double kSendingSecondsPerByte = 1.1e-9;  // of processors, for TLS and the network: packing leaves less of it
 constexpr double kRelationMost = 2;     // times what is usual: of two modes, by what was measured of different content
 constexpr double kMostlyLimited = 0.4;  // share of the busy time
 constexpr double kNewWeight = 0.3;      // of a new measurement
+constexpr double kBurstWeight = 0.01;   // of one above what a full link took: many let a burst through
 constexpr double kFading = 0.9;         // of the sums, each segment
 constexpr double kCreeping = 1.002;     // of a link that nothing waits for, each look: a tenth in a second
 
@@ -52,34 +56,40 @@ double ratio_of(const MeasuredRates& rates, std::size_t mode) {
     return std::min(1.0, measured * relation_of(rates, mode, from));
 }
 
-// From the mode at hand, as things are now; of a dearer one what was measured before is not forgotten.
+// Of a thread, with what it waits for a processor. From the mode at hand, as things are now; of a dearer one what was
+// measured before is not forgotten.
 double speed_of(const MeasuredRates& rates, std::size_t mode) {
     const double known = rates.modes[mode].speed;
     const double latest = rates.modes[rates.latest_mode].speed;
-    const double usual = kCompressionModes[mode].usual_speed;
-    if (mode == kRawMode || rates.latest_mode == kRawMode || latest == 0) return known > 0 ? known : usual;
-    const double guess = usual * latest / kCompressionModes[rates.latest_mode].usual_speed;
-    return mode > rates.latest_mode && known > 0 ? std::min(known, guess) : guess;
+    double alone = kCompressionModes[mode].usual_speed;
+    if (mode == kRawMode || rates.latest_mode == kRawMode || latest == 0) {
+        if (known > 0) alone = known;
+    } else {
+        alone *= latest / kCompressionModes[rates.latest_mode].usual_speed;
+        if (mode > rates.latest_mode && known > 0) alone = std::min(known, alone);
+    }
+    return 1 / (1 / alone + rates.waited_s_per_byte);
 }
 
 }  // namespace
 
 double predicted_rate(const MeasuredRates& rates, std::size_t mode) {
-    const double link = rates.link_bytes_per_second / ratio_of(rates, mode);
-    return mode == kRawMode ? link : std::min(link, rates.threads * speed_of(rates, mode));
+    if (mode == kRawMode) return rates.link_bytes_per_second;
+    const double ratio = ratio_of(rates, mode);
+    const double processors = 1 / (1 / (rates.threads * speed_of(rates, mode)) + ratio * kSendingSecondsPerByte);
+    return std::min(rates.link_bytes_per_second / ratio, processors);
 }
 
 std::size_t choose_mode(const MeasuredRates& rates, std::size_t present) {
     if (rates.link_bytes_per_second == 0) return present;
-    const auto promised = [&](std::size_t mode) {
-        const bool has_room = rates.threads * speed_of(rates, mode) >= kHeadroom * rates.link_bytes_per_second;
-        return mode == kRawMode || has_room ? predicted_rate(rates, mode) : 0;
-    };
+    const auto promised = [&](std::size_t mode) { return predicted_rate(rates, mode); };
     double best = 0;
     for (std::size_t mode = 0; mode < kCompressionModes.size(); ++mode) best = std::max(best, promised(mode));
     std::size_t wanted = 0;
     while (promised(wanted) < kGoodEnough * best) ++wanted;
-    if (wanted > present && promised(wanted) < kWorthChanging * promised(present)) return present;
+    const bool makes_more = wanted != kRawMode && ratio_of(rates, wanted) > ratio_of(rates, present);
+    const double worth = wanted > present ? kWorthChanging : makes_more ? kWorthMoreBytes : 0;
+    if (promised(wanted) < worth * promised(present)) return present;
     // Upwards one step at a time: each is measured before the next is judged.
     return std::min(wanted, present + 1);
 }
@@ -101,17 +111,20 @@ std::size_t CompressionControl::mode() const {
 }
 
 void CompressionControl::note_compressed(std::size_t mode, std::uint64_t raw_bytes, std::uint64_t payload_bytes,
-                                         double seconds) {
+                                         PackingTime took) {
     if (raw_bytes < kMiB) return;  // a last, short segment tells nothing
     const std::lock_guard lock(mutex_);
     Sums& sums = sums_[mode];
     sums.raw_bytes = kFading * sums.raw_bytes + static_cast<double>(raw_bytes);
     sums.payload_bytes = kFading * sums.payload_bytes + static_cast<double>(payload_bytes);
-    sums.seconds = kFading * sums.seconds + std::max(seconds, 1e-6);
+    const double wall_s = std::max(took.wall_s, kShortestS);
+    sums.wall_s = kFading * sums.wall_s + wall_s;
+    sums.processor_s = kFading * sums.processor_s + std::clamp(took.processor_s, kShortestS, wall_s);
     const double sample = rates_.modes[kRawMode].ratio;
     sums.sample_bytes = kFading * sums.sample_bytes + sample * static_cast<double>(raw_bytes);
-    rates_.modes[mode] = {sums.payload_bytes / sums.raw_bytes, sums.raw_bytes / sums.seconds,
+    rates_.modes[mode] = {sums.payload_bytes / sums.raw_bytes, sums.raw_bytes / sums.processor_s,
                           sums.sample_bytes / sums.raw_bytes};
+    rates_.waited_s_per_byte = (sums.wall_s - sums.processor_s) / sums.raw_bytes;
     rates_.latest_mode = mode;
     choose();
 }
@@ -129,13 +142,15 @@ void CompressionControl::note_link(const LinkCounters& counters) {
     waiting_bytes_ += kNewWeight * (static_cast<double>(counters.waiting_bytes) - waiting_bytes_);
     const std::uint64_t busy_us = counters.busy_us - counted_.busy_us;
     const bool is_first = counted_.acknowledged_bytes == 0;
-    if (counters.busy_us < counted_.busy_us + kLookBusyUs ||
+    if (busy_us < kLookBusyUs ||
         (is_first && counters.acknowledged_bytes < kFirstLookBytes && counters.busy_us < kWarmUpUs)) {
         if (counted_.at_us == 0) counted_.at_us = counters.at_us;
         const std::uint64_t elapsed_us = counters.at_us - counted_.at_us;
-        const bool is_idle = elapsed_us >= kLookIdleUs && kIdleTimes * busy_us < elapsed_us;
+        const bool is_idle =
+            elapsed_us >= (was_full_ ? kLookIdleFullUs : kLookIdleUs) && kIdleTimes * busy_us < elapsed_us;
         if (!is_idle || waiting_bytes_ >= kBacklogBytes) return;
         measured_link_ = kUnlimited;  // it waits for us: what we make is taken at once
+        was_full_ = false;
         counted_ = counters;
         return choose();
     }
@@ -143,19 +158,26 @@ void CompressionControl::note_link(const LinkCounters& counters) {
     const double limited = static_cast<double>(counters.receiver_limited_us - counted_.receiver_limited_us) / busy;
     const double rate = static_cast<double>(counters.acknowledged_bytes - counted_.acknowledged_bytes) / busy * 1e6;
     limited_share_ += kNewWeight / 2 * (limited - limited_share_);
+    note_rate(rate, counters.busy_us >= kWarmUpUs);
+    counted_ = counters;
+    choose();
+}
+
+void CompressionControl::note_rate(double rate, bool is_warm) {
     if (limited_share_ > kMostlyLimited) {
-        measured_link_ = kUnlimited;  // the receiver is what is waited for: fewer bytes would not help
-    } else if (measured_link_ == kUnlimited) {
+        // The receiver is what is waited for: that says nothing of the link.
+        if (measured_link_ == 0) measured_link_ = kUnlimited;
+    } else if (measured_link_ == 0 || measured_link_ == kUnlimited) {
         measured_link_ = rate;
     } else if (waiting_bytes_ < kBacklogBytes) {
-        measured_link_ = std::max(rate, measured_link_ * kCreeping);
-    } else if (counters.busy_us < kWarmUpUs) {
+        measured_link_ *= kCreeping;
+        if (rate > measured_link_) measured_link_ += (was_full_ ? kBurstWeight : kNewWeight) * (rate - measured_link_);
+    } else if (!is_warm) {
         measured_link_ = std::max(rate, measured_link_);
     } else {
         blend(measured_link_, rate);
+        was_full_ = true;
     }
-    counted_ = counters;
-    choose();
 }
 
 void CompressionControl::set_limit(std::uint64_t bytes_per_second) {

@@ -1,19 +1,21 @@
 // How hard to compress: the mode that brings the most raw bytes per second across, judged from what was measured.
 //
-//     rate of a mode = min(link / ratio, threads * speed)
+//     rate of a mode = min(link / ratio, 1 / (1 / (threads * speed) + ratio * sending)); of raw: link
 //
 // link: bytes per second that the network took while something was under way; ratio: packed to raw; speed: raw bytes
-// per second that one compressor makes, by the clock on the wall: where others share its processor (on the two cores of
-// a test both ends do) it is less, and a cheaper mode ends sooner. On a fast link the first term never binds and raw
-// wins; near 1 Gbit/s level 1 does, or -1, which leaves literals as they are and costs three quarters; below, the ratio
-// decides, and the modes of history (the segment before as a prefix) and large segments do best. A mode that the
-// processors make hardly faster than the link takes is none: TLS and the disks need them, too. What is not measured
-// is guessed from the mode at hand and the table below; what was measured of other content, by what samples of both
-// promised: level -1 makes 0.38 of a Debian root and 0.60 of small configuration files, level 1 0.34 and 0.35.
+// per second that one compressor brings out. That has two parts: the processor time that the mode takes, and the time
+// that a compressor waits for a processor which others use, too (on the two cores of a test both ends do). Another mode
+// changes the first part only. On a fast link the first term never binds and raw wins; near 1 Gbit/s level 1 does, or
+// -1, which leaves literals as they are and costs three quarters; below, the ratio decides, and the modes of history
+// (the segment before as a prefix) and large segments do best. sending: what TLS and the network take of the same
+// processors for a byte. What is not measured is guessed from the mode at hand and the table below; what was measured
+// of other content, by what samples of both promised: level -1 makes 0.38 of a Debian root and 0.60 of small
+// configuration files, level 1 0.34 and 0.35.
 //
-// While nothing waits for the network, it could do more than it does: its rate is then only known to be no less, and
-// the last that was measured under pressure counts, creeping up. (Taking it for endless made the choice fall to raw
-// whenever the processors were behind, and fill a slow link with it.)
+// While nothing waits for the network, or the receiver is slower than it, it could do more than it does: its rate is
+// then only known to be no less, and the last that was measured under pressure counts, creeping up. (Taking it for
+// endless made the choice fall to raw whenever the processors were behind, and fill a slow link with it; taking a burst
+// for its rate, too.) One that stands idle for long is endless, until something waits for it.
 #pragma once
 
 #include <array>
@@ -55,17 +57,24 @@ struct MeasuredRates {
     unsigned threads = 1;
     struct PerMode {
         double ratio = 0;   // of the raw mode: what samples promise
-        double speed = 0;   // raw bytes per second of one thread
+        double speed = 0;   // raw bytes per second of processor time
         double sample = 0;  // what samples promised while it was measured
     };
     std::array<PerMode, kCompressionModes.size()> modes{};
     std::size_t latest_mode = kFirstMode;  // the last that was measured: the others are guessed from it
+    double waited_s_per_byte = 0;          // of a thread, for a processor, while a raw byte was packed
 };
 
 // Raw bytes per second that the mode would bring across. Pure.
 double predicted_rate(const MeasuredRates& rates, std::size_t mode);
 // The mode to go on with. Pure; a change must promise something, so that noise changes nothing.
 std::size_t choose_mode(const MeasuredRates& rates, std::size_t present);
+
+// What packing a segment took.
+struct PackingTime {
+    double wall_s = 0;
+    double processor_s = 0;
+};
 
 // What the kernel has counted of the connection since it began.
 struct LinkCounters {
@@ -84,7 +93,7 @@ public:
                        std::size_t dearest_mode = kCompressionModes.size() - 1);
 
     std::size_t mode() const;
-    void note_compressed(std::size_t mode, std::uint64_t raw_bytes, std::uint64_t payload_bytes, double seconds);
+    void note_compressed(std::size_t mode, std::uint64_t raw_bytes, std::uint64_t payload_bytes, PackingTime took);
     // What a sample of a segment says of its ratio; present_mode: how the segment itself is packed.
     void note_sample(std::size_t present_mode, double ratio);
     void note_link(const LinkCounters& counters);
@@ -99,9 +108,11 @@ private:
     struct Sums {
         double raw_bytes = 0;
         double payload_bytes = 0;
-        double seconds = 0;
+        double wall_s = 0;
+        double processor_s = 0;
         double sample_bytes = 0;  // what samples promised
     };
+    void note_rate(double rate, bool is_warm);
     void choose();
 
     mutable std::mutex mutex_;
@@ -114,6 +125,7 @@ private:
     double limited_share_ = 0;
     std::size_t mode_ = kFirstMode;
     std::size_t dearest_mode_;
+    bool was_full_ = false;  // measured_link_ was, while something waited for it
     bool is_fixed_ = false;
 };
 

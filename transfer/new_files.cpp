@@ -33,14 +33,12 @@ mode_t own_umask() {
 }
 
 // Does its data cover it from begin to end? Otherwise it gets its size first: behind the end of a file that grows xfs
-// allocates more than is written, and where a hole should be there would be zeros.
+// allocates more than is written, and where a hole should be there would be zeros. (Data ascends, within the size:
+// decoder.h.)
 bool is_dense(const NewFile& file) {
-    std::uint64_t end = 0;
-    for (const DataRecord& record : file.data) {
-        if (record.offset != end) return false;
-        end += record.bytes.size();
-    }
-    return end == file.size;
+    std::uint64_t bytes = 0;
+    for (const DataRecord& record : file.data) bytes += record.bytes.size();
+    return bytes == file.size;
 }
 
 Error naming(Error error, const HeldDirectory& directory, std::string_view name) {
@@ -76,7 +74,6 @@ FileCrew::FileCrew(unsigned threads) : own_uid_(::geteuid()), own_gid_(::getegid
 }
 
 FileCrew::~FileCrew() {
-    (void)wait();
     const std::lock_guard lock(mutex_);
     ending_ = true;
     changed_.notify_all();

@@ -60,7 +60,7 @@ public:
     };
 
     explicit FileCrew(unsigned threads);  // besides the caller
-    ~FileCrew();
+    ~FileCrew();                          // wait() came before it: what files are made of is gone
 
     // One thread calls these.
     void add(const std::shared_ptr<HeldDirectory>& directory, NewFile file);

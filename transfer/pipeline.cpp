@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/base/clock.h"
+
 namespace zoneferry {
 
 namespace {
@@ -91,12 +93,14 @@ TreeSegment SegmentPipeline::compress(SegmentCompressor& compressor, Slot& slot)
     const std::size_t raw_bytes = slot.raw->size();
     if (slot.number % kSampleEvery == 0) control_.note_sample(slot.mode, compressor.sample_ratio(*slot.raw));
     const auto begin = std::chrono::steady_clock::now();
+    const std::int64_t begin_cpu_ns = thread_processor_ns();
     TreeSegment segment = compressor.compress(slot.number, kCompressionModes[slot.mode], slot.raw, slot.before);
     slot.raw.reset();
     slot.before.reset();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    if (slot.mode != kRawMode) {
-        control_.note_compressed(slot.mode, raw_bytes, segment.payload.size(), took.count());
+    if (compressor.has_tried()) {
+        control_.note_compressed(slot.mode, raw_bytes, segment.payload.size(),
+                                 {took.count(), 1e-9 * static_cast<double>(thread_processor_ns() - begin_cpu_ns)});
     }
     return segment;
 }

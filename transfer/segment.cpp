@@ -44,6 +44,7 @@ struct SegmentCompressor::State {
 
     std::size_t packed_piece(ConstBytes piece, int min_match);
     void set_mode(const CompressionMode& mode, bool has_short_matches);
+    bool has_tried = false;
     bool was_poor = false;  // the segment before did not shrink: the next is sampled before it is packed
 };
 
@@ -94,6 +95,8 @@ void SegmentCompressor::State::set_mode(const CompressionMode& mode, bool has_sh
     if (mode.keeps_history) set(ZSTD_c_enableLongDistanceMatching, 1);
 }
 
+bool SegmentCompressor::has_tried() const { return state_->has_tried; }
+
 std::size_t SegmentCompressor::context_bytes() const {
     return ZSTD_sizeof_CCtx(state_->context.get()) + ZSTD_sizeof_CCtx(state_->sampler.get()) + sizeof(State) +
            state_->sample_packed.capacity();
@@ -104,7 +107,9 @@ TreeSegment SegmentCompressor::compress(std::uint64_t number, const CompressionM
     TreeSegment segment;
     segment.number = number;
     segment.raw_bytes = static_cast<std::uint32_t>(raw->size());
+    state_->has_tried = false;
     if (mode.level != 0 && raw->size() > 64 && (before || !state_->was_poor || sample_ratio(*raw) < kNotWorthPacking)) {
+        state_->has_tried = true;
         ZSTD_CCtx* const context = state_->context.get();
         state_->set_mode(mode, mode.long_min_match == 0 || short_matches_pay(*raw));
         if (before) ZSTD_CCtx_refPrefix(context, before->data(), before->size());

@@ -58,6 +58,7 @@ public:
     double sample_ratio(ConstBytes raw);
     // Whether packing it with short matches, too, makes it smaller: judged by a piece of it.
     bool short_matches_pay(ConstBytes raw);
+    bool has_tried() const;             // to pack the latest segment: a sample may have said that it would not shrink
     std::size_t context_bytes() const;  // what it holds now, without its output
 
 private:

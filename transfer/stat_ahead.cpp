@@ -190,7 +190,7 @@ void DirectoryAhead::look_into(std::size_t index) {
     looked_end_ = std::max(looked_end_, index);
     for (; looked_end_ < stats_begin_ + stats_.size() && inner_.size() < kInnerAhead; ++looked_end_) {
         const auto& stat = stats_[looked_end_ - stats_begin_];
-        if (!stat || !S_ISDIR(stat->mode) || stat->is_mount_point) continue;
+        if (!stat || !S_ISDIR(stat->mode)) continue;
         auto inner = std::make_shared<Inner>(shared_, looked_end_);
         if (!can_share() || !helpers_.post(inner)) return;
         inner_.push_back(std::move(inner));

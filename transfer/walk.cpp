@@ -198,8 +198,8 @@ Status TreeWalk::visit(const std::string& name, bool has_base, const Seen& seen)
     }
     if (base != nullptr && base->name != name) base = nullptr;
     const EntryStat* before = seen.ahead == nullptr ? nullptr : seen.ahead->stat(seen.index);
-    const bool is_leaf = before != nullptr && !S_ISDIR(before->mode) && !before->is_mount_point;
-    if (is_leaf && is_unchanged(*before, base)) return visit_leaf(name, *before, base);
+    const bool is_seen = before != nullptr && !before->is_mount_point;
+    if (is_seen && is_unchanged(*before, base)) return visit_leaf(name, *before, base);
     auto stat = stat_entry(levels_.back().fd.get(), name);
     if (!stat) {
         if (!is_gone(stat.error())) return naming(std::move(stat).error(), name);

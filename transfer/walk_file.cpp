@@ -94,7 +94,7 @@ Status TreeWalk::send_file(const std::string& name, const CatalogEntry* base) {
     ZF_TRY_STATUS(put(FileRecord{origin_of(source), stat->size, make_metadata(*stat, *xattrs, *attributes), name}));
     claim(source);
 
-    open_file_.emplace();
+    open_file_ = OpenFile{};
     CatalogEntry& entry = open_file_->entry;
     entry.kind = CatalogKind::leaf;
     entry.name = name;

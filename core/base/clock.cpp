@@ -17,6 +17,12 @@ std::int64_t read_ms(clockid_t id) {
 std::int64_t SystemClock::monotonic_ms() const { return read_ms(CLOCK_MONOTONIC); }
 std::int64_t SystemClock::unix_ms() const { return read_ms(CLOCK_REALTIME); }
 
+std::int64_t thread_processor_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
 std::string format_time(std::int64_t unix_ms) {
     const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
     std::tm parts{};

@@ -19,6 +19,9 @@ public:
     std::int64_t unix_ms() const override;
 };
 
+// Processor time that the calling thread has had.
+std::int64_t thread_processor_ns();
+
 // "2026-11-21T21:40:07Z"
 std::string format_time(std::int64_t unix_ms);
 

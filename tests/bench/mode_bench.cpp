@@ -10,13 +10,13 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <map>
 #include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/files.h"
 #include "transfer/sender.h"
 
@@ -79,11 +79,7 @@ void set_parameters(ZSTD_CCtx* context, const Words& words) {
     }
 }
 
-double now_seconds() {
-    timespec now{};
-    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
+double now_seconds() { return 1e-9 * static_cast<double>(thread_processor_ns()); }
 
 struct Set {
     std::string text;

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "agent/move/segment_pump.h"
+#include "agent/peer_session.h"
 #include "certs/trust_store.h"
 #include "core/base/clock.h"
 #include "core/base/digest.h"
@@ -35,7 +36,7 @@ namespace zoneferry {
 namespace {
 
 constexpr std::uint16_t kPort = 7743;
-constexpr int kTimeoutMs = 30'000;
+constexpr int kConnectTimeoutMs = 30'000;
 
 Status make_keys(const std::string& directory) {
     const std::int64_t now_ms = SystemClock().unix_ms();
@@ -59,7 +60,7 @@ Status receive_pass(Connection& connection, UniqueFd staging) {
     };
     SegmentIntake intake(std::move(receiver), {}, acknowledge);
     while (true) {
-        ZF_TRY(Message message, connection.receive(kTimeoutMs));
+        ZF_TRY(Message message, connection.receive(kWorkTimeoutMs));
         if (auto* segment = std::get_if<Segment>(&message)) {
             ZF_TRY(TreeSegment part, take_segment(std::move(*segment)));
             ZF_TRY_STATUS(intake.accept(std::move(part)));
@@ -86,7 +87,7 @@ Status receive(const std::string& directory, const std::string& address, const s
     };
     const auto accepted = [&](const std::shared_ptr<Connection>& connection) {
         Status done = receive_pass(*connection, std::move(tree));
-        (void)connection->receive(kTimeoutMs);  // the sender's goodbye
+        (void)connection->receive(kWorkTimeoutMs);  // the sender's goodbye
         const std::lock_guard lock(mutex);
         outcome = std::move(done);
         ended.notify_all();
@@ -123,7 +124,7 @@ Status send_pass(const Ends& ends, SendOptions options, std::unique_ptr<PassTrai
     ZF_TRY(const TrustStore trust, TrustStore::open(ends.keys + "/first"));
     ZF_TRY(const TlsContext context, trust.client_context());
     Network network;
-    ZF_TRY(const auto connection, network.connect(ends.address, kPort, context, "host2", kTimeoutMs));
+    ZF_TRY(const auto connection, network.connect(ends.address, kPort, context, "host2", kConnectTimeoutMs));
     const auto begin = std::chrono::steady_clock::now();
     ZF_TRY(UniqueFd tree, open_directory(ends.source));
     ZF_TRY(const auto sender, TreeSender::start(std::move(tree), std::move(options)));

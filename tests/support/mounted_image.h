@@ -21,10 +21,10 @@ public:
         EXPECT_EQ(::umount2(top_.c_str(), 0), 0) << top_;
     }
 
-    // The image lies beside the mount point, which is made. False, with a reason: this kernel has no such file system,
-    // or no loop devices. Any other failure is the test's.
+    // The image lies beside the mount point (image_of), which is made. False, with a reason: this kernel has no such
+    // file system, or no loop devices. Any other failure is the test's.
     ::testing::AssertionResult mount(const std::string& type, const std::string& top) {
-        const std::string image = top + ".image";
+        const std::string image = image_of(top);
         EXPECT_TRUE(run_checked({"truncate", "-s", "400M", image}));
         const Status made = run_checked({"mkfs." + type, "-q", image});
         EXPECT_TRUE(made) << made.error().text();  // tools/install-packages brings the program
@@ -40,6 +40,8 @@ public:
         top_ = top;
         return ::testing::AssertionSuccess();
     }
+
+    static std::string image_of(const std::string& top) { return top + ".image"; }
 
 private:
     std::string top_;

@@ -76,6 +76,7 @@ bool parse_entry(std::string_view line, ContentsEntry& entry) {
     const std::size_t equals = entry.path.find('=');
     if (is_link != (equals != std::string_view::npos)) return false;
     if (is_link) entry.target = entry.path.substr(equals + 1);
+    if (is_link && entry.target.empty()) return false;
     entry.path = entry.path.substr(0, equals);
     const std::string_view before = line;
     if (!take_fields(entry.type, line, entry.group)) return false;

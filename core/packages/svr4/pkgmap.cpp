@@ -18,6 +18,12 @@ bool is_name_byte(char c) {
            c == '+';
 }
 
+// The lists of packages part words by blanks, and lines by newlines; nothing else that cannot be seen belongs in them.
+bool is_plain(std::string_view path) {
+    return std::all_of(path.begin(), path.end(),
+                       [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7f; });
+}
+
 bool is_class(std::string_view klass) {
     return !klass.empty() && klass.size() <= kClassBytesMax && klass.front() != '.' && klass.front() != '-' &&
            std::all_of(klass.begin(), klass.end(), is_name_byte);
@@ -126,6 +132,7 @@ private:
         if (!is_link) return {};
         entry.target = word.substr(equals + 1);
         if (entry.target.empty() || entry.target.size() > kPathBytesMax) return bad("has no target");
+        if (!is_plain(entry.target)) return bad("has a target that cannot be installed");
         if (entry.type == 's') return {};
         entry.target = tidy(entry.target.starts_with('/') ? entry.target : base_ + "/" + entry.target);
         if (!is_installable_path(entry.target)) return bad("has a target that cannot be installed");
@@ -176,8 +183,7 @@ bool is_installable_path(std::string_view path) {
     for (const std::string_view part : split(path.substr(1), '/')) {
         if (part.empty() || part == "." || part == ".." || part.size() > 255) return false;
     }
-    return std::all_of(path.begin(), path.end(),
-                       [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != '=' && c != 0x7f; });
+    return is_plain(path) && path.find('=') == std::string_view::npos;
 }
 
 Result<std::vector<PkgmapEntry>> parse_pkgmap(std::string_view text, std::string_view file,

@@ -12,6 +12,7 @@
 #include "core/image/directory_source.h"
 #include "core/image/tree_compare.h"
 #include "tests/support/fake_packages.h"
+#include "tests/support/mounted_image.h"
 #include "tests/support/temp_directory.h"
 
 namespace zoneferry {
@@ -21,18 +22,7 @@ class CloneCopy : public ::testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "mounting an image needs root";
-        const std::string image = place_.path() + "/image";
-        ASSERT_TRUE(run_checked({"truncate", "-s", "400M", image}));
-        const Status made = run_checked({std::string("mkfs.") + GetParam(), "-q", image});
-        ASSERT_TRUE(made) << made.error().text();  // tools/install-packages brings the program
-        ASSERT_TRUE(make_directories(top(), 0755));
-        const Status mounted = run_checked({"mount", "-o", "loop", image, top()});
-        if (!mounted) GTEST_SKIP() << "this kernel does not mount it: " << mounted.error().text();
-        is_mounted_ = true;
-    }
-    void TearDown() override {
-        if (!is_mounted_) return;
-        EXPECT_EQ(::umount2(top().c_str(), 0), 0);
+        if (const auto mounted = image_.mount(GetParam(), top()); !mounted) GTEST_SKIP() << mounted.message();
     }
 
     std::string top() const { return place_.path() + "/top"; }
@@ -45,7 +35,9 @@ protected:
     }
 
     TempDirectory place_;
-    bool is_mounted_ = false;
+
+private:
+    MountedImage image_;
 };
 
 TEST_P(CloneCopy, TakesNoSpace) {

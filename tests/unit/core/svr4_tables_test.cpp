@@ -36,10 +36,12 @@ TEST(Svr4Pkgmap, KnowsEveryTypeAndWhereItLies) {
 
 TEST(Svr4Pkgmap, RefusesWhatCannotBeInstalled) {
     for (const char* line : {
-             "1 f none ../x 0644 root sys 1 1 1",        // out of the zone
-             "1 f none $UP/y 0644 root sys 1 1 1",       // by a parameter
-             "1 f none $NONE/y 0644 root sys 1 1 1",     // which is not there
-             "1 l none a=../../x",                       // hard link out of it
+             "1 f none ../x 0644 root sys 1 1 1",     // out of the zone
+             "1 f none $UP/y 0644 root sys 1 1 1",    // by a parameter
+             "1 f none $NONE/y 0644 root sys 1 1 1",  // which is not there
+             "1 l none a=../../x",                    // hard link out of it
+             "1 s none a=b\x01",                      // found by fuzzing: nobody could read the list again
+             "1 s none a=b\x7f",
              "1 f none a 0644 root sys 1 1",             // a field short
              "1 f none a 0644 root sys 1 1 1 1",         // one more
              "1 f none a 0888 root sys 1 1 1",           // no mode
@@ -102,6 +104,15 @@ TEST(Svr4ContentsTable, GivesBackWhatItRead) {
 TEST(Svr4ContentsTable, RefusesPathsThatLeadOutAndPathsThatComeTwice) {
     EXPECT_FALSE(ContentsTable::parse("/a/../b d none 0755 root sys SUNWa\n", "contents"));
     EXPECT_FALSE(ContentsTable::parse("/a d none 0755 root sys SUNWa\n/a d none 0755 root sys SUNWb\n", "contents"));
+}
+
+// Found by fuzzing: it was written without its '=', as a line that cannot be read.
+TEST(Svr4ContentsTable, ALinkToNothingIsDamage) {
+    for (const char* type : {"s", "l"}) {
+        const auto table = ContentsTable::parse(std::string("/etc/y= ") + type + " none SUNWa\n", "contents");
+        ASSERT_FALSE(table);
+        EXPECT_EQ(table.error().code(), Errc::corrupt);
+    }
 }
 
 TEST(Svr4ContentsTable, MergesOwners) {

@@ -18,6 +18,7 @@
 #include "core/base/files.h"
 #include "core/base/process.h"
 #include "core/base/subvolume.h"
+#include "tests/support/mounted_image.h"
 #include "tests/support/temp_directory.h"
 #include "transfer/bulk_receiver.h"
 #include "transfer/bulk_sender.h"
@@ -114,13 +115,7 @@ protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "mounting an image needs root";
         ::signal(SIGPIPE, SIG_IGN);  // as the agent does
-        const std::string image = temp.path() + "/image";
-        ASSERT_TRUE(run_checked({"truncate", "-s", "300M", image}));
-        ASSERT_TRUE(run_checked({"mkfs.btrfs", "-q", image}));
-        ASSERT_TRUE(make_directories(top, 0755));
-        const Status mounted = run_checked({"mount", "-o", "loop", image, top});
-        if (!mounted) GTEST_SKIP() << "this kernel does not mount it: " << mounted.error().text();
-        is_mounted_ = true;
+        if (const auto mounted = image_.mount("btrfs", top); !mounted) GTEST_SKIP() << mounted.message();
         ASSERT_TRUE(make_directories(tree, 0700));
         ASSERT_TRUE(make_directories(staging, 0700));
         const auto zonepath = open_directory(tree);
@@ -128,10 +123,8 @@ protected:
         write("file", "content");
     }
     void TearDown() override {
-        if (!is_mounted_) return;
         EXPECT_FALSE(path_exists(snapshot));
         EXPECT_FALSE(path_exists(place));
-        EXPECT_EQ(::umount2(top.c_str(), 0), 0);
     }
     void write(const std::string& name, const std::string& content) const {
         std::ofstream(tree + "/root/" + name) << content;
@@ -174,7 +167,7 @@ protected:
     const std::string place = top + "/received";
 
 private:
-    bool is_mounted_ = false;
+    MountedImage image_;
 };
 
 TEST_F(Btrfs, ATreeComesOverInSegments) {
@@ -216,6 +209,9 @@ TEST_F(Btrfs, SendsOnlySubvolumesAndReceivesOnlyOnItself) {
     EXPECT_FALSE(btrfs().can_receive(temp.path() + "/received"));
     ASSERT_TRUE(make_directories(top + "/plain/root", 0755));
     EXPECT_FALSE(btrfs().can_send(top + "/plain"));
+    const auto disk = open_directory(top);
+    ASSERT_TRUE(disk && make_subvolume_at(disk->get(), "root"));
+    EXPECT_FALSE(btrfs().can_send(top)) << "its snapshot would lie beside it, on another file system";
 }
 
 TEST_F(Btrfs, CancelledWhileItSends) {
@@ -349,6 +345,14 @@ TEST_F(Btrfs, PathsThatLeadOutsideMakeNothingThere) {
     EXPECT_FALSE(receive(outwards.sealed()));
     EXPECT_FALSE(path_exists(top + "/escaped"));
     EXPECT_FALSE(path_exists(staging + "/root"));
+    // Through a link that came with the tree.
+    ASSERT_EQ(::symlink(top.c_str(), (tree + "/root/A").c_str()), 0);
+    write("A_____escaped", "content");
+    BtrfsStream through(stream());
+    through.replace("A_____escaped", "A/////escaped");
+    ASSERT_GT(through.replaced, 1);
+    EXPECT_FALSE(receive(through.sealed()));
+    EXPECT_FALSE(path_exists(top + "/escaped"));
 }
 
 TEST_F(Btrfs, AStreamOfAnotherNameIsRefused) {
@@ -368,8 +372,7 @@ TEST_F(Btrfs, AStreamThatTheKernelBreaksOffIsNoWholeOne) {
     const UniqueFd file(::open((tree + "/root/large").c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_EQ(::syncfs(disk->get()), 0);
     ASSERT_EQ(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
-    const std::string image = temp.path() + "/image";
-    const UniqueFd raw(::open(image.c_str(), O_RDWR | O_CLOEXEC));
+    const UniqueFd raw(::open(MountedImage::image_of(top).c_str(), O_RDWR | O_CLOEXEC));
     std::string block(4096, 0);
     off_t at = 0;
     while (block.find_first_not_of('\x5A') != std::string::npos) {

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -10,11 +12,13 @@
 #include <random>
 
 #include "core/base/files.h"
+#include "tests/support/disk_file_system.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/torture_tree.h"
 #include "tests/support/tree_facts.h"
 #include "tests/support/tree_pass.h"
 #include "transfer/block_list.h"
+#include "transfer/catalog.h"
 #include "transfer/comparison.h"
 
 namespace zoneferry {
@@ -22,6 +26,8 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::IsEmpty;
+using ::testing::IsSubsetOf;
+using ::testing::IsSupersetOf;
 using ::testing::UnorderedElementsAre;
 
 class Comparison : public ::testing::Test {
@@ -53,7 +59,7 @@ protected:
         const timespec times[2] = {before.st_atim, before.st_mtim};
         ASSERT_EQ(::futimens(fd.get(), times), 0);
     }
-    TreeComparison compare() const {
+    TreeComparison compare(const std::function<bool(const std::string&)>& doubts = {}) const {
         settle();
         DigestOptions here;
         here.digests_path = temp.path() + "/here";
@@ -61,7 +67,7 @@ protected:
         there.digests_path = temp.path() + "/there";
         EXPECT_TRUE(digest_path(paths.source, here));
         EXPECT_TRUE(digest_path(paths.staging, there));
-        auto found = adopt_comparison(here.digests_path, there.digests_path, paths.catalog);
+        auto found = adopt_comparison(here.digests_path, there.digests_path, paths.catalog, {}, doubts);
         EXPECT_TRUE(found) << found.error().text();
         return found ? *std::move(found) : TreeComparison{};
     }
@@ -118,6 +124,7 @@ TEST_F(Comparison, NamesWhatDiffersAndOnlyThatIsSentAgain) {
     EXPECT_EQ(found.missing, 1U);
     EXPECT_EQ(found.extra, 1U);
     EXPECT_THAT(found.first, UnorderedElementsAre("bad", "mode", "gone", "stranger", "."));
+    EXPECT_THAT(found.large, IsEmpty()) << "small files are sent whole";
     const PassSummary delta = pass();
     EXPECT_EQ(delta.files_sent, 3U);
     EXPECT_EQ(delta.data_bytes_sent, 15'000U);
@@ -163,6 +170,9 @@ TEST_F(Comparison, OnlyFilesOfOneNameInTheTreeAreListed) {
     ASSERT_EQ(::symlink("file", (paths.staging + "/link").c_str()), 0);
     ASSERT_EQ(::symlink("..", (paths.staging + "/up").c_str()), 0);
     ASSERT_EQ(::mkfifo((paths.staging + "/fifo").c_str(), 0600), 0);
+    write(paths.staging + "/endless", "");
+    constexpr std::uint64_t kTooMany = 2 * kBlocksPerFileMax + 1;
+    ASSERT_EQ(::truncate((paths.staging + "/endless").c_str(), static_cast<off_t>(kTooMany << kBlockLogMin)), 0);
     const UniqueFd tree = *open_directory(paths.staging);
     const ByteVector key(kBlockKeyBytes);
     const auto listed = [&](const std::string& path, unsigned log = kBlockLogMin) -> Result<std::size_t> {
@@ -176,11 +186,21 @@ TEST_F(Comparison, OnlyFilesOfOneNameInTheTreeAreListed) {
     EXPECT_EQ(*listed("file"), 64 * sizeof(BlockHash));
     EXPECT_EQ(*listed("./file", kBlockLogMax), sizeof(BlockHash));
     for (const char* path :
-         {"two", "names", "link", "fifo", ".", "", "gone", "../outside", "up/outside", "/etc/passwd"})
+         {"two", "names", "link", "fifo", "endless", ".", "", "gone", "../outside", "up/outside", "/etc/passwd"})
         EXPECT_EQ(*listed(path), 0U) << path;
     EXPECT_FALSE(listed("file", kBlockLogMin - 1));
     EXPECT_FALSE(listed("file", kBlockLogMax + 1));
     EXPECT_FALSE(list_blocks(tree.get(), "file", kBlockLogMin, ConstBytes(key).first(15), {}));
+}
+
+// A peer names blocks of files that do not differ: what is known of them stands.
+TEST_F(Comparison, BlocksOfWhatIsEqualChangeNothing) {
+    write(paths.source + "/equal", std::string(1U << 20U, 'e'));
+    full_pass();
+    EXPECT_TRUE(compare().is_equal());
+    take_block_maps({{"equal", 1U << 20U, kBlockLogMin}});
+    const PassSummary delta = pass();
+    EXPECT_EQ(delta.entries_sent, 0U);
 }
 
 TEST_F(Comparison, DamagedBlockListsAreRefused) {
@@ -207,8 +227,106 @@ TEST_F(Comparison, HardLinksBecomeThoseOfTheSource) {
     ASSERT_EQ(::link((staging + "a").c_str(), (staging + "b").c_str()), 0);
     ASSERT_TRUE(remove_file(staging + "e"));
     ASSERT_EQ(::link((staging + "d").c_str(), (staging + "e").c_str()), 0);
-    compare();
+    const TreeComparison found = compare();
+    EXPECT_THAT(found.first, IsSupersetOf({"b", "c", "e"}));
+    EXPECT_THAT(found.first, IsSubsetOf({"b", "c", "e", "."})) << "the directories may have changed in one moment";
     pass();
+}
+
+// What stands under one name on the two sides is of different kinds, or of different sizes.
+TEST_F(Comparison, OnlyLikeIsComparedWithLike) {
+    const std::string large(1U << 20U, 'l');
+    for (const char* name : {"a", "b-file", "c-grown", "d-shrunk", "e-name"}) write(paths.source + "/" + name, large);
+    ASSERT_TRUE(make_directories(paths.source + "/f-directory/below", 0755));
+    ASSERT_TRUE(make_directories(paths.staging + "/b-file/below", 0755));
+    write(paths.staging + "/a", large);
+    ASSERT_EQ(::link((paths.staging + "/a").c_str(), (paths.staging + "/f-directory").c_str()), 0);
+    write(paths.staging + "/c-grown", "small");
+    write(paths.source + "/d-shrunk", "small");
+    write(paths.staging + "/d-shrunk", large);
+    ASSERT_TRUE(remove_file(paths.source + "/e-name"));
+    ASSERT_EQ(::link((paths.source + "/a").c_str(), (paths.source + "/e-name").c_str()), 0);
+    write(paths.staging + "/e-name", "x" + large);
+    const TreeComparison found = compare();
+    EXPECT_THAT(found.first, UnorderedElementsAre("a", "b-file", "c-grown", "d-shrunk", "e-name", "f-directory", "."));
+    ASSERT_EQ(found.large.size(), 1U);
+    EXPECT_EQ(found.large[0].path, "a");
+    pass();
+}
+
+TEST_F(Comparison, WhatIsDoubtedDiffers) {
+    for (const char* name : {"good", "doubted"}) write(paths.source + "/" + name, std::string(1U << 20U, 'x'));
+    ASSERT_TRUE(make_directories(paths.source + "/directory", 0755));
+    ASSERT_EQ(::symlink("x", (paths.source + "/link").c_str()), 0);
+    full_pass();
+    const TreeComparison found = compare([](const std::string& path) { return !path.empty() && path != "good"; });
+    EXPECT_THAT(found.first, UnorderedElementsAre("doubted", "directory"));
+    EXPECT_THAT(found.large, IsEmpty()) << "its blocks are as they were";
+    EXPECT_EQ(pass().files_sent, 1U);
+}
+
+TEST_F(Comparison, AttributesOfFilesAreDoubts) {
+    for (const char* name : {"plain", "marked"}) write(paths.source + "/" + name, name);
+    ASSERT_EQ(::symlink("plain", (paths.source + "/link").c_str()), 0);
+    const UniqueFd marked(::open((paths.source + "/marked").c_str(), O_RDONLY));
+    unsigned flags = FS_NODUMP_FL;
+    if (::ioctl(marked.get(), FS_IOC_SETFLAGS, &flags) != 0) {
+        ASSERT_FALSE(is_disk_file_system(temp.path()));
+        GTEST_SKIP() << "this file system has no flags";
+    }
+    const UniqueFd tree = *open_directory(paths.source);
+    const auto doubts = has_file_attributes(tree.get());
+    EXPECT_TRUE(doubts("marked"));
+    EXPECT_TRUE(doubts("gone"));
+    EXPECT_TRUE(doubts("link")) << "it cannot be told";
+    EXPECT_FALSE(doubts("plain"));
+    EXPECT_FALSE(doubts(""));
+}
+
+// Of a pass that was cut off nothing is known any more, whatever it had acknowledged.
+TEST_F(Comparison, StandsInPlaceOfThePassBefore) {
+    for (int i = 10; i < 30; ++i) write(paths.source + "/" + std::to_string(i), std::string(5'000, 'x'));
+    write(paths.source + "/a", "the last");
+    settle();
+    PassOptions options;
+    options.send.segment_bytes = 5'000;
+    options.segments_between_acks = 1;
+    options.link_holds = [](std::uint64_t number) { return number < 10; };
+    const auto cut = run_pass(paths, options);
+    ASSERT_FALSE(cut);
+    ASSERT_EQ(cut.error().code(), Errc::peer_lost);
+    damage("11");
+    EXPECT_THAT(compare().first, Contains("11"));
+    pass();
+}
+
+TEST_F(Comparison, NamesSomeOfManyDifferences) {
+    const auto list = [&](const std::string& path, std::byte content) {
+        auto out = CatalogWriter::create(path, "a boot.1");
+        CatalogEntry entry;
+        entry.kind = CatalogKind::directory;
+        out->add(entry);
+        entry.kind = CatalogKind::leaf;
+        entry.identity.mode = S_IFREG;
+        entry.identity.size = kBlockFileBytesMin;
+        entry.digest.emplace().fill(content);
+        for (std::size_t i = 0; i <= kLargeDifferencesMax; ++i) {
+            entry.name = std::to_string(1'000'000 + i);
+            out->add(entry);
+            ASSERT_TRUE(out->flush_if_large());
+        }
+        entry.kind = CatalogKind::directory_end;
+        out->add(entry);
+        out->add({});
+        ASSERT_TRUE(out->flush());
+    };
+    list(temp.path() + "/here", std::byte{1});
+    list(temp.path() + "/there", std::byte{2});
+    const auto found = adopt_comparison(temp.path() + "/here", temp.path() + "/there", paths.catalog);
+    ASSERT_TRUE(found) << found.error().text();
+    EXPECT_EQ(found->differing, kLargeDifferencesMax + 2);
+    EXPECT_EQ(found->large.size(), kLargeDifferencesMax);
+    EXPECT_EQ(found->first.size(), 10U);
 }
 
 TEST_F(Comparison, RandomTreesArriveAfterEachOther) {
@@ -247,6 +365,11 @@ TEST_F(Comparison, WhatIsNoListOfDigestsIsRefused) {
         write(there, flipped);
         (void)adopt_comparison(options.digests_path, there, paths.catalog);  // sound or refused, never worse
     }
+    write(there, *whole);
+    ASSERT_TRUE(adopt_comparison(options.digests_path, there, paths.catalog));
+    auto empty = CatalogWriter::create(options.digests_path, "a boot.1");
+    ASSERT_TRUE(empty);
+    EXPECT_FALSE(adopt_comparison(options.digests_path, there, paths.catalog)) << "ours has no root";
 }
 
 TEST_F(Comparison, ContentsDoNotCountWhereOnlyMetadataIsAskedFor) {
@@ -276,6 +399,7 @@ TEST_F(Comparison, DefaultAclsOfTheTargetAreNotInherited) {
                                  7, 0, 255, 255, 255, 255, 32, 0, 5,   0,   255, 255, 255, 255};
     const std::string directory = paths.source + "/old";
     if (::setxattr(directory.c_str(), "system.posix_acl_default", acl, sizeof acl, 0) != 0) {
+        ASSERT_FALSE(is_disk_file_system(temp.path()));
         GTEST_SKIP() << "this file system has no ACLs";
     }
     settle();

@@ -1,18 +1,9 @@
-// The choice of compression as a function of measured rates, and segments that share history.
+// The choice of compression as a function of measured rates.
 #include <gtest/gtest.h>
-#include <zstd.h>
 
-#include <array>
-#include <atomic>
 #include <cmath>
-#include <random>
-#include <thread>
 
-#include "core/base/digest.h"
-#include "core/base/text.h"
 #include "transfer/compression_control.h"
-#include "transfer/pipeline.h"
-#include "transfer/segment.h"
 
 namespace zoneferry {
 namespace {
@@ -27,6 +18,9 @@ MeasuredRates rates(double link, double slowness = 1, double first_ratio = kComp
     made.modes[kFirstMode] = {first_ratio, kCompressionModes[kFirstMode].usual_speed / slowness};
     return made;
 }
+
+// A compressor that had its processor for itself.
+PackingTime alone(double seconds) { return {seconds, seconds}; }
 
 // Where the choice comes to rest.
 std::size_t settled(const MeasuredRates& measured, std::size_t mode = kFirstMode) {
@@ -72,6 +66,19 @@ TEST(CompressionChoice, PackingThatTakesTheProcessorsFromSendingIsLeftOut) {
     EXPECT_EQ(settled(rates(450e6, 1.6)), kRawMode);
     EXPECT_EQ(settled(rates(450e6, 1.6), kRawMode), kRawMode);
     EXPECT_NE(settled(rates(kGigabit, 1.6)), kRawMode) << "there is room at 1 Gbit/s";
+}
+
+// A compressor that waits for its processor twice as long as it has it is as slow as one on a slow processor, and yet a
+// cheaper mode would hardly be faster.
+TEST(CompressionChoice, AnotherModeDoesNotShortenTheWaitForAProcessor) {
+    constexpr double kRatio = 0.283;
+    MeasuredRates measured = rates(kGigabit);
+    measured.latest_mode = kSampleMode;
+    measured.modes[kSampleMode] = {kRatio, 90e6};
+    EXPECT_EQ(settled(measured, kSampleMode), kFirstMode);
+    measured.modes[kSampleMode] = {kRatio, kCompressionModes[kSampleMode].usual_speed};
+    measured.waited_s_per_byte = 1 / 90e6 - 1 / kCompressionModes[kSampleMode].usual_speed;
+    EXPECT_EQ(settled(measured, kSampleMode), kSampleMode);
 }
 
 TEST(CompressionChoice, ADearerModeThatWasSlowIsNotGuessedFast) {
@@ -144,7 +151,7 @@ TEST(CompressionControl, FollowsALinkThatBecomesSlow) {
             if (control.mode() != kRawMode) {
                 control.note_compressed(control.mode(), mode.segment_bytes,
                                         static_cast<std::uint64_t>(raw_bytes * mode.usual_ratio),
-                                        raw_bytes / mode.usual_speed);
+                                        alone(raw_bytes / mode.usual_speed));
             }
             const double busy_us = std::max(25'000.0, packed / link * 1e6);
             counters.acknowledged_bytes += static_cast<std::uint64_t>(link * busy_us / 1e6);
@@ -158,7 +165,7 @@ TEST(CompressionControl, FollowsALinkThatBecomesSlow) {
     EXPECT_EQ(control.mode(), kFirstMode);
     EXPECT_EQ(run(kFast, 0), kRawMode);
     EXPECT_EQ(run(kGigabit / 10, 0), kCompressionModes.size() - 1);
-    EXPECT_EQ(run(kGigabit, 0.9), kRawMode) << "the receiver is what is waited for";
+    EXPECT_NE(run(kGigabit, 0.9), kRawMode) << "that the receiver is slow is no faster link";
     control.set_limit(static_cast<std::uint64_t>(kGigabit / 10));
     EXPECT_EQ(run(kFast, 0), kCompressionModes.size() - 1) << "a limit is a slow link";
 }
@@ -189,11 +196,11 @@ TEST(CompressionControl, ALinkThatIsNotFullIsNotTakenForEndless) {
         control.note_link(counters);
     };
     for (int i = 0; i < 10; ++i) {
-        control.note_compressed(control.mode(), 2 * kMiB, 2 * kMiB * 2 / 5, 2.0 * kMiB / 150e6);
+        control.note_compressed(control.mode(), 2 * kMiB, 2 * kMiB * 2 / 5, {2.0 * kMiB / 150e6, 2.0 * kMiB / 300e6});
         look(kGigabit, 4 * kMiB);
     }
     for (int i = 0; i < 60; ++i) {
-        control.note_compressed(control.mode(), 2 * kMiB, 2 * kMiB * 2 / 5, 2.0 * kMiB / 120e6);
+        control.note_compressed(control.mode(), 2 * kMiB, 2 * kMiB * 2 / 5, {2.0 * kMiB / 120e6, 2.0 * kMiB / 300e6});
         look(kGigabit * 1.1, 100'000);
         ASSERT_NE(control.mode(), kRawMode) << i;
     }
@@ -201,6 +208,76 @@ TEST(CompressionControl, ALinkThatIsNotFullIsNotTakenForEndless) {
     EXPECT_EQ(control.mode(), kRawMode) << "yet it may have become a faster one: in the end that is tried";
     for (int i = 0; i < 30; ++i) look(kGigabit, 4 * kMiB);
     EXPECT_NE(control.mode(), kRawMode);
+}
+
+class KnownLink : public ::testing::Test {
+protected:
+    void SetUp() override {
+        for (int i = 0; i < 40; ++i) look(25'000, kGigabit, 8 * kMiB);
+        ASSERT_NEAR(known(), kGigabit, kGigabit / 100);
+    }
+    // busy_us of sending at that rate, and then idle.
+    void look(std::uint64_t busy_us, double rate, std::size_t waiting_bytes, std::uint64_t idle_us = 0,
+              double limited_share = 0) {
+        counters.acknowledged_bytes += static_cast<std::uint64_t>(rate * static_cast<double>(busy_us) / 1e6);
+        counters.busy_us += busy_us;
+        counters.receiver_limited_us += static_cast<std::uint64_t>(static_cast<double>(busy_us) * limited_share);
+        counters.at_us += busy_us + idle_us;
+        counters.waiting_bytes = waiting_bytes;
+        control.note_link(counters);
+    }
+    double known() const { return static_cast<double>(control.bytes_worth_queueing()); }  // in a second; 0: endless
+
+    CompressionControl control{2, std::nullopt};
+    LinkCounters counters;
+};
+
+// Seen: at 1 Gbit/s behind a token bucket, small pieces showed 1.5 times its rate.
+TEST_F(KnownLink, ABurstIsNotItsRate) {
+    for (int i = 0; i < 20; ++i) look(25'000, 1.5 * kGigabit, kMiB, 10'000);
+    EXPECT_LT(known(), 1.25 * kGigabit);
+    EXPECT_GT(known(), kGigabit);
+    for (int i = 0; i < 400; ++i) look(25'000, 4 * kGigabit, kMiB, 10'000);
+    EXPECT_GT(known(), 3.5 * kGigabit) << "it has become a faster one";
+}
+
+// Seen over 20 ms: the walk was late for 50 ms, and 30 MB went out raw.
+TEST_F(KnownLink, APauseDoesNotMakeItEndless) {
+    for (int i = 0; i < 20; ++i) look(1'000, kGigabit, 0, 9'000);
+    EXPECT_NEAR(known(), kGigabit, kGigabit / 100);
+    for (int i = 0; i < 20; ++i) look(1'000, kGigabit, 0, 9'000);
+    EXPECT_EQ(known(), 0) << "but what stands idle for long is";
+    look(50'000, 2 * kGigabit, 8 * kMiB);
+    EXPECT_NEAR(known(), 2 * kGigabit, kGigabit / 100);
+}
+
+// Seen over 20 ms: a target that made small files was slower than the link, and all went out raw.
+TEST_F(KnownLink, ASlowReceiverIsNoFasterLink) {
+    for (int i = 0; i < 200; ++i) look(25'000, kGigabit / 4, 8 * kMiB, 0, 0.9);
+    EXPECT_GT(known(), 0.5 * kGigabit);
+    EXPECT_LT(known(), 1.1 * kGigabit);
+}
+
+// What a dear mode did while others had the processors is not held against it.
+TEST_F(KnownLink, OfADearModeItsProcessorTimeIsRemembered) {
+    constexpr double kSlow = kGigabit / 4;
+    const std::uint64_t bytes = 7 * kMiB;
+    const auto note = [&](std::size_t number, double busyness) {
+        const CompressionMode& mode = kCompressionModes[number];
+        const double processor_s = static_cast<double>(bytes) / mode.usual_speed;
+        control.note_compressed(number, bytes, static_cast<std::uint64_t>(bytes * mode.usual_ratio),
+                                {busyness * processor_s, processor_s});
+        look(50'000, kSlow, 8 * kMiB);
+    };
+    const auto run = [&](double busyness) {
+        for (int i = 0; i < 60; ++i) note(control.mode(), busyness);
+        return control.mode();
+    };
+    const std::size_t quiet = run(1);
+    EXPECT_GT(quiet, kSampleMode);
+    for (int i = 0; i < 60; ++i) note(quiet, 3);
+    EXPECT_LT(run(3), quiet);
+    EXPECT_EQ(run(1), quiet);
 }
 
 // A trace of 1 Gbit/s at 100 ms: each round trip brings twice as much as the one before. Dear segments, begun for what
@@ -215,7 +292,7 @@ TEST(CompressionControl, ASlowStartIsNotTakenForASlowLink) {
             const auto raw_bytes = static_cast<double>(mode.segment_bytes);
             control.note_compressed(control.mode(), mode.segment_bytes,
                                     static_cast<std::uint64_t>(raw_bytes * mode.usual_ratio),
-                                    1.5 * raw_bytes / mode.usual_speed);
+                                    alone(1.5 * raw_bytes / mode.usual_speed));
         }
         counters.acknowledged_bytes += static_cast<std::uint64_t>(rate * 0.05);
         counters.busy_us += 50'000;
@@ -229,17 +306,17 @@ TEST(CompressionControl, ASlowStartIsNotTakenForASlowLink) {
 // What is under way first is the handshake: its rate (traced: none) is no link's.
 TEST(CompressionControl, AHandshakeIsNoSlowLink) {
     CompressionControl control(2, std::nullopt);
-    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, 0.01);
+    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, alone(0.01));
     control.note_link({2'000, 44'000, 0, 4 * kMiB, 90'000});
-    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, 0.01);
+    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, alone(0.01));
     EXPECT_EQ(control.mode(), kFirstMode);
     control.note_link({600'000'000, 800'000, 0, 4 * kMiB, 900'000});
-    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, 0.01);
+    control.note_compressed(kFirstMode, 2 * kMiB, kMiB, alone(0.01));
     EXPECT_EQ(control.mode(), kRawMode);
     // Yet where so little comes across in half a second, it is one.
     CompressionControl slow(2, std::nullopt);
     slow.note_link({200'000, 600'000, 0, 8 * kMiB, 700'000});
-    slow.note_compressed(kFirstMode, 2 * kMiB, kMiB, 0.01);
+    slow.note_compressed(kFirstMode, 2 * kMiB, kMiB, alone(0.01));
     EXPECT_GT(slow.mode(), kFirstMode);
 }
 
@@ -284,7 +361,7 @@ TEST(CompressionControl, ADearerModeIsTakenOnlyWhenTheOneAtHandWasMeasured) {
         const CompressionMode& mode = kCompressionModes[control.mode()];
         control.note_compressed(control.mode(), mode.segment_bytes,
                                 static_cast<std::uint64_t>(mode.usual_ratio * static_cast<double>(mode.segment_bytes)),
-                                static_cast<double>(mode.segment_bytes) / mode.usual_speed);
+                                alone(static_cast<double>(mode.segment_bytes) / mode.usual_speed));
         look();
     }
     EXPECT_EQ(control.mode(), kCompressionModes.size() - 1);
@@ -297,7 +374,7 @@ TEST(CompressionControl, OneQuickSegmentDoesNotSpeakForAll) {
     for (int i = 0; i < 200; ++i) {
         const bool is_quick = i % 10 == 9;
         control.note_compressed(control.mode(), 2 * kMiB, is_quick ? kMiB / 100 : 2 * kMiB * 2 / 5,
-                                2.0 * kMiB / (is_quick ? 3e9 : 160e6));
+                                alone(2.0 * kMiB / (is_quick ? 3e9 : 160e6)));
         counters.acknowledged_bytes += static_cast<std::uint64_t>(kGigabit * 0.025);
         counters.busy_us += 25'000;
         counters.waiting_bytes = 4 * kMiB;
@@ -315,159 +392,6 @@ TEST(CompressionControl, AFixedLevelStays) {
     EXPECT_EQ(control.mode(), kRawMode);
     EXPECT_EQ(kCompressionModes[CompressionControl(2, 3).mode()].level, 3);
     EXPECT_EQ(kCompressionModes[CompressionControl(2, 19).mode()].level, 9);
-}
-
-ByteVector text_with(std::uint64_t seed, std::size_t bytes) {
-    ByteVector made;
-    while (made.size() < bytes) {
-        append_bytes(made, as_bytes("line " + std::to_string(seed++ * 2'654'435'761U) + " of a file\n"));
-    }
-    made.resize(bytes);
-    return made;
-}
-
-// Every change between modes, with and without history, comes out as it went in.
-TEST(SegmentHistory, AnyOrderOfModesComesBack) {
-    SegmentCompressor compressor;
-    SegmentExpander expander;
-    SharedBytes before;
-    std::uint64_t number = 0;
-    for (std::size_t first = 0; first < kCompressionModes.size(); ++first) {
-        for (std::size_t second = 0; second < kCompressionModes.size(); ++second) {
-            for (const std::size_t index : {first, second}) {
-                const CompressionMode& mode = kCompressionModes[index];
-                const ByteVector raw = number % 3 == 2 ? random_bytes(200'000) : text_with(number / 2, 200'000);
-                const auto shared = std::make_shared<ByteVector>(raw);
-                const SharedBytes history = mode.keeps_history ? before : nullptr;
-                TreeSegment segment = compressor.compress(number, mode, shared, history);
-                before = mode.keeps_history ? SharedBytes(shared) : nullptr;
-                ASSERT_TRUE(expander.expand_in_place(segment)) << number;
-                ASSERT_EQ(segment.payload, raw) << number;
-                ++number;
-            }
-        }
-    }
-}
-
-// Records as programs have them: one of some hundred words of five bytes, and a number.
-ByteVector records_with(std::uint32_t seed, std::size_t bytes) {
-    std::mt19937 random(seed);
-    std::array<std::uint64_t, 300> kinds{};
-    for (std::uint64_t& kind : kinds) kind = random() * std::uint64_t{0x9e3779b97f4a7c15};
-    ByteVector made;
-    while (made.size() < bytes) {
-        const std::uint64_t kind = kinds.at(random() % kinds.size());
-        const auto* const begin = reinterpret_cast<const std::byte*>(&kind);
-        append_bytes(made, ConstBytes(begin, 5));
-        made.push_back(static_cast<std::byte>(random()));
-    }
-    made.resize(bytes);
-    return made;
-}
-
-// As of configuration: few words, and a key of its own for each entry.
-ByteVector keys_with(std::uint32_t seed, std::size_t bytes) {
-    std::mt19937 random(seed);
-    std::array<std::byte, 48> key{};
-    ByteVector made;
-    while (made.size() < bytes) {
-        for (std::byte& byte : key) byte = static_cast<std::byte>(random());
-        append_bytes(made, as_bytes("[the entry is]\nkey = " + to_hex(key) + "\n"));
-    }
-    made.resize(bytes);
-    return made;
-}
-
-std::size_t packed_bytes(const ByteVector& raw, const CompressionMode& mode) {
-    return SegmentCompressor().compress(0, mode, std::make_shared<ByteVector>(raw), nullptr).payload.size();
-}
-
-TEST(ShortMatches, AreLeftOutOnlyWhereThatMakesLess) {
-    SegmentCompressor compressor;
-    for (const std::size_t bytes : {std::size_t{100'000}, kMiB}) {
-        const ByteVector keys = keys_with(7, bytes);
-        const ByteVector records = records_with(7, bytes);
-        EXPECT_FALSE(compressor.short_matches_pay(keys)) << bytes;
-        EXPECT_TRUE(compressor.short_matches_pay(records)) << bytes;
-        for (const CompressionMode& mode : kCompressionModes) {
-            if (mode.long_min_match == 0) continue;
-            CompressionMode with = mode;
-            with.long_min_match = 0;
-            EXPECT_LT(packed_bytes(keys, mode), 0.99 * static_cast<double>(packed_bytes(keys, with))) << mode.level;
-            EXPECT_EQ(packed_bytes(records, mode), packed_bytes(records, with)) << mode.level;
-        }
-    }
-    EXPECT_TRUE(compressor.short_matches_pay(ByteVector(70))) << "no difference: as the level has it";
-}
-
-// A peer of any version opens what does not follow another segment: one frame of 16 MiB window at most.
-TEST(ShortMatches, FramesAreOrdinaryOnes) {
-    std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> plain{ZSTD_createDCtx(), &ZSTD_freeDCtx};
-    ASSERT_EQ(ZSTD_isError(ZSTD_DCtx_setParameter(plain.get(), ZSTD_d_windowLogMax, 24)), 0U);
-    for (const CompressionMode& mode : kCompressionModes) {
-        if (mode.level == 0) continue;
-        const ByteVector raw = keys_with(1, mode.segment_bytes);
-        const TreeSegment segment = SegmentCompressor().compress(0, mode, std::make_shared<ByteVector>(raw), nullptr);
-        ASSERT_TRUE(is_packed(segment.encoding));
-        ByteVector back(raw.size());
-        ZSTD_inBuffer in{segment.payload.data(), segment.payload.size(), 0};
-        ZSTD_outBuffer out{back.data(), back.size(), 0};
-        EXPECT_EQ(ZSTD_decompressStream(plain.get(), &out, &in), 0U) << mode.level;
-        EXPECT_EQ(back, raw) << mode.level;
-    }
-}
-
-TEST(SegmentHistory, MakesTheNextSegmentSmaller) {
-    SegmentCompressor compressor;
-    const CompressionMode& mode = kCompressionModes.back();
-    const auto raw = std::make_shared<ByteVector>(random_bytes(300'000));
-    const auto half_new = std::make_shared<ByteVector>(*raw);
-    append_bytes(*half_new, text_with(1, 300'000));
-    const TreeSegment alone = compressor.compress(0, mode, half_new, nullptr);
-    const TreeSegment after = compressor.compress(1, mode, half_new, raw);
-    EXPECT_LT(after.payload.size() + 250'000, alone.payload.size());
-    SegmentExpander expander;
-    EXPECT_FALSE(expander.expand(after)) << "its history is not there";
-}
-
-// The walk's side of the memory bound: no more raw segments are taken in than the pipeline may hold.
-TEST(SegmentPipeline, HoldsNoMoreThanItsSlots) {
-    CompressionControl control(2, 1);
-    SegmentPipeline pipeline(2, control);
-    std::atomic<std::uint64_t> pushed{0};
-    std::jthread walker([&] {
-        while (pipeline.push(pushed, ByteVector(100'000))) ++pushed;
-    });
-    for (std::uint64_t taken = 0; taken < 50; ++taken) {
-        const auto segment = pipeline.next();
-        ASSERT_TRUE(segment && *segment);
-        EXPECT_EQ((*segment)->number, taken);
-        EXPECT_LE(pushed, taken + 1 + 5 + 1);
-    }
-    pipeline.cancel();
-}
-
-// Where the link is known, segments are packed for as long as it takes, within the memory.
-TEST(SegmentPipeline, FillsItsQueueForAKnownLink) {
-    constexpr std::size_t kSegmentBytes = 100'000;
-    for (const std::size_t queue_bytes : {std::size_t{2'000'000}, std::size_t{100'000'000}}) {
-        CompressionControl control(2, 0);
-        SegmentPipeline pipeline(2, control, queue_bytes);
-        control.note_link({5'000'000, 1'000'000, 0, 8 * kMiB, 1'000'000});  // 5 MB/s
-        const std::uint64_t most = std::min<std::size_t>(queue_bytes, 5'000'000) / kSegmentBytes;
-        std::atomic<std::uint64_t> pushed{0};
-        std::jthread walker([&] {
-            while (pipeline.push(pushed, ByteVector(kSegmentBytes))) ++pushed;
-        });
-        while (pushed < most) std::this_thread::yield();
-        for (std::uint64_t taken = 0; taken < 20; ++taken) {
-            const auto segment = pipeline.next();
-            ASSERT_TRUE(segment && *segment);
-            EXPECT_EQ((*segment)->number, taken);
-            EXPECT_LE(pushed, taken + 1 + most + 1);
-        }
-        pipeline.cancel();
-    }
 }
 
 }  // namespace

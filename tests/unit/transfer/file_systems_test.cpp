@@ -12,6 +12,7 @@
 #include "tests/support/torture_tree.h"
 #include "tests/support/tree_facts.h"
 #include "tests/support/tree_pass.h"
+#include "transfer/block_list.h"
 
 namespace zoneferry {
 namespace {
@@ -62,6 +63,23 @@ TEST_P(FileSystems, RandomTreesAndTheirChangesArrive) {
         pass();
         ASSERT_TRUE(remove_tree(paths.source));
         ASSERT_TRUE(make_directories(paths.source, 0755));
+    }
+}
+
+// Of btrfs a directory has one name and a size, as a file has.
+TEST_P(FileSystems, OnlyFilesHaveBlocksThatMayBePatched) {
+    ASSERT_TRUE(make_directories(paths.staging + "/directory/below", 0755));
+    std::ofstream(paths.staging + "/file") << "content";
+    const UniqueFd tree = *open_directory(paths.staging);
+    for (const char* name : {"file", "directory"}) {
+        std::size_t bytes = 0;
+        const auto count = [&](ConstBytes part) {
+            bytes += part.size();
+            return Status();
+        };
+        const Status done = list_blocks(tree.get(), name, kBlockLogMin, ByteVector(kBlockKeyBytes), count);
+        EXPECT_TRUE(done) << name << ": " << done.error().text();
+        EXPECT_EQ(bytes, name == std::string("file") ? sizeof(BlockHash) : 0U);
     }
 }
 

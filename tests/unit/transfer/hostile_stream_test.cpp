@@ -290,6 +290,13 @@ TEST_F(HostileStream, LimitsOnCountsAndDepth) {
     EXPECT_TRUE(receive({file("a", 10), DataRecord{0, some}}, {.bytes_max = 10}));
     EXPECT_FALSE(receive({file("a", 10), DataRecord{0, some}}, {.bytes_max = 9}));
     refused(std::vector<Record>(kDepthMax + 1, EnterRecord{{}, "d"}), "too deep");
+    std::vector<std::string> names;
+    for (std::uint32_t i = 0; i <= kStashMax; ++i) names.push_back(std::to_string(1'000'000 + i));
+    std::vector<Record> stashes;
+    for (const std::string& name : names) stashes.emplace_back(StashRecord{name});
+    refused(stashes, "too much is put aside");
+    stashes.pop_back();
+    EXPECT_TRUE(receive(stashes));
     const std::string name(255, 'n');
     refused(std::vector<Record>(kPathBytesMax / 256 + 1, EnterRecord{{}, name}), "too long");
 }

@@ -13,6 +13,7 @@
 #include <random>
 
 #include "core/base/process.h"
+#include "tests/support/disk_file_system.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/torture_tree.h"
 #include "tests/support/tree_facts.h"
@@ -281,7 +282,10 @@ TEST_F(Passes, ImmutableAndOtherFlagsArriveAndDoNotStandInTheWay) {
     make_large("d/log", 1 << 20);
     ASSERT_EQ(::link(at("d/frozen").c_str(), at("d/name").c_str()), 0);
     std::ofstream(at("nodump")) << "x";
-    if (!set_flags(at("nodump"), FS_NODUMP_FL | FS_NOATIME_FL)) GTEST_SKIP() << "this file system has no flags";
+    if (!set_flags(at("nodump"), FS_NODUMP_FL | FS_NOATIME_FL)) {
+        ASSERT_FALSE(is_disk_file_system(temp.path()));
+        GTEST_SKIP() << "this file system has no flags";
+    }
     ASSERT_TRUE(set_flags(at("d/frozen"), FS_IMMUTABLE_FL));
     ASSERT_TRUE(set_flags(at("d/log"), FS_APPEND_FL));
     ASSERT_TRUE(set_flags(at("d"), FS_IMMUTABLE_FL));
@@ -314,7 +318,10 @@ TEST_F(Passes, ImmutableAndOtherFlagsArriveAndDoNotStandInTheWay) {
 
 TEST_F(Passes, XattrsThatStayBehindAreSaid) {
     std::ofstream(at("labelled")) << "x";
-    if (::setxattr(at("labelled").c_str(), "security.zf-test", "l", 1, 0) != 0) GTEST_SKIP() << "no such xattrs here";
+    if (::setxattr(at("labelled").c_str(), "security.zf-test", "l", 1, 0) != 0) {
+        ASSERT_FALSE(is_disk_file_system(temp.path()));
+        GTEST_SKIP() << "no such xattrs here";
+    }
     settle();
     const auto done = run_pass(paths, {});
     ASSERT_TRUE(done);

@@ -192,7 +192,7 @@ TEST_F(RoundTrip, ChangedWithinTheSameTickComesAgain) {
 
 TEST_F(RoundTrip, MountPointInsideIsAnErrorThatNamesIt) {
     ASSERT_TRUE(make_directories(paths.source + "/a/mnt", 0755));
-    if (!run_checked({"mount", "-t", "tmpfs", "tmpfs", paths.source + "/a/mnt"})) GTEST_SKIP() << "cannot mount here";
+    ASSERT_TRUE(run_checked({"mount", "-t", "tmpfs", "tmpfs", paths.source + "/a/mnt"}));
     const auto done = run_pass(paths, {});
     const auto digest = digest_path(paths.source);
     ASSERT_TRUE(run_checked({"umount", paths.source + "/a/mnt"}));

@@ -2,6 +2,10 @@
 // pass through it misses nothing.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,10 +13,12 @@
 #include <fstream>
 
 #include "core/base/files.h"
+#include "tests/support/disk_file_system.h"
 #include "tests/support/temp_directory.h"
 #include "tests/support/tree_pass.h"
 #include "transfer/catalog.h"
 #include "transfer/stat_ahead.h"
+#include "transfer/walk.h"
 
 namespace zoneferry {
 namespace {
@@ -122,7 +128,10 @@ TEST_F(StatAheadOf, ALargeDirectoryIsNotHeldAheadOfTheWalk) {
     for (; count < 20'000 && bytes() <= kInnerBytesMax; ++count) {
         const UniqueFd made(::open(at("d/large/" + name + std::to_string(count)).c_str(), O_CREAT | O_WRONLY, 0644));
     }
-    if (bytes() <= kInnerBytesMax) GTEST_SKIP() << "this file system does not tell how large a directory is";
+    if (bytes() <= kInnerBytesMax) {
+        ASSERT_FALSE(is_disk_file_system(temp.path()));
+        GTEST_SKIP() << "this file system does not tell how large a directory is";
+    }
     const UniqueFd d = *open_beneath(root.get(), "d", O_RDONLY | O_DIRECTORY);
     StatAhead helpers(1, kNothing);
     AheadListing listing;
@@ -130,6 +139,24 @@ TEST_F(StatAheadOf, ALargeDirectoryIsNotHeldAheadOfTheWalk) {
     DirectoryAhead ahead(helpers, d.get(), std::move(listing), true);
     ASSERT_NE(ahead.stat(0), nullptr);
     EXPECT_EQ(ahead.listing(0).inode, 0U);
+}
+
+// More than are looked into at a time, in several runs: the walk may leave them all aside.
+TEST_F(StatAheadOf, DirectoriesThatNobodyAsksForStandInNobodysWay) {
+    constexpr std::size_t kDirectories = 2 * kRunNames + kInnerAhead;
+    for (std::size_t i = 0; i < kDirectories; ++i) {
+        ASSERT_TRUE(make_directories(at("d/" + std::to_string(1000 + i)), 0755));
+    }
+    const UniqueFd d = *open_beneath(root.get(), "d", O_RDONLY | O_DIRECTORY);
+    StatAhead helpers(1, kNothing);
+    AheadListing listing;
+    listing.names = *list_directory_fd(d.get());
+    DirectoryAhead ahead(helpers, d.get(), std::move(listing), true);
+    for (std::size_t i = 0; i + 1 < kDirectories; ++i) ASSERT_NE(ahead.stat(i), nullptr);
+    EXPECT_EQ(ahead.listing(kDirectories - 2).inode, 0U);
+    const EntryStat* const last = ahead.stat(kDirectories - 1);
+    ASSERT_NE(last, nullptr);
+    EXPECT_EQ(ahead.listing(kDirectories - 1).inode, last->inode);
 }
 
 TEST_F(StatAheadOf, WhatIsGoneIsNotKnownAndNoLinkIsFollowed) {
@@ -200,6 +227,61 @@ TEST_P(PassWithHelpers, MissesNothing) {
     ASSERT_EQ(::chmod(at("source/small/31/deep").c_str(), 0700), 0);
     pass(13);
     pass(0);
+}
+
+// A file over itself is as it was in the base, and yet of another file system.
+TEST_P(PassWithHelpers, WhatIsMountedOverAFileIsSeen) {
+    if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
+    add("source/d/file");
+    ASSERT_TRUE(make_directories(paths.staging, 0700));
+    pass(3);
+    const std::string file = at("source/d/file");
+    ASSERT_EQ(::mount(file.c_str(), file.c_str(), nullptr, MS_BIND, nullptr), 0);
+    PassOptions options;
+    options.send.stat_threads = GetParam();
+    const auto done = run_pass(paths, options);
+    ASSERT_EQ(::umount2(file.c_str(), 0), 0);
+    ASSERT_FALSE(done);
+    EXPECT_NE(done.error().text().find("mounted here"), std::string::npos) << done.error().text();
+}
+
+// Another directory stood under a name when it was looked into, and the one of the base when the walk came.
+TEST_P(PassWithHelpers, ADirectoryThatWasAnotherOneWhenItWasLookedIntoIsListedAgain) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root: a pass keeps owners";
+    add("source/a/old");
+    add("source/b/file");
+    add("other/stranger");
+    ASSERT_TRUE(make_directories(paths.staging, 0700));
+    pass(1 + 2 * 2);
+    add("source/a/new");
+    const auto swap = [&] {
+        ASSERT_EQ(::renameat2(AT_FDCWD, at("source/b").c_str(), AT_FDCWD, at("other").c_str(), RENAME_EXCHANGE), 0);
+    };
+    swap();
+    const UniqueFd looked(::inotify_init1(IN_CLOEXEC));
+    ASSERT_GE(::inotify_add_watch(looked.get(), at("source/b").c_str(), IN_CLOSE_NOWRITE), 0);
+    const auto emit = [&](std::uint64_t number, ByteVector /*raw*/) {  // the first, of a's new file: b comes later
+        if (number != 0) return true;
+        pollfd event{looked.get(), POLLIN, 0};
+        EXPECT_EQ(GetParam() == 0 ? 1 : ::poll(&event, 1, 60'000), 1) << "nobody has looked";
+        swap();
+        return true;
+    };
+    auto blocks = BlockStore::open(paths.catalog + ".blocks");
+    auto base = CatalogReader::open(paths.catalog + ".base");
+    auto catalog = CatalogWriter::create(at("walked"), "a pass");
+    ASSERT_TRUE(blocks && base && catalog);
+    WalkOptions options;
+    options.segment_bytes = [] { return std::size_t{1}; };
+    options.base_path = paths.catalog + ".base";
+    options.stat_threads = GetParam();
+    WalkCounts counts;
+    TreeWalk walk(*open_directory(paths.source), options, CatalogCursor(*std::move(base)), *blocks, *catalog, counts,
+                  emit);
+    const Status done = walk.run();
+    ASSERT_TRUE(done) << done.error().text();
+    EXPECT_EQ(counts.files_sent, 1U) << "the new one";
+    EXPECT_EQ(counts.removed + counts.vanished, 0U);
 }
 
 }  // namespace
