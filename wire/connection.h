@@ -11,6 +11,8 @@
 //   - while we do not read, the peer's silence proves nothing, so it is not counted; the count starts anew when
 //     reading goes on. (The peer's pings wait in its own blocked queue then.)
 //   - a frame that takes long (slow line) brings bytes, and bytes count as life.
+// Nor must a host that stood still (suspended, overloaded) take its peer for dead: time by which our timer came late is
+// not counted as silence.
 // A dead peer is thus found late only while our own side leaves messages lying; TCP keepalive still finds it.
 //
 // End. close() writes what is queued, then a goodbye frame, and parts. A stream that ends without goodbye was

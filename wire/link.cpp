@@ -289,7 +289,8 @@ void Link::finish(Error why) {
 }
 
 void Link::tick() {
-    timer_.expires_after(tick_interval(options_));
+    tick_due_ = now() + tick_interval(options_);
+    timer_.expires_at(tick_due_);
     timer_.async_wait([self = shared_from_this()](std::error_code error) {
         if (!error && !self->is_finished()) self->on_tick();
     });
@@ -297,6 +298,7 @@ void Link::tick() {
 
 void Link::on_tick() {
     const SteadyTime time = now();
+    heard_at_ += time - tick_due_;  // a late tick: this side stood still, and listened to nobody
     bool is_parting = false;
     {
         const std::lock_guard lock(mutex_);

@@ -105,7 +105,8 @@ private:
     bool is_goodbye_written_ = false;
     bool is_goodbye_read_ = false;
     SteadyTime started_at_;
-    SteadyTime heard_at_;
+    SteadyTime heard_at_;  // later by the time in which this side stood still
+    SteadyTime tick_due_;
     SteadyTime written_at_;
     SteadyTime part_until_;
 
