@@ -13,9 +13,9 @@
 //   - Beside the name the object is kept, see dirty_set.h.
 //   - What is in doubt is an error of finish(), and then the whole tree is walked: the queue overflowed, more changed
 //     than is followed, something is mounted below the root, a handle cannot be opened.
-// Not announced by the kernel (seen on 6.18), and so not found before something else about the file changes: file
-// attributes (chattr). And what a process outside the zone writes through a mapping or a descriptor of its own that it
-// keeps over the end of the last pass, if it was opened under a name outside the tree.
+// Not announced by the kernel (seen on 6.18), and so found only afterwards (late_changes.h): file attributes (chattr).
+// And what a process outside the zone writes through a mapping or a descriptor of its own that it keeps over the end of
+// the last pass, if it was opened under a name outside the tree.
 //
 // ext4 and xfs only: other file systems share inode numbers between subvolumes (btrfs), change on other hosts (NFS) or
 // have handles that cannot be opened (overlayfs).

@@ -149,7 +149,12 @@ Status Merge::merge_directory(bool has_older, bool is_sparse) {
             if (rest == nullptr) break;
             ZF_TRY_STATUS(is_sparse ? keep_older() : older_.skip());
         }
-        if (has_older) older_.take();
+        if (has_older) {
+            ZF_TRY(const CatalogEntry* older_end, older_.peek());
+            // Only gone through, it was not looked at: the target has it as it was sent before.
+            if (is_sparse && end.segment == kNotSent) end = *older_end;
+            older_.take();
+        }
         end.again = end.again || !is_acked(end.segment);
         end.segment = kNotSent;
         out_.add(end);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "agent/exit_codes.h"
+#include "agent/move/look_back.h"
 #include "agent/move/moved_tree.h"
 #include "agent/move/shared_move.h"
 #include "agent/peer_session.h"
@@ -214,6 +215,20 @@ Result<MoveRecord> end_deletion(AgentContext& context, const MoveRecord& record,
 
 }  // namespace
 
+namespace {
+
+// What nobody has been told yet is told now, instead of deleting the only copy of it.
+Status look_back_first(AgentContext& context, const MoveRecord& record) {
+    ZF_TRY(const std::vector<JournalEntry> before, context.journal.history(record.id));
+    if (!wants_look_back(before)) return {};
+    ZF_TRY([[maybe_unused]] const MoveRecord after, look_back(context, record));
+    ZF_TRY(const std::vector<JournalEntry> events, context.journal.history(record.id));
+    if (events.back().text.empty()) return {};
+    return Error(Errc::conflict, events.back().text).remedy("or delete it as it is: zoneferry finalize " + record.id);
+}
+
+}  // namespace
+
 Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record) {
     if (record.role != Role::source || record.phase != Phase::activated) {
         return Error(Errc::conflict, "move " + record.id + " is " + std::string(phase_name(record.phase)) +
@@ -229,6 +244,7 @@ Result<MoveRecord> finalize_move(AgentContext& context, const MoveRecord& record
     // Once set aside, the target was asked and told, and there is no copy to keep any more.
     const bool is_decided = is_set_aside(context, record);
     if (!is_decided) ZF_TRY_STATUS(ask_if_healthy(context, record));
+    if (remains == Remains::copy) ZF_TRY_STATUS(look_back_first(context, record));
     // The answer took its time, in which a rollback can have come to take the kept copy; from here on none can begin.
     std::unique_lock none_begins(context.beginning);
     ZF_TRY(remains, look_at_remains(context, record, name));
@@ -297,6 +313,11 @@ MoveNews end_news(const MoveRecord& record) {
                 news.exit_code = kExitSwitchFailed;
                 news.message = "zone " + record.zone + " belongs to " + there + " now, but: " + record.problem;
                 news.remedy = "mend it there, or bring it back: zoneferry rollback " + record.id;
+            } else if (errc_from_name(record.problem_code) == Errc::verify_failed) {
+                news.exit_code = kExitSwitchFailed;
+                news.message = "zone " + record.zone + " belongs to " + there + " now, but the copy kept here in " +
+                               record.zonepath + " has changes that were never sent";
+                news.remedy = "which: zoneferry history " + record.zone + "; copy them to " + there + " by hand";
             } else {
                 news.message = "zone " + record.zone + (record.running ? " runs on " : " is installed on ") + there;
                 if (record.role == Role::source) {

@@ -70,6 +70,10 @@ Json history_json(const MoveRecord& record, const std::vector<JournalEntry>& eve
     }
     for (const JournalEntry& event : events) {
         if (event.kind == event_name(EventKind::pass_done) && !event.text.empty()) json["last_pass"] = event.text;
+        if (event.kind == event_name(EventKind::looked_back)) {
+            json["changed_unannounced"] = event.number;
+            json["looked_back"] = event.text;
+        }
         if (event.kind != event_name(EventKind::verified) || event.number == 0) continue;
         json["looked_at"] = event.number;
         json["looked_at_there"] = event.extra;

@@ -62,6 +62,7 @@ constexpr std::array kTransitions{
     source(Phase::owned, EventKind::activated, Phase::activated),
     source(Phase::activated, EventKind::probed, Phase::activated, awaits_probe),
     source(Phase::activated, EventKind::returning, Phase::activated, shall_return),
+    source(Phase::activated, EventKind::looked_back, Phase::activated),
     source(Phase::activated, EventKind::returned, Phase::returned),
     source(Phase::activated, EventKind::finalized, Phase::finalized),
 
@@ -147,6 +148,10 @@ void take_over_end(MoveRecord& record, const MoveEvent& event) {
             if (!event.flag) add_problem(record, event.text);
             break;
         case EventKind::returning: record.returned_by = event.text.empty() ? "-" : event.text; break;
+        case EventKind::looked_back:
+            if (!event.text.empty()) record.keep_source = KeepSource::keep;
+            if (event.flag) record.problem_code = errc_name(Errc::verify_failed);
+            break;
         case EventKind::adopted:
         case EventKind::reclaiming:
             record.problem.clear();
@@ -223,10 +228,11 @@ SourceStep step_of_activated(const MoveRecord& record) {
 
 std::string_view event_name(EventKind kind) {
     constexpr std::array<std::string_view, kEventCount> kNames{
-        "begun",     "pass-begun", "prepared",   "running-pass-done", "quiesced",   "sent",     "verified",  "staged",
-        "released",  "owned",      "activated",  "aborting",          "aborted",    "ready",    "discarded", "returned",
-        "finalized", "pass-done",  "waiting",    "switching",         "paused",     "resumed",  "quiescing", "probed",
-        "returning", "adopted",    "reclaiming", "reclaimed",         "superseded", "repairing"};
+        "begun",      "pass-begun", "prepared",   "running-pass-done", "quiesced", "sent",       "verified",
+        "staged",     "released",   "owned",      "activated",         "aborting", "aborted",    "ready",
+        "discarded",  "returned",   "finalized",  "pass-done",         "waiting",  "switching",  "paused",
+        "resumed",    "quiescing",  "probed",     "returning",         "adopted",  "reclaiming", "reclaimed",
+        "superseded", "repairing",  "looked-back"};
     const auto index = static_cast<std::size_t>(kind);
     return index < kNames.size() ? kNames[index] : "unknown";
 }

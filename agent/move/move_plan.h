@@ -24,6 +24,7 @@
 //   owned       activated -> activated
 //   activated   probed                           if a probe was asked for and has not answered
 //               returning                        if `rollback_on_failure` and it is not healthy, once
+//               looked-back                      the copy that was left was compared with what was sent
 //               returned -> returned, finalized -> finalized
 //   begun .. staged (also waiting, paused, quiescing)
 //               aborting -> aborting             an error, a person, or the budget
@@ -82,22 +83,24 @@ enum class EventKind {
     discarded,  // text: why
     returned,
     finalized,
-    pass_done,   // number: raw bytes; extra: bytes on the wire; flag: it was the last one; text: how, if it was:
-                 // "tracked", or "walked: " and why
-    waiting,     // number: expected downtime in ms; flag: over the budget; text: why
-    switching,   // number: the new budget in ms, 0: none; flag: the zone runs now
-    paused,      // text: who asked
-    resumed,     // flag: the zone runs now
-    quiescing,   // number: unix ms at which the halt begins; flag: the zone runs now; extra: expected downtime in ms
-    probed,      // flag: healthy; text: what is wrong
-    returning,   // text: the id of the move that brings it back; empty: that is not possible, code says why
-    adopted,     // number: the new epoch; text: who said so
-    reclaiming,  // number: the new epoch; text: who said so
-    reclaimed,   // flag: the zone runs here; text: why it could not be started, if so
-    superseded,  // number: the higher epoch; text: who holds it
-    repairing,   // number: how many entries differ, at least 1; text: the first of them
+    pass_done,    // number: raw bytes; extra: bytes on the wire; flag: it was the last one; text: how, if it was:
+                  // "tracked", or "walked: " and why
+    waiting,      // number: expected downtime in ms; flag: over the budget; text: why
+    switching,    // number: the new budget in ms, 0: none; flag: the zone runs now
+    paused,       // text: who asked
+    resumed,      // flag: the zone runs now
+    quiescing,    // number: unix ms at which the halt begins; flag: the zone runs now; extra: expected downtime in ms
+    probed,       // flag: healthy; text: what is wrong
+    returning,    // text: the id of the move that brings it back; empty: that is not possible, code says why
+    adopted,      // number: the new epoch; text: who said so
+    reclaiming,   // number: the new epoch; text: who said so
+    reclaimed,    // flag: the zone runs here; text: why it could not be started, if so
+    superseded,   // number: the higher epoch; text: who holds it
+    repairing,    // number: how many entries differ, at least 1; text: the first of them
+    looked_back,  // number: how many entries differ; flag: not in file attributes only; extra: how many were looked at;
+                  // text: empty if none, else what a person has to know before the copy may go
 };
-constexpr int kEventCount = 30;
+constexpr int kEventCount = 31;
 
 struct MoveEvent {
     EventKind kind = EventKind::begun;

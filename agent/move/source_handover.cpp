@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "agent/move/finish.h"
+#include "agent/move/look_back.h"
 #include "agent/move/shared_move.h"
 #include "agent/move/source_move.h"
 #include "core/attach/detach.h"
@@ -91,9 +92,6 @@ Status SourceMove::note_activated() {
                                     .number = context_.clock.unix_ms(),
                                     .flag = activated_.running}));
     if (is_healthy(record_)) mark_returned(context_, record_);
-    if (!wants_deletion(record_)) return {};
-    lock_.reset();
-    ZF_TRY(record_, finalize_move(context_, record_));
     return {};
 }
 
@@ -115,6 +113,15 @@ Status SourceMove::await_probe() {
     const bool healthy = reply.probed == static_cast<std::uint8_t>(ProbeState::healthy);
     ZF_TRY_STATUS(journal(MoveEvent{.kind = EventKind::probed, .text = reply.problem, .flag = healthy}));
     tell_phase(healthy ? "the probe is content" : "the probe failed: " + reply.problem);
+    return {};
+}
+
+// When nothing more is to be done: a last look at the copy here, which goes then if that was asked for. What fails now
+// is done again by the janitor, or by a person's finalize.
+Status SourceMove::settle_copy() {
+    if (auto now = context_.journal.find(record_.id); now && *now) record_ = **now;  // perhaps it was done already
+    if (record_.phase != Phase::activated || !is_over(record_)) return {};
+    ZF_TRY(record_, look_back(context_, record_));
     if (!wants_deletion(record_)) return {};
     ZF_TRY(record_, finalize_move(context_, record_));
     return {};

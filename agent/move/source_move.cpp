@@ -85,6 +85,7 @@ void SourceMove::run() {
     budget_.reset();
     lock_.reset();  // before anybody is told that the zone is free again
     hang_up();
+    if (Status settled = settle_copy(); !settled) tell_note(settled.error().text(), settled.error().remedy_text());
     if (is_over(record_)) tell_end();
     done_ = true;
 }

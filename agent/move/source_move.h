@@ -157,6 +157,7 @@ private:
     }
 
     Status detach_here();
+    Status settle_copy();
     Status note_activated();
     Status park_if_adopted();
     Status journal(MoveEvent event);

@@ -105,7 +105,9 @@ std::string history_text(const Json& line) {
             if (ms.is_number_integer()) text += "  " + printable(name) + " " + std::to_string(ms.get<std::int64_t>());
         }
     }
-    if (const std::string problem = text_of(line, "problem"); !problem.empty()) text += "  (" + problem + ")";
+    for (const char* what : {"problem", "looked_back"}) {
+        if (const std::string said = text_of(line, what); !said.empty()) text += "  (" + said + ")";
+    }
     return text;
 }
 

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import unittest
 
@@ -16,13 +17,29 @@ OLDER = "block-lists,extra-trees,kept-return,move-history,probe,segments-zstd,tr
 UNIT = "[Service]\nExecStart=/etc/zone-churn/churn-writer\nRestart=always\n"
 
 
+AT_THE_END = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\nExecStop={command}\n"
+
+
+def install_unit(root, name, text):
+    (root / "etc/systemd/system" / name).write_text(text, encoding="utf8")
+    wants = root / "etc/systemd/system/multi-user.target.wants"
+    wants.mkdir(exist_ok=True)
+    (wants / name).symlink_to(f"/etc/systemd/system/{name}")
+
+
 def install_churn(root):
     (root / "etc/zone-churn").mkdir()
     shutil.copy(SUPPORT / "churn-writer", root / "etc/zone-churn/churn-writer")
-    (root / "etc/systemd/system/churn.service").write_text(UNIT, encoding="utf8")
-    wants = root / "etc/systemd/system/multi-user.target.wants"
-    wants.mkdir(exist_ok=True)
-    (wants / "churn.service").symlink_to("/etc/systemd/system/churn.service")
+    install_unit(root, "churn.service", UNIT)
+
+
+def install_chattr(root):
+    """With its libraries: the simulated hosts' packages have none, a Debian zone has it."""
+    shutil.copy("/usr/bin/chattr", root / "usr/bin/chattr")
+    for line in subprocess.run(["ldd", "/usr/bin/chattr"], check=True, capture_output=True, text=True).stdout.splitlines():
+        library = pathlib.Path(line.partition("=> ")[2].split(" ")[0])
+        if library.is_absolute() and not (root / library.relative_to("/")).exists():
+            shutil.copy(library, root / library.relative_to("/"))
 
 
 class TrackingTest(unittest.TestCase):
@@ -85,6 +102,28 @@ class TrackingTest(unittest.TestCase):
         move = self.last_move(self.host1, "calm01")
         for count in (move["looked_at"], move["looked_at_there"]):
             self.assertIn(count, range(1, 100), [agent.log() for agent in self.agents.values()])
+
+    def test_attributes_that_nothing_announced_are_told_and_can_be_set(self):
+        make_zone(self.host1, "still01")
+        source, target = (disk / "still01/root" for disk in self.disks)
+        install_chattr(source)
+        install_unit(source, "late.service", AT_THE_END.format(command="/usr/bin/chattr +d /etc/passwd"))
+        self.host1.run(["zoneadm", "-z", "still01", "boot"], timeout=120)
+        moved = ferry(self.host1, "move", "--remove-source", "still01", "host2")
+        move = self.last_move(self.host1, "still01")
+        self.assertEqual((move["last_pass"], move["changed_unannounced"]), ("tracked", 1), moved.stderr)
+        self.assertIn(move["looked_back"], moved.stderr)
+        self.assertTrue((source / "etc/passwd").exists(), "deleted unseen")
+        self.assertNotIn("d", self.attributes_of(target / "etc/passwd"))
+        command = move["looked_back"].partition("on host2 type: ")[2]
+        self.host2.run(command.split())
+        self.assertIn("d", self.attributes_of(target / "etc/passwd"))
+        ferry(self.host1, "finalize", "still01")
+        self.assertFalse((self.disks[0] / "still01").exists())
+
+    @staticmethod
+    def attributes_of(path):
+        return subprocess.run(["lsattr", path], check=True, capture_output=True, text=True).stdout.split()[0]
 
     def test_it_can_be_switched_off(self):
         self.addCleanup(self.restart)

@@ -110,6 +110,7 @@ TEST(MovePlan, TheSourcesTableIsExactlyThis) {
         {owned, E::activated, activated},
         {activated, E::probed, activated},
         {activated, E::returning, activated},
+        {activated, E::looked_back, activated},
         {activated, E::returned, returned},
         {activated, E::finalized, finalized},
         {aborting, E::aborted, aborted},
@@ -253,6 +254,21 @@ TEST(MovePlan, AFailedProbeLeadsBackOnlyIfAskedTo) {
     EXPECT_FALSE(wants_deletion(record)) << "the probe has not spoken yet";
     EXPECT_TRUE(wants_deletion(*fold(record, {.kind = EventKind::probed, .flag = true})));
     EXPECT_FALSE(wants_deletion(*fold(record, {.kind = EventKind::probed, .text = "no answer"})));
+}
+
+TEST(MovePlan, WhatTheLookBackFindsKeepsTheCopy) {
+    MoveRecord record = at(Role::source, Phase::activated);
+    record.keep_source = KeepSource::remove;
+    const MoveRecord same = *fold(record, {.kind = EventKind::looked_back});
+    EXPECT_TRUE(wants_deletion(same));
+    const MoveRecord attributes = *fold(record, {.kind = EventKind::looked_back, .text = "of a file", .number = 1});
+    EXPECT_FALSE(wants_deletion(attributes));
+    EXPECT_TRUE(is_healthy(attributes) && attributes.problem_code.empty());
+    const MoveRecord more =
+        *fold(record, {.kind = EventKind::looked_back, .text = "a file", .number = 1, .flag = true});
+    EXPECT_FALSE(wants_deletion(more));
+    EXPECT_EQ(more.problem_code, "verify-failed");
+    EXPECT_TRUE(is_healthy(more)) << "the zone is: it does not come back by itself";
 }
 
 TEST(MovePlan, EachRoleKeepsToItsPhases) {

@@ -18,10 +18,12 @@
 #include "tests/support/tree_pass.h"
 #include "transfer/change_tracker.h"
 #include "transfer/dirty_set.h"
+#include "transfer/late_changes.h"
 
 namespace zoneferry {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class Tracked : public ChangingTree {
@@ -58,6 +60,7 @@ protected:
         EXPECT_TRUE(done) << done.error().text();
         if (!done) return {};
         if (!done->walked_because.empty()) doubt = done->walked_because;
+        EXPECT_THAT(late_paths(), ElementsAre());
         if (before_comparing) before_comparing();
         EXPECT_EQ(tree_differences(paths.source, paths.staging), "");
         settle();
@@ -65,6 +68,24 @@ protected:
         EXPECT_TRUE(walked) << walked.error().text();
         EXPECT_EQ(tree_differences(paths.source, paths.staging), "");
         return *done;
+    }
+    LateChanges late() const {
+        const auto source = open_directory(paths.source);
+        EXPECT_TRUE(source) << source.error().text();
+        auto found = find_late_changes(*source, paths.catalog, {}, [] { return Status(); });
+        EXPECT_TRUE(found) << found.error().text();
+        return found ? *std::move(found) : LateChanges();
+    }
+    std::vector<std::string> late_paths() const {
+        std::vector<std::string> told;
+        for (const LateChange& change : late().first) told.push_back(change.path + (change.is_more ? " (more)" : ""));
+        return told;
+    }
+    void set_no_dump(const std::string& name) const {
+        const UniqueFd fd(::open(at(name).c_str(), O_RDONLY));
+        const auto left_out = apply_file_attributes(fd.get(), {static_cast<std::uint32_t>(FileFlag::no_dump), 0});
+        ASSERT_TRUE(left_out) << left_out.error().text();
+        ASSERT_EQ(left_out->flags, 0U);
     }
     PassSummary finish_tracked() {
         const PassSummary done = finish();
@@ -102,6 +123,31 @@ TEST_P(Tracked, EveryKindOfChangeIsSeen) {
     change_in_every_way();
     const auto done = finish_tracked();
     EXPECT_LT(done.entries, 40U);
+}
+
+TEST_P(Tracked, AttributesThatChangeAloneAreFoundAfterwards) {
+    make_tree();
+    begin();
+    for (const char* name : {"a/one", "a/b/c", "d", "z/five", "z"}) set_no_dump(name);
+    UniqueFd(::open(at("d/four").c_str(), O_RDWR)).reset();  // announced, and unchanged: "d" is only gone through
+    write("z/five", "announced as well, and so sent with its attributes, and those of its directory");
+    auto changes = tracker->finish();
+    ASSERT_TRUE(changes) << changes.error().text();
+    PassOptions options;
+    options.send.changes = std::make_shared<ChangesSince>(ChangesSince{std::move(*trail), *std::move(changes)});
+    const auto done = run_pass(paths, options);
+    ASSERT_TRUE(done) << done.error().text();
+    ASSERT_TRUE(done->is_tracked) << done->walked_because;
+    EXPECT_THAT(late_paths(), ElementsAre("a/b/c", "a/one", "d"));
+    EXPECT_EQ(late().first.at(0).attributes.flags, static_cast<std::uint32_t>(FileFlag::no_dump));
+    EXPECT_FALSE(late().is_more);
+
+    write("a/one", "after the last pass");
+    write("new", "new");
+    ASSERT_EQ(::unlink(at("a/b/two").c_str()), 0);
+    EXPECT_THAT(late_paths(), ElementsAre("a/b/c", "a/b/two (more)", "a/b (more)", "a/one (more)", "d", "new (more)"));
+    EXPECT_EQ(late().count, 6U);
+    EXPECT_TRUE(late().is_more);
 }
 
 TEST_P(Tracked, StoresThroughAMappingAreSeenWhenItGoes) {
