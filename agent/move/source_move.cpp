@@ -84,8 +84,11 @@ void SourceMove::run() {
     run_steps();
     budget_.reset();
     lock_.reset();  // before anybody is told that the zone is free again
+    // The target's watchers of a rollback wait for the deletion as long as the connection is there.
+    if (Status settled = settle_copy(); !settled && settled.error().code() != Errc::cancelled) {
+        tell_note(settled.error().text(), settled.error().remedy_text());
+    }
     hang_up();
-    if (Status settled = settle_copy(); !settled) tell_note(settled.error().text(), settled.error().remedy_text());
     if (is_over(record_)) tell_end();
     done_ = true;
 }
