@@ -142,7 +142,9 @@ Result<LateChanges> find_late_changes(const UniqueFd& tree, const std::string& c
     ZF_TRY(const bool is_known, settle_catalogs(paths, blocks));
     if (!is_known) return Error(Errc::not_found, "what was sent is not known any more");
     ZF_TRY(CatalogReader reader, CatalogReader::open(paths.base));
-    LateLook look(CatalogCursor(std::move(reader)), excluded, go_on);
+    std::vector<std::string> not_sent = excluded;
+    not_sent.emplace_back(kStashDirectory);
+    LateLook look(CatalogCursor(std::move(reader)), not_sent, go_on);
     return look.run(tree.get());
 }
 

@@ -107,6 +107,7 @@ TEST_F(LateLookTest, EveryEntryIsLookedAt) {
 
 TEST_F(LateLookTest, WhatIsExcludedIsNot) {
     ASSERT_TRUE(replace_file(paths.source + "/manifest", "made beside the tree", 0644));
+    ASSERT_TRUE(make_directories(paths.source + "/" + std::string(kStashDirectory), 0700)) << "never sent";
     const auto found = look({"manifest"});
     ASSERT_TRUE(found) << found.error().text();
     EXPECT_EQ(found->count, 0U);
