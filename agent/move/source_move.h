@@ -13,6 +13,7 @@
 //   grant         told to the target until it answers Owned
 //   confirm       zone detached here; the target answers Activated
 //   probe, return what the target's probe says, and the way back if that was asked for
+//   settle copy   what is left here is compared with what was sent (look_back.h); it is deleted if that was asked for
 // Any failure before the release undoes everything: the zone runs at the source as before. After it, the
 // grant is repeated until the target answers; nobody else may run the zone meanwhile.
 //
