@@ -102,7 +102,7 @@ Status LateLook::look_at(int directory, const std::string& name, std::size_t dep
 }
 
 Status LateLook::look_at_directory(int parent, const std::string& name, std::size_t depth) {
-    if (depth >= kDepthMax) return Error(Errc::unsupported, "a directory lies too deep");
+    if (depth > kDepthMax) return Error(Errc::unsupported, "a directory lies too deep");
     ZF_TRY(const UniqueFd fd, open_to_read(parent, name, O_DIRECTORY));
     ZF_TRY(const EntryStat now, stat_entry(fd.get(), ""));
     const std::size_t length = path_.size();

@@ -20,7 +20,7 @@ namespace zoneferry {
 // By the events of a move.
 bool wants_look_back(const std::vector<JournalEntry>& events);
 
-// "+i -aAcCdDmPsS": what makes the attributes of any file so; with a quota project "-p 7" in front.
+// "+i -aAcCdDmPS": what makes the attributes of any file so; with a quota project "-p 7" in front.
 std::string chattr_words(const FileAttributes& attributes);
 // The event; its text names zone, hosts, the first paths, and what to type on the target.
 MoveEvent looked_back_event(const MoveRecord& record, const LateChanges& found);
